@@ -1,0 +1,132 @@
+"""The adapter contract: waveform in, waveform out, and nothing else.
+
+An adapter never resamples, levels, pads to a policy's length, reads audio files or downloads; one place each, outside
+of this package's adapters, does that.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from codec_adapters.errors import InputError
+from codec_adapters.spec import CodecSpec, OptionValue
+
+
+class Codes(list[Tensor]):
+    """Codes of a batch: int64 tensors ``[batch, codebooks_i, frames_i]``, one, or one per scale (coarse to fine).
+
+    ``side`` carries what some codecs transmit beside the codes (EnCodec 48 kHz's loudness per chunk, FunCodec's scale,
+    FACodec's speaker vector), first axis the batch. Codes without it decode to what the codec does without it.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], side: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__(tensors)
+        self.side: dict[str, Tensor] = dict(side or {})
+
+
+class Adapter(ABC):
+    """Runs one variant of one codec.
+
+    Subclasses load their network in ``__init__`` and implement the ``_encode`` / ``_decode`` pair (and
+    ``_resynthesize`` where upstream's one-call path differs from the pair). Adapters hold no state between calls and
+    may be called from several threads.
+    """
+
+    def __init__(
+        self, spec: CodecSpec, options: Mapping[str, OptionValue], device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.spec = spec
+        self.options = dict(options)
+        self.device = device
+        self.dtype = dtype
+
+    @property
+    @abstractmethod
+    def sample_rate(self) -> int:
+        """Rate of input and output, Hz, of the network that is loaded."""
+
+    @property
+    @abstractmethod
+    def hop(self) -> int:
+        """Samples per frame of the finest codebook."""
+
+    @property
+    @abstractmethod
+    def codebooks(self) -> int:
+        """Codebooks in use."""
+
+    @property
+    @abstractmethod
+    def bitrate(self) -> float:
+        """Bits per second, computed from frame rates and codebook sizes."""
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second of the finest codebook."""
+        return self.sample_rate / self.hop
+
+    @property
+    def length_multiple(self) -> int:
+        """Zero-padding an input to a multiple of this many samples is what the codec does by itself anyway."""
+        return self.hop
+
+    @torch.inference_mode()
+    def resynthesize(self, wav: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
+        """Speech through the codec, as the upstream's own inference does it.
+
+        Args:
+            wav: float32 ``[batch, samples]`` at :attr:`sample_rate`, nominal range [-1, 1], equal lengths.
+            seeds: one int per item for codecs with a random step; ``None`` is 0 for each.
+
+        Returns:
+            float32 ``[batch, samples_out]`` on the adapter's device. ``samples_out`` is the upstream's own.
+
+        Raises:
+            InputError: wrong type, shape or number of seeds.
+        """
+        wav = self._checked(wav)
+        return self._resynthesize(wav, self._checked_seeds(seeds, wav.shape[0]))
+
+    @torch.inference_mode()
+    def encode(self, wav: Tensor) -> Codes:
+        """Codes of ``wav`` (float32 ``[batch, samples]``): int64 ``[batch, codebooks_i, frames_i]`` per scale."""
+        return self._encode(self._checked(wav))
+
+    @torch.inference_mode()
+    def decode(self, codes: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Tensor:
+        """Waveform float32 ``[batch, samples]`` of ``codes``; untrimmed, since codes do not know the input's length."""
+        if not len(codes) or any(c.ndim != 3 or c.dtype != torch.int64 for c in codes):
+            raise InputError(f"{self.spec.name}: codes must be a list of int64 tensors [batch, codebooks, frames]")
+        side = codes.side if isinstance(codes, Codes) else {}
+        on_device = Codes(
+            [c.to(self.device) for c in codes], {name: value.to(self.device) for name, value in side.items()}
+        )
+        return self._decode(on_device, self._checked_seeds(seeds, codes[0].shape[0]))
+
+    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
+        return self._decode(self._encode(wav), seeds)[:, : wav.shape[1]]
+
+    @abstractmethod
+    def _encode(self, wav: Tensor) -> Codes: ...
+
+    @abstractmethod
+    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor: ...
+
+    def _checked(self, wav: Tensor) -> Tensor:
+        if not isinstance(wav, Tensor) or wav.dtype != torch.float32 or wav.ndim != 2 or 0 in wav.shape:
+            found = f"{wav.dtype} {list(wav.shape)}" if isinstance(wav, Tensor) else type(wav).__name__
+            raise InputError(
+                f"{self.spec.name}: input must be a float32 tensor [batch, samples], neither empty; got {found}"
+            )
+        return wav.to(self.device)
+
+    def _checked_seeds(self, seeds: Sequence[int] | None, batch: int) -> list[int]:
+        if seeds is None:
+            return [0] * batch
+        if len(seeds) != batch:
+            raise InputError(f"{self.spec.name}: {len(seeds)} seeds for a batch of {batch}; give one per item")
+        return [int(seed) for seed in seeds]

@@ -1,0 +1,50 @@
+"""The built-in variants, read from ``variants/<family>.yaml``: families are code, variants are data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from codec_adapters.spec import LABELS, CodecSpec, Taxonomy
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SPEC_FIELDS = {f.name for f in fields(CodecSpec)}
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A built-in variant: its spec, and ``module:Class`` of its adapter, imported only when it is loaded."""
+
+    spec: CodecSpec
+    adapter: str
+
+
+def _spec(family: str, facts: dict[str, Any]) -> CodecSpec:
+    unknown = set(facts) - _SPEC_FIELDS
+    if unknown:
+        raise ValueError(f"variants/{family}.yaml: unknown key {', '.join(sorted(unknown))}")
+    values = dict(facts, family=family, label=LABELS[family])
+    values["taxonomy"] = Taxonomy(**values["taxonomy"])
+    values["options"] = MappingProxyType(dict(values.get("options") or {}))
+    return CodecSpec(**values)
+
+
+@cache
+def builtin() -> dict[str, CatalogEntry]:
+    """All built-in variants by name, in label order. Imports neither torch nor any codec."""
+    entries: list[CatalogEntry] = []
+    for resource in files("codec_adapters").joinpath("variants").iterdir():
+        if not resource.name.endswith(".yaml"):
+            continue
+        family = resource.name.removesuffix(".yaml")
+        document = yaml.load(resource.read_text(encoding="utf-8"), Loader=_Loader)
+        shared = document["family"]
+        for name, own in document["variants"].items():
+            entries.append(CatalogEntry(_spec(family, {**shared, **own, "name": name}), document["adapter"]))
+    entries.sort(key=lambda entry: (entry.spec.label, entry.spec.name))
+    return {entry.spec.name: entry for entry in entries}

@@ -1,0 +1,81 @@
+"""Descript Audio Codec through transformers.
+
+Paper: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN", arXiv 2306.06546. Upstream:
+descriptinc/descript-audio-codec (MIT). Checkpoints: hub snapshots ``descript/dac_16khz``, ``dac_24khz`` (hop 320) and
+``dac_44khz`` (hop 512); factorised codebooks of 1024 in 8 dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import DacModel
+
+from codec_adapters.base import Adapter, Codes
+from codec_adapters.errors import OptionError
+from codec_adapters.hub_models import load_pretrained
+from codec_adapters.layers.precision import in_precision
+from codec_adapters.spec import CodecSpec, OptionValue
+
+
+class DacAdapter(Adapter):
+    """DAC; option ``codebooks`` = how many of the checkpoint's codebooks are used.
+
+    The input is padded with zeros to a whole number of frames, as upstream does, and the output cut back to its length.
+    """
+
+    def __init__(
+        self,
+        spec: CodecSpec,
+        checkpoint: Path,
+        options: Mapping[str, OptionValue],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        super().__init__(spec, options, device, dtype)
+        self.model = load_pretrained(DacModel, checkpoint).to(device)
+        self.model.encoder = in_precision(self.model.encoder, dtype)
+        self.model.decoder = in_precision(self.model.decoder, dtype)
+        self.config = self.model.config
+        self.used = int(options["codebooks"])
+        if not 1 <= self.used <= self.config.n_codebooks:
+            raise OptionError(f"{spec.name}: codebooks must be 1 to {self.config.n_codebooks}, got {self.used}")
+
+    @property
+    def sample_rate(self) -> int:
+        return int(self.config.sampling_rate)
+
+    @property
+    def hop(self) -> int:
+        return math.prod(self.config.downsampling_ratios)
+
+    @property
+    def codebooks(self) -> int:
+        return self.used
+
+    @property
+    def bitrate(self) -> float:
+        return self.frame_rate * self.used * math.log2(self.config.codebook_size)
+
+    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
+        _, latent, _, _ = self._quantize(wav)
+        audio: Tensor = self.model.decode(quantized_representation=latent, return_dict=False)[0]
+        return audio[:, : wav.shape[1]]
+
+    def _encode(self, wav: Tensor) -> Codes:
+        _, _, codes, _ = self._quantize(wav)
+        return Codes([codes])
+
+    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
+        audio: Tensor = self.model.decode(audio_codes=codes[0], return_dict=False)[0]
+        return audio
+
+    def _quantize(self, wav: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        whole = pad(wav, (0, -wav.shape[1] % self.hop))[:, None]
+        loss, latent, codes, projected = self.model.encode(whole, self.used, return_dict=False)
+        return loss, latent, codes, projected

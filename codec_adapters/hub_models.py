@@ -1,0 +1,71 @@
+"""Loading the codecs that ``transformers`` carries, strictly and without network access."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from codec_adapters.checkpoint import read_json, required_file
+from codec_adapters.errors import CheckpointError
+from codec_adapters.layers.weight_norm import fold_weight_norm
+
+
+def load_pretrained(model_class: Any, folder: Path) -> Any:
+    """A ``transformers`` model from a local snapshot folder, in eval mode, weight norm folded.
+
+    Args:
+        model_class: a ``PreTrainedModel`` class, e.g. ``EncodecModel``; the folder's config must be of its model type.
+        folder: holds ``config.json`` and ``model.safetensors`` (or a tensors-only ``pytorch_model.bin``).
+
+    Raises:
+        CheckpointError: missing files, another codec's config, unknown or missing weights, a damaged file.
+    """
+    config_path = required_file(folder, "config.json")
+    wanted = model_class.config_class.model_type
+    found = read_json(config_path).get("model_type")
+    if found != wanted:
+        raise CheckpointError(f"{config_path}: model_type is {found!r}, expected {wanted!r}")
+    weights = required_file(folder, "model.safetensors", "pytorch_model.bin")
+    try:
+        with _QuietTransformers():
+            model, report = model_class.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                weights_only=True,
+                use_safetensors=weights.suffix == ".safetensors",
+                output_loading_info=True,
+            )
+    except Exception as error:  # transformers, safetensors and torch raise many kinds for a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{weights}: cannot be loaded as {wanted} ({reason})") from error
+    _refuse_misfits(weights, report)
+    model.eval()
+    fold_weight_norm(model)
+    return model
+
+
+def _refuse_misfits(weights: Path, report: dict[str, Any]) -> None:
+    for problem, key in (("lacks", "missing_keys"), ("has unknown", "unexpected_keys"), ("misfits", "mismatched_keys")):
+        misfits = report.get(key) or ()
+        names = sorted(str(item[0] if isinstance(item, tuple) else item) for item in misfits)
+        if names:
+            raise CheckpointError(f"{weights}: does not fit its config, {problem} {', '.join(names[:3])}")
+
+
+class _QuietTransformers:
+    """Keeps the library's progress bars and load reports, written for notebooks, out of a build's output."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._verbosity = logging.get_verbosity()
+        logging.set_verbosity(logging.CRITICAL)
+        if not os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS"):
+            logging.disable_progress_bar()
+
+    def __exit__(self, *exc: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self._verbosity)

@@ -1,0 +1,150 @@
+"""Every variant that can be loaded: built-in, from installed packages, or registered at run time."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codec_adapters import weights
+from codec_adapters.catalog import builtin
+from codec_adapters.errors import CheckpointError, OptionError, UnknownVariantError
+from codec_adapters.spec import CodecSpec, OptionValue
+
+if TYPE_CHECKING:
+    import torch
+
+    from codec_adapters.base import Adapter
+
+    AdapterFactory = Callable[[CodecSpec, Path | None, dict[str, OptionValue], torch.device, torch.dtype], Adapter]
+
+ENTRY_POINT_GROUP = "codec_adapters"
+"""Installed packages add variants here. The entry point names a callable without arguments that calls
+:func:`register` for each variant."""
+
+_registered: dict[str, tuple[CodecSpec, AdapterFactory]] = {}
+
+
+def register(spec: CodecSpec, factory: AdapterFactory) -> None:
+    """Make a variant known under ``spec.name``.
+
+    Args:
+        spec: the variant; its name must not be a built-in one's.
+        factory: called as ``factory(spec, checkpoint, options, device, dtype)`` and returns the adapter; usually the
+            adapter class itself. ``checkpoint`` is ``None`` where ``spec.checkpoint`` is empty and none was given.
+
+    Raises:
+        ValueError: the name belongs to a built-in variant.
+    """
+    if spec.name in builtin():
+        raise ValueError(f"{spec.name}: a built-in variant has this name; choose another")
+    _registered[spec.name] = (spec, factory)
+
+
+@cache
+def _load_entry_points() -> None:
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            point.load()()
+        except Exception as error:  # noqa: BLE001 - somebody else's code: it must not take the built-in variants down with it
+            warnings.warn(f"codec plugin {point.name} ({point.value}) failed to register: {error}", stacklevel=2)
+
+
+def names() -> list[str]:
+    """Every known variant name, built-in ones first in label order. Imports no codec."""
+    _load_entry_points()
+    return [*builtin(), *sorted(_registered)]
+
+
+def spec(name: str) -> CodecSpec:
+    """The spec of variant ``name``.
+
+    Raises:
+        UnknownVariantError: no such variant; the message names the nearest one.
+    """
+    if name in builtin():
+        return builtin()[name].spec
+    _load_entry_points()
+    if name in _registered:
+        return _registered[name][0]
+    near = difflib.get_close_matches(name, names(), n=1)
+    hint = f"did you mean {near[0]}?" if near else "codec_adapters.names() lists them all"
+    raise UnknownVariantError(f"unknown codec variant {name!r}; {hint}")
+
+
+def load(
+    name: str,
+    checkpoint: str | Path | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    options: Mapping[str, OptionValue] | None = None,
+) -> Adapter:
+    """Load a variant, ready to run.
+
+    Args:
+        name: a variant name, see :func:`names`.
+        checkpoint: local folder in the codec's official file layout; ``None`` uses the pinned official weights,
+            fetched into the user's cache on first use.
+        device: a torch device, e.g. ``cpu`` or ``cuda:1``.
+        dtype: ``float32``, ``bfloat16`` or ``float16`` for the networks; quantizer searches stay in float32.
+        options: overrides of the variant's own inference options (``spec(name).options``).
+
+    Raises:
+        UnknownVariantError, OptionError, CheckpointError: one line each, naming what and where.
+    """
+    import torch
+
+    variant = spec(name)
+    merged = merged_options(variant, options)
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise OptionError(f"{name}: dtype {dtype!r} is not one of float32, bfloat16, float16")
+    try:
+        target = torch.device(device)
+        torch.empty(0, device=target)
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(f"{name}: device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+    folder = _checkpoint_folder(variant, checkpoint)
+    adapter: Adapter = _factory(name)(variant, folder, merged, target, getattr(torch, dtype))
+    return adapter
+
+
+def merged_options(variant: CodecSpec, options: Mapping[str, OptionValue] | None) -> dict[str, OptionValue]:
+    """The variant's options with ``options`` laid over the defaults; kinds must match (an int may stand for a float).
+
+    Raises:
+        OptionError: an unknown option or a value of another kind.
+    """
+    merged = dict(variant.options)
+    for key, value in (options or {}).items():
+        if key not in merged:
+            known = ", ".join(merged) or "none"
+            raise OptionError(f"{variant.name}: unknown option {key!r}; this variant's options: {known}")
+        kind = type(merged[key])
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise OptionError(f"{variant.name}: option {key!r} must be {kind.__name__}, got {value!r}")
+        merged[key] = value
+    return merged
+
+
+def _checkpoint_folder(variant: CodecSpec, checkpoint: str | Path | None) -> Path | None:
+    if checkpoint is None:
+        return weights.fetch(variant.checkpoint) if variant.checkpoint else None
+    folder = Path(checkpoint)
+    if not folder.is_dir():
+        raise CheckpointError(f"{variant.name}: checkpoint folder {folder} does not exist or is no folder")
+    return folder
+
+
+def _factory(name: str) -> AdapterFactory:
+    if name in _registered:
+        return _registered[name][1]
+    module_name, class_name = builtin()[name].adapter.split(":")
+    factory: AdapterFactory = getattr(import_module(module_name), class_name)
+    return factory

@@ -1,0 +1,160 @@
+"""Official checkpoints: where they come from (``manifests/weights.lock``), the user's cache, and their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from codec_adapters.errors import CheckpointError
+
+HASHES_FILE = "hashes.json"
+"""Beside cached files: the sha256 that each had when it was first downloaded."""
+
+
+@dataclass(frozen=True)
+class LockedFile:
+    """A file of a checkpoint; ``size`` (bytes) and ``sha256`` are ``None`` where the lock does not know them."""
+
+    name: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class LockedCheckpoint:
+    """One entry of ``weights.lock``: a hub repository at a revision, or an https folder, and its files."""
+
+    name: str
+    licence: str
+    files: tuple[LockedFile, ...]
+    hub: str | None = None
+    revision: str | None = None
+    url: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Where the files come from, in words."""
+        return f"hub repository {self.hub}@{self.revision}" if self.hub else str(self.url)
+
+
+@cache
+def lock() -> Mapping[str, LockedCheckpoint]:
+    """All entries of ``weights.lock`` by name."""
+    package = Path(__file__).parent
+    path = package / "_data" / "weights.lock"  # where a wheel carries it
+    if not path.exists():
+        path = package.parent / "manifests" / "weights.lock"
+    entries: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {name: _entry(name, dict(values)) for name, values in entries.items()}
+
+
+def _entry(name: str, values: dict[str, Any]) -> LockedCheckpoint:
+    files = tuple(LockedFile(file, **(known or {})) for file, known in values.pop("files").items())
+    return LockedCheckpoint(name=name, files=files, **values)
+
+
+def cache_root() -> Path:
+    """The user's cache folder: ``$CODECFAKE_CACHE``, or ``codecfake_builder`` under the XDG cache folder."""
+    own = os.environ.get("CODECFAKE_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codecfake_builder"
+
+
+def locked(name: str) -> LockedCheckpoint:
+    """The entry ``name`` of ``weights.lock``; :class:`CheckpointError` where there is none."""
+    if name not in lock():
+        raise CheckpointError(f"weights.lock has no checkpoint {name!r}; give a local folder instead")
+    return lock()[name]
+
+
+def cached(name: str) -> Path | None:
+    """The cache folder of checkpoint ``name`` when all its files are there, else ``None``. Downloads nothing."""
+    folder = cache_root() / "weights" / name
+    entry = lock().get(name)
+    return folder if entry and all((folder / file.name).is_file() for file in entry.files) else None
+
+
+def fetch(name: str) -> Path:
+    """The folder of checkpoint ``name`` in the user's cache, downloading what is not there.
+
+    Every downloaded file is checked against the sha256 of the lock, or, where the lock has none, against the one
+    recorded at the first download; the folder can be used offline afterwards.
+
+    Raises:
+        CheckpointError: no such entry, no network, or a hash that differs.
+    """
+    entry = locked(name)
+    folder = cache_root() / "weights" / name
+    hashes = _recorded_hashes(folder)
+    for file in entry.files:
+        target = folder / file.name
+        if target.is_file():
+            continue
+        partial = _download(entry, file, folder)
+        found = sha256_of(partial)
+        expected = file.sha256 or hashes.get(file.name)
+        if expected and found != expected:
+            partial.unlink()
+            raise CheckpointError(
+                f"{name}: {file.name} from {entry.source} has sha256 {found}, expected {expected}; not used"
+            )
+        hashes[file.name] = found
+        partial.replace(target)
+        (folder / HASHES_FILE).write_text(json.dumps(hashes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return folder
+
+
+def _recorded_hashes(folder: Path) -> dict[str, str]:
+    path = folder / HASHES_FILE
+    if not path.is_file():
+        return {}
+    hashes: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return hashes
+
+
+def _download(entry: LockedCheckpoint, file: LockedFile, folder: Path) -> Path:
+    """Download one file beside its final place; the hub client resumes an interrupted download."""
+    staging = folder / ".downloading"
+    staging.mkdir(parents=True, exist_ok=True)
+    try:
+        if entry.hub:
+            from huggingface_hub import hf_hub_download
+
+            return Path(hf_hub_download(entry.hub, file.name, revision=entry.revision, local_dir=staging))
+        import pooch
+
+        url = f"{entry.url}/{file.name}"
+        return Path(pooch.retrieve(url, known_hash=None, fname=Path(file.name).name, path=staging))
+    except Exception as error:  # the clients raise a dozen kinds; the user needs one sentence
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CheckpointError(
+            f"{entry.name}: {file.name} is not in the cache ({folder}) and could not be fetched from {entry.source}: "
+            f"{reason}; give a local folder instead (checkpoint=FOLDER, or --set weights.{entry.name}=FOLDER)"
+        ) from error
+
+
+def checkpoint_hashes(name: str, folder: Path) -> dict[str, str]:
+    """sha256 of each file of a checkpoint folder, by relative path.
+
+    Of an official checkpoint only the files that ``weights.lock`` lists count (where at least one is there), so that a
+    licence text beside them changes nothing; of any other folder, all files.
+    """
+    entry = lock().get(name)
+    official = [file.name for file in entry.files if (folder / file.name).is_file()] if entry else []
+    chosen = official or sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return {file: sha256_of(folder / file) for file in chosen}
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

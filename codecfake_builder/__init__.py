@@ -1,0 +1,1 @@
+"""Builds ST-Codecfake-style datasets."""
