@@ -18,7 +18,10 @@ _SPEC_FIELDS = {f.name for f in fields(CodecSpec)}
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """A built-in variant: its spec, and ``module:Class`` of its adapter, imported only when it is loaded."""
+    """A built-in variant: its spec, and ``module:Class`` of its adapter, imported only when it is loaded.
+
+    A family names one adapter; a variant of another architecture under the same label names its own.
+    """
 
     spec: CodecSpec
     adapter: str
@@ -45,6 +48,7 @@ def builtin() -> dict[str, CatalogEntry]:
         document = yaml.load(resource.read_text(encoding="utf-8"), Loader=_Loader)
         shared = document["family"]
         for name, own in document["variants"].items():
-            entries.append(CatalogEntry(_spec(family, {**shared, **own, "name": name}), document["adapter"]))
+            facts = {"adapter": document["adapter"], **shared, **own, "name": name}
+            entries.append(CatalogEntry(adapter=facts.pop("adapter"), spec=_spec(family, facts)))
     entries.sort(key=lambda entry: (entry.spec.label, entry.spec.name))
     return {entry.spec.name: entry for entry in entries}
