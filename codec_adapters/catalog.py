@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
-from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -33,7 +32,7 @@ def _spec(family: str, facts: dict[str, Any]) -> CodecSpec:
         raise ValueError(f"variants/{family}.yaml: unknown key {', '.join(sorted(unknown))}")
     values = dict(facts, family=family, label=LABELS[family])
     values["taxonomy"] = Taxonomy(**values["taxonomy"])
-    values["options"] = MappingProxyType(dict(values.get("options") or {}))
+    values["options"] = dict(values.get("options") or {})
     return CodecSpec(**values)
 
 

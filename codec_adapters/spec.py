@@ -72,7 +72,7 @@ class CodecSpec:
     """Samples (at ``sample_rate``) by which the output lags the input."""
     tail_local: bool = False
     """True when silence appended to the input changes only the output's last part. Measured, never believed."""
-    options: Mapping[str, OptionValue] = field(default_factory=lambda: MappingProxyType({}))
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
     """Inference options with their defaults."""
     version: int = 1
     """Raised whenever the adapter's output changes; part of a shard's content key."""

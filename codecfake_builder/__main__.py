@@ -1,0 +1,5 @@
+"""``python -m codecfake_builder``."""
+
+from codecfake_builder.cli import main
+
+main()

@@ -1,0 +1,139 @@
+"""The audio policy's arithmetic: one chain for every class, so that nothing but the codec tells classes apart.
+
+decode -> mono -> resample to the codec's rate -> codec -> resample to 16 kHz -> take out the codec's delay -> the
+source's own length -> scale down if over full scale -> FLAC, 16 bit, mono. Real clips pass the same chain without the
+codec. Waveforms are float32 arrays ``[samples]`` with full scale at 1.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+Wave = np.ndarray[Any, np.dtype[np.float32]]
+Pcm = np.ndarray[Any, np.dtype[np.int16]]
+
+RATE = 16000
+"""Rate of every clip of a dataset, Hz."""
+FULL_SCALE = 32767 / 32768
+"""The largest sample that 16-bit PCM holds; peaks above it are scaled down to it."""
+SPEECH_RMS = 1e-3
+"""A source above this level (-60 dB) holds something; a codec that answers it with silence has failed."""
+SILENCE_RMS = 1e-5
+"""Below this level (-100 dB) an output is silence at 16 bits."""
+
+
+class RejectedError(Exception):
+    """A clip that does not go into the dataset: a reason out of a closed set, and the detail."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class FinishedClip:
+    """A clip as it goes into a shard."""
+
+    flac: bytes
+    pcm: Pcm
+    gain: float
+    """Factor that brought the peak to full scale; 1 where it was below."""
+
+
+def samples_at(samples: int, rate: int, target_rate: int) -> int:
+    """How many samples a clip of ``samples`` at ``rate`` Hz has at ``target_rate``: rounded up, in integers."""
+    return -(-samples * target_rate // rate)
+
+
+def decode(data: bytes) -> tuple[Wave, int]:
+    """An audio file's samples, mixed down to mono, and its rate.
+
+    Raises:
+        RejectedError: ``unreadable``, ``truncated``, ``empty`` or ``non_finite``.
+    """
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            rate, promised = int(file.samplerate), int(file.frames)
+            channels = file.read(dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        raise RejectedError("unreadable", str(error).strip()) from error
+    if len(channels) < promised or _wav_is_cut(data):
+        raise RejectedError("truncated", f"{len(channels)} samples of the {promised} that the header promises")
+    if not len(channels):
+        raise RejectedError("empty", "no samples")
+    mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise RejectedError("non_finite", f"{int((~np.isfinite(mono)).sum())} samples are NaN or infinite")
+    return np.ascontiguousarray(mono), rate
+
+
+def _wav_is_cut(data: bytes) -> bool:
+    """Whether a WAV file ends before its own header says; libsndfile reads such files without a word."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        return False
+    promised = int.from_bytes(data[4:8], "little")
+    streamed = promised in (0, 0xFFFFFFFF)  # written to a pipe, the size never filled in
+    return not streamed and len(data) < promised + 8 - 1  # a missing pad byte at the end is harmless
+
+
+def resample(wave: Wave, rate: int, target_rate: int) -> Wave:
+    """Resample with soxr VHQ to exactly ``samples_at(len(wave), rate, target_rate)`` samples."""
+    if rate == target_rate:
+        return wave
+    return fit(soxr.resample(wave, rate, target_rate, quality="VHQ"), samples_at(len(wave), rate, target_rate))
+
+
+def fit(wave: Wave, samples: int) -> Wave:
+    """Cut or zero-pad at the end to ``samples``."""
+    if len(wave) >= samples:
+        return wave[:samples]
+    return np.pad(wave, (0, samples - len(wave)))
+
+
+def restore(wave: Wave, rate: int, delay: int, samples: int, slack: int) -> Wave:
+    """A codec's output back on the source's time line.
+
+    Args:
+        wave: the output at the codec's ``rate``, for an input that was padded at the end.
+        delay: samples at ``rate`` by which the codec lags.
+        samples: the source's length at 16 kHz.
+        slack: how many samples (at 16 kHz) of the clip may be missing at its end.
+
+    Raises:
+        RejectedError: ``non_finite`` or ``length``.
+    """
+    if not np.isfinite(wave).all():
+        raise RejectedError("non_finite", f"the codec's output has {int((~np.isfinite(wave)).sum())} such samples")
+    at_rate = resample(np.ascontiguousarray(wave), rate, RATE)[samples_at(delay, rate, RATE) :]
+    if len(at_rate) < samples - slack:
+        raise RejectedError("length", f"the codec's output has {len(at_rate)} samples, the source {samples}")
+    return fit(at_rate, samples)
+
+
+def finish(wave: Wave, source_rms: float) -> FinishedClip:
+    """Level and encode a clip at 16 kHz.
+
+    Raises:
+        RejectedError: ``silent``, where speech went in and silence came out.
+    """
+    level = rms(wave)
+    if source_rms > SPEECH_RMS and level < SILENCE_RMS:
+        raise RejectedError("silent", f"output RMS {level:.1e} for a source of RMS {source_rms:.1e}")
+    peak = float(np.abs(wave).max())
+    gain = FULL_SCALE / peak if peak > FULL_SCALE else 1.0
+    pcm = np.rint(wave.astype(np.float64) * (gain * 32768)).astype(np.int16)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, RATE, format="FLAC", subtype="PCM_16")
+    return FinishedClip(buffer.getvalue(), pcm, gain)
+
+
+def rms(wave: Wave) -> float:
+    """Root mean square of a waveform."""
+    return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))

@@ -1,0 +1,17 @@
+"""Source speech on disk. A corpus kind is one module; adding one means listing it here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from codecfake_builder.corpora.aishell3 import Aishell3Config
+from codecfake_builder.corpora.base import CorpusConfig, SourceFile
+from codecfake_builder.corpora.folder import FolderConfig
+from codecfake_builder.corpora.vctk import VctkConfig
+
+AnyCorpus = Annotated[VctkConfig | Aishell3Config | FolderConfig, Field(discriminator="kind")]
+"""A corpus of a recipe, told apart by its ``kind``."""
+
+__all__ = ["Aishell3Config", "AnyCorpus", "CorpusConfig", "FolderConfig", "SourceFile", "VctkConfig"]

@@ -1,0 +1,92 @@
+"""What every corpus kind shares: its part of a recipe, and what it lists."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from codecfake_builder.errors import CorpusError
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
+"""File kinds that libsndfile decodes."""
+
+UserPath = Annotated[Path, BeforeValidator(lambda value: Path(value).expanduser() if isinstance(value, str) else value)]
+"""A path in a recipe: ``~`` is the home folder, a relative path is relative to the working folder."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One utterance as a corpus lists it; ``problem`` says why it cannot be used, where that is known already."""
+
+    utterance_id: str
+    path: str
+    """Relative to the corpus root, with forward slashes."""
+    speaker: str
+    language: str
+    text: str | None = None
+    problem: str | None = None
+
+
+class CorpusConfig(BaseModel, ABC):
+    """A corpus in a recipe. One subclass per kind, in a module of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    layout: ClassVar[str]
+    """The layout of this kind in words, for messages."""
+
+    kind: str
+    root: UserPath | None = None
+    optional: bool = False
+    """Without a root: leave out the splits that need it, instead of refusing to build."""
+    speakers: list[str] | None = Field(default=None, min_length=1)
+    """Only these speakers."""
+    exclude_speakers: list[str] = []
+    min_seconds: float = Field(default=0.0, ge=0)
+    max_seconds: float | None = Field(default=None, gt=0)
+
+    @abstractmethod
+    def scan(self, root: Path) -> list[SourceFile]:
+        """All utterances under ``root``; raises :class:`CorpusError` where the layout is another."""
+
+    def listed(self) -> list[SourceFile]:
+        """The utterances of the speakers that the recipe wants, sorted by id.
+
+        Raises:
+            CorpusError: the root is not set, not there, or not in this kind's layout.
+        """
+        root = self.root_folder()
+        wanted = None if self.speakers is None else set(self.speakers)
+        unwanted = set(self.exclude_speakers)
+        files = [
+            file
+            for file in self.scan(root)
+            if file.speaker not in unwanted and (wanted is None or file.speaker in wanted)
+        ]
+        if not files:
+            raise self.wrong_layout(root, "no utterance of the wanted speakers")
+        return sorted(files, key=lambda file: (file.utterance_id, file.path))
+
+    def root_folder(self) -> Path:
+        """The root, checked to be a folder."""
+        if self.root is None:
+            raise CorpusError(f"corpus of kind {self.kind} has no root; give it with --set corpora.NAME.root=FOLDER")
+        if not self.root.is_dir():
+            raise CorpusError(f"{self.root}: no such folder (root of a corpus of kind {self.kind})")
+        return self.root
+
+    def wrong_layout(self, root: Path, found: str | None = None) -> CorpusError:
+        """The error for a root that is not in this kind's layout."""
+        if found is None:
+            entries = sorted(path.name for path in root.iterdir())
+            found = ", ".join(entries[:6]) + (", ..." if len(entries) > 6 else "") if entries else "nothing"
+        return CorpusError(f"{root}: not a corpus of kind {self.kind}: expected {self.layout}; found {found}")
+
+
+def relative(path: Path, root: Path) -> str:
+    """``path`` below ``root``, with forward slashes."""
+    return path.relative_to(root).as_posix()

@@ -1,0 +1,104 @@
+"""Any audio files: a folder tree, or a CSV / JSONL table that names them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal
+
+from pydantic import field_validator
+
+from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, SourceFile, UserPath, relative
+from codecfake_builder.errors import CorpusError
+
+_COLUMNS = ("path", "utterance_id", "speaker", "language", "text")
+
+
+class FolderConfig(CorpusConfig):
+    """A tree of audio files, or with ``table`` the files that a CSV (with header) or JSONL lists.
+
+    Columns of the table: ``path`` (relative to the root), and where known ``utterance_id``, ``speaker``, ``language``,
+    ``text``. Without a table, ``pattern`` (a regular expression searched in the relative path) may name ``utterance``,
+    ``speaker`` and ``language`` as groups. What is not given: the id is the path without suffix, ``/`` turned into
+    ``-``; the speaker is the folder the file lies in, so that a speaker-disjoint plan never tears a folder apart.
+    """
+
+    layout: ClassVar[str] = "audio files (wav, flac, ogg, opus, mp3, aiff) at any depth"
+
+    kind: Literal["folder"]
+    table: UserPath | None = None
+    pattern: str | None = None
+    language: str = "und"
+    speaker: str | None = None
+    """One speaker for all files that name none."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"not a regular expression ({error})") from error
+        return pattern
+
+    def scan(self, root: Path) -> list[SourceFile]:
+        if self.table is not None:
+            return [self._from_row(root, row, line) for line, row in _rows(self.table)]
+        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        if not paths:
+            raise self.wrong_layout(root)
+        return [self._from_path(relative(path, root)) for path in paths]
+
+    def _from_path(self, path: str) -> SourceFile:
+        match = re.search(self.pattern, path) if self.pattern else None
+        return self._file(path, match.groupdict() if match else {})
+
+    def _from_row(self, root: Path, row: dict[str, Any], line: int) -> SourceFile:
+        path = row.get("path")
+        if not path:
+            raise CorpusError(f"{self.table}: line {line}: no value for path")
+        if Path(path).is_absolute() or not (root / path).resolve().is_relative_to(root.resolve()):
+            raise CorpusError(f"{self.table}: line {line}: path {path} leads out of the corpus root {root}")
+        missing = None if (root / path).is_file() else "missing"
+        return self._file(str(PurePosixPath(path)), {**row, "utterance": row.get("utterance_id")}, missing)
+
+    def _file(self, path: str, known: dict[str, Any], problem: str | None = None) -> SourceFile:
+        relative_path = PurePosixPath(path)
+        folder = "-".join(relative_path.parent.parts) or "root"
+        return SourceFile(
+            utterance_id=known.get("utterance") or "-".join(relative_path.with_suffix("").parts),
+            path=path,
+            speaker=known.get("speaker") or self.speaker or folder,
+            language=known.get("language") or self.language,
+            text=known.get("text") or None,
+            problem=problem,
+        )
+
+
+def _rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Lines of a table with their numbers; unknown columns are left alone."""
+    if not table.is_file():
+        raise CorpusError(f"{table}: no such file (table of a corpus of kind folder)")
+    if table.suffix.lower() not in (".csv", ".jsonl"):
+        raise CorpusError(f"{table}: a table must be .csv (with a header) or .jsonl")
+    with table.open(encoding="utf-8-sig", newline="") as stream:
+        if table.suffix.lower() == ".csv":
+            reader = csv.DictReader(stream)
+            if "path" not in (reader.fieldnames or ()):
+                raise CorpusError(f"{table}: no column path in the header; known columns: {', '.join(_COLUMNS)}")
+            yield from ((reader.line_num, row) for row in reader)
+            return
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise CorpusError(f"{table}: line {number}: not JSON ({error})") from error
+            if not isinstance(row, dict):
+                raise CorpusError(f"{table}: line {number}: expected an object with path, found {line.strip()[:40]}")
+            yield number, row

@@ -1,0 +1,65 @@
+"""VCTK 0.92 (two microphones, FLAC, silence trimmed) and 0.80 (one WAV per utterance). English.
+
+Licence of the corpus: CC BY 4.0. Oddities that users meet: p280 and p315 have no mic2 recordings in 0.92, p315 has no
+transcripts, and speaker s5 carries a prefix of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from codecfake_builder.corpora.base import CorpusConfig, SourceFile, relative
+
+_NAME_092 = re.compile(r"(?P<utterance>(?P<speaker>[ps]\d+)_\d+)_(?P<mic>mic[12])\.flac")
+_NAME_080 = re.compile(r"(?P<utterance>(?P<speaker>[ps]\d+)_\d+)\.wav")
+
+
+class VctkConfig(CorpusConfig):
+    """VCTK; ``mic`` chooses the recording in 0.92 (0.80 has one)."""
+
+    layout: ClassVar[str] = (
+        "wav48_silence_trimmed/pXXX/pXXX_NNN_mic1.flac (version 0.92) or wav48/pXXX/pXXX_NNN.wav (version 0.80)"
+    )
+
+    kind: Literal["vctk"]
+    mic: Literal["mic1", "mic2"] = "mic1"
+    language: str = "en"
+
+    def scan(self, root: Path) -> list[SourceFile]:
+        new, old = root / "wav48_silence_trimmed", root / "wav48"
+        if new.is_dir():
+            files = self._scan_092(root, new)
+        elif old.is_dir():
+            files = [self._file(root, path, match) for path, match in _matching(old, _NAME_080)]
+        else:
+            raise self.wrong_layout(root)
+        if not files:
+            raise self.wrong_layout(root, f"no such file under {new.name if new.is_dir() else old.name}")
+        return files
+
+    def _scan_092(self, root: Path, folder: Path) -> list[SourceFile]:
+        recordings: dict[str, dict[str, tuple[Path, re.Match[str]]]] = {}
+        for path, match in _matching(folder, _NAME_092):
+            recordings.setdefault(match["utterance"], {})[match["mic"]] = (path, match)
+        files = []
+        for mics in recordings.values():
+            chosen = mics.get(self.mic)
+            path, match = chosen or next(iter(mics.values()))
+            files.append(self._file(root, path, match, None if chosen else f"no_{self.mic}"))
+        return files
+
+    def _file(self, root: Path, path: Path, match: re.Match[str], problem: str | None = None) -> SourceFile:
+        transcript = root / "txt" / match["speaker"] / f"{match['utterance']}.txt"
+        text = transcript.read_text(encoding="utf-8").strip() if transcript.is_file() else None
+        return SourceFile(match["utterance"], relative(path, root), match["speaker"], self.language, text, problem)
+
+
+def _matching(folder: Path, name: re.Pattern[str]) -> list[tuple[Path, re.Match[str]]]:
+    found = []
+    for path in sorted(folder.glob("*/*")):
+        match = name.fullmatch(path.name)
+        if match:
+            found.append((path, match))
+    return found

@@ -1,0 +1,134 @@
+"""``README.md`` of a dataset: the YAML head that ``datasets`` and the Hub read, and a card for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from codecfake_builder.dataset.contents import ALL_CONFIG, NO_AUDIO_CONFIG, Contents
+from codecfake_builder.dataset.features import COLUMNS, yaml_features
+
+PAPER = "https://arxiv.org/abs/2501.06514"
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def card(contents: Contents, languages: list[str], root: str) -> str:
+    """The whole card.
+
+    Args:
+        languages: language codes of the utterances.
+        root: the dataset's root hash, see ``checksums.root_hash``.
+    """
+    head = yaml.safe_dump(_head(contents, languages), sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{head}---\n\n{_prose(contents, root)}"
+
+
+def _head(contents: Contents, languages: list[str]) -> dict[str, Any]:
+    clips = sum(cell.clips for cell in contents.cells)
+    size = next((name for bound, name in _SIZES if clips < bound), "n>1M")
+    configs = contents.configs()
+    return {
+        "license": "other",
+        "license_name": "see-licences-section",
+        "language": languages,
+        "pretty_name": contents.recipe.title,
+        "task_categories": ["audio-classification"],
+        "size_categories": [size],
+        "tags": ["audio-deepfake-detection", "source-tracing", "neural-audio-codec", "anti-spoofing"],
+        "configs": [
+            {
+                "config_name": name,
+                **({"default": True} if name == ALL_CONFIG else {}),
+                "data_files": [{"split": split, "path": files} for split, files in splits.items()],
+            }
+            for name, splits in configs.items()
+        ],
+        "dataset_info": [
+            {"config_name": name, "features": yaml_features(contents.classes, audio=name != NO_AUDIO_CONFIG)}
+            for name in configs
+        ],
+    }
+
+
+def _prose(contents: Contents, root: str) -> str:
+    recipe = contents.recipe
+    return "\n".join(
+        [
+            f"# {recipe.title}",
+            "",
+            "Speech, and the same speech re-synthesized through neural audio codecs, for tracing which codec a clip "
+            f"came through. Built with codecfake_builder from the recipe `{recipe.name}`, after "
+            f"[Neural Codec Source Tracing]({PAPER}).",
+            "",
+            f"Root hash: `{root}` (sha256 over the lines of `checksums.sha256` without this file).",
+            "Check every file with `sha256sum -c checksums.sha256`, and every clip with "
+            "`python -m codecfake_builder verify .`.",
+            "",
+            "## Use",
+            "",
+            "```python",
+            "import io, datasets, soundfile",
+            "",
+            f'ds = datasets.load_dataset("PATH", "{ALL_CONFIG}", split="{contents.splits[0]}")',
+            'row = ds.cast_column("audio", datasets.Audio(decode=False))[0]  # needs no torchcodec',
+            'samples, rate = soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="float32")',
+            "```",
+            "",
+            f"Configs: `{ALL_CONFIG}` (default), one per codec family with the real speech beside it, and "
+            f"`{NO_AUDIO_CONFIG}` without audio. Rows of a split are grouped by variant: shuffle before training.",
+            "",
+            "## Splits",
+            "",
+            *_table(contents),
+            "",
+            "What was left out, with reasons, is in `rejected.parquet`.",
+            "",
+            "## How a clip was made",
+            "",
+            "decode, mix to mono, resample to the codec's rate (soxr VHQ), codec, resample to 16 kHz, take out the "
+            "codec's delay, cut or pad to the source's own length, scale down if over full scale (column `gain`), "
+            "FLAC 16 bit. Real clips pass the same chain without the codec. Versions and checkpoint hashes: "
+            "`provenance.json`.",
+            "",
+            "## Variants and licences",
+            "",
+            "The speech keeps the licence of its corpus (VCTK: CC BY 4.0; AISHELL-3: Apache-2.0; others: their own). "
+            "What a codec's weights allow is in the last column.",
+            "",
+            "| variant | class | rate, Hz | bit/s | codebooks | paper | weights' licence |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+            *(
+                f"| {spec.name} | {spec.label} {spec.family} | {spec.sample_rate} | {spec.bitrate:g} | "
+                f"{spec.codebooks} | {spec.paper} | {spec.weights_licence} |"
+                for spec in sorted(contents.specs.values(), key=lambda spec: (spec.label, spec.name))
+            ),
+            "",
+            "## Columns",
+            "",
+            "| column | type | meaning |",
+            "| --- | --- | --- |",
+            *(f"| {name} | {kind} | {meaning} |" for name, (kind, meaning) in COLUMNS.items()),
+            "",
+            "## Limits",
+            "",
+            "Meant for research on detecting and tracing synthetic speech, not for imitating speakers. The speakers "
+            "are those of the source corpora, who agreed to their publication, and the speech is read, recorded "
+            "closely and mostly clean: results need not carry over to other conditions.",
+            "",
+        ]
+    )
+
+
+def _table(contents: Contents) -> list[str]:
+    families = ["real", *contents.families]
+    lines = [
+        "| split | " + " | ".join(families) + " | clips | hours |",
+        "| --- " * (len(families) + 3) + "|",
+    ]
+    for split in contents.splits:
+        cells = [cell for cell in contents.cells if cell.split == split]
+        counts = [sum(c.clips for c in cells if contents.family(c.variant) == family) for family in families]
+        hours = sum(cell.seconds for cell in cells) / 3600
+        lines.append(f"| {split} | " + " | ".join(map(str, counts)) + f" | {sum(counts)} | {hours:.2f} |")
+    return lines

@@ -1,0 +1,58 @@
+"""``checksums.sha256``: the sha256 of every file of a dataset, in the form that ``sha256sum -c`` reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from codec_adapters.weights import sha256_of
+from codecfake_builder.errors import DatasetError
+from codecfake_builder.files import TEMPORARY, sha256_text, write_text
+
+CHECKSUMS = "checksums.sha256"
+CARD = "README.md"
+_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<file>\S.*)")
+
+
+def dataset_files(dataset: Path) -> Iterator[str]:
+    """Relative paths of the files that belong to a dataset: all but the checksums, hidden files and the state."""
+    for path in sorted(dataset.rglob("*")):
+        name = path.relative_to(dataset).as_posix()
+        hidden = any(part.startswith(".") for part in Path(name).parts)
+        if path.is_file() and name != CHECKSUMS and not hidden and TEMPORARY not in name:
+            yield name
+
+
+def hash_files(dataset: Path, known: dict[str, str]) -> dict[str, str]:
+    """sha256 of every file by name; ``known`` gives those of files hashed when they were written."""
+    return {name: known.get(name) or sha256_of(dataset / name) for name in dataset_files(dataset)}
+
+
+def write_checksums(dataset: Path, hashes: dict[str, str]) -> None:
+    """Write ``checksums.sha256``; a dataset that has it is finished."""
+    write_text(dataset / CHECKSUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(hashes.items())))
+
+
+def read_checksums(dataset: Path) -> dict[str, str]:
+    """sha256 by file name.
+
+    Raises:
+        DatasetError: there is no such file, or a line of it has another form or names a file outside the folder.
+    """
+    path = dataset / CHECKSUMS
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file; {dataset} is not a finished dataset (run build again to finish it)")
+    hashes = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        match = _LINE.fullmatch(line)
+        if not match or Path(match["file"]).is_absolute() or ".." in Path(match["file"]).parts:
+            raise DatasetError(f"{path}: line {number}: expected '<sha256>  <file>', found {line[:80]!r}")
+        hashes[match["file"]] = match["sha256"]
+    return hashes
+
+
+def root_hash(hashes: dict[str, str]) -> str:
+    """One figure for the whole dataset: sha256 over the checksum lines of all files but the card, which states it."""
+    lines = [f"{sha256}  {name}" for name, sha256 in sorted(hashes.items()) if name != CARD]
+    return sha256_text(*lines)

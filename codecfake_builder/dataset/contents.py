@@ -1,0 +1,111 @@
+"""What a finished dataset holds, counted: the common ground of the card, Croissant and the build's closing table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from codec_adapters.spec import CodecSpec
+from codecfake_builder.engine.shard import ShardRecord
+from codecfake_builder.recipe import REAL, Recipe
+
+NO_AUDIO_CONFIG = "metadata"
+ALL_CONFIG = "all"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The clips of one split and variant."""
+
+    split: str
+    variant: str
+    clips: int
+    seconds: float
+    rejected: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A dataset's cells in the recipe's order of splits, and the specs of its variants."""
+
+    recipe: Recipe
+    cells: tuple[Cell, ...]
+    specs: dict[str, CodecSpec]
+    classes: tuple[str, ...]
+
+    @property
+    def splits(self) -> list[str]:
+        """Names of the splits, in the recipe's order."""
+        return list(dict.fromkeys(cell.split for cell in self.cells))
+
+    @property
+    def families(self) -> list[str]:
+        """Codec families in label order."""
+        labels = {spec.family: spec.label for spec in self.specs.values()}
+        return sorted(labels, key=labels.__getitem__)
+
+    def family(self, variant: str) -> str:
+        """Class name of a variant."""
+        return REAL if variant == REAL else self.specs[variant].family
+
+    def files(self, split: str, family: str | None = None) -> list[str]:
+        """Shards of a split, of all classes or of one."""
+        return [
+            file
+            for cell in self.cells
+            if cell.split == split and family in (None, self.family(cell.variant))
+            for file in cell.files
+        ]
+
+    def real_files(self, split: str) -> list[str]:
+        """Shards of the real speech that a split's clips are to be held against: its own, or those of the split with
+        the same utterances."""
+        own = self.files(split, REAL)
+        if own:
+            return own
+        parent = self.recipe.splits[split].same_as
+        siblings = [name for name in self.splits if parent and (name == parent or self._same_as(name) == parent)]
+        return next((files for name in siblings if (files := self.files(name, REAL))), [])
+
+    def _same_as(self, split: str) -> str | None:
+        return self.recipe.splits[split].same_as
+
+    def configs(self) -> dict[str, dict[str, list[str]]]:
+        """Files per split of every Hugging Face config: everything, each codec against real, and without audio."""
+        configs = {ALL_CONFIG: {split: self.files(split) for split in self.splits}}
+        for family in self.families:
+            own = {split: self.files(split, family) for split in self.splits}
+            configs[family] = {split: [*self.real_files(split), *files] for split, files in own.items() if files}
+        configs[NO_AUDIO_CONFIG] = {split: [f"metadata/{split}.parquet"] for split in self.splits}
+        return configs
+
+
+def count_contents(
+    recipe: Recipe,
+    splits: Iterable[str],
+    records: Iterable[ShardRecord],
+    specs: dict[str, CodecSpec],
+    classes: tuple[str, ...],
+) -> Contents:
+    """Count the clips of every split and variant."""
+    grouped: dict[tuple[str, str], list[ShardRecord]] = {}
+    for record in sorted(records, key=lambda record: record.file):
+        path = PurePosixPath(record.file)
+        grouped.setdefault((path.parent.name, path.stem.rpartition("-")[0]), []).append(record)
+    cells = []
+    for split in splits:
+        for variant in recipe.splits[split].variants:
+            own = grouped.get((split, variant), [])
+            cells.append(
+                Cell(
+                    split=split,
+                    variant=variant,
+                    clips=sum(record.clips for record in own),
+                    seconds=sum(record.seconds for record in own),
+                    rejected=sum(len(record.rejected) for record in own),
+                    files=tuple(record.file for record in own),
+                )
+            )
+    return Contents(recipe, tuple(cells), specs, classes)

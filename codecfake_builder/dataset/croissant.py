@@ -1,0 +1,116 @@
+"""``croissant.json``: the dataset described in Croissant 1.1, generated from the one schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from codecfake_builder.dataset.card import PAPER
+from codecfake_builder.dataset.contents import NO_AUDIO_CONFIG, Contents
+from codecfake_builder.dataset.features import COLUMNS
+
+CROISSANT = "croissant.json"
+_TYPES = {
+    "string": "sc:Text",
+    "bool": "sc:Boolean",
+    "float64": "sc:Float",
+    "int32": "sc:Integer",
+    "label": "sc:Integer",
+    "audio": "sc:AudioObject",
+}
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "includes": "cr:includes",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "sc": "https://schema.org/",
+    "source": "cr:source",
+    "transform": "cr:transform",
+}
+
+
+def croissant_text(contents: Contents, files_sha256: str) -> str:
+    """The document as it stands in the file.
+
+    Args:
+        files_sha256: sha256 over the checksum lines of the Parquet files; stands for the folder's hash.
+    """
+    recipe = contents.recipe
+    document = {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "name": recipe.name,
+        "description": f"{recipe.title}: speech and the same speech re-synthesized through neural audio codecs.",
+        "version": "1.0.0",
+        "url": PAPER,
+        "citeAs": "Xie et al., Neural Codec Source Tracing, arXiv 2501.06514",
+        "rai:dataCollection": "Speech of public corpora, re-synthesized through neural audio codecs by a program.",
+        "rai:dataUseCases": "Detecting synthetic speech and tracing the codec it came through.",
+        "rai:dataLimitations": "Read speech, recorded closely, in few languages; real clips are 16 kHz copies.",
+        "rai:dataBiases": "Speakers, accents and texts are those of the source corpora.",
+        "rai:personalSensitiveInformation": "Voices of the source corpora's speakers, who agreed to publication.",
+        "rai:dataSocialImpact": "Helps to recognise synthetic speech; must not be used to imitate speakers.",
+        "distribution": [
+            {
+                "@type": "cr:FileObject",
+                "@id": "folder",
+                "name": "folder",
+                "description": "The dataset's folder.",
+                "contentUrl": ".",
+                "encodingFormat": "git+https",
+                "sha256": files_sha256,
+            },
+            *(_file_set(split) for split in contents.splits),
+        ],
+        "recordSet": [_record_set(split) for split in contents.splits],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _file_set(split: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileSet",
+        "@id": f"files-{split}",
+        "containedIn": {"@id": "folder"},
+        "encodingFormat": "application/x-parquet",
+        "includes": f"data/{split}/*.parquet",
+    }
+
+
+def _record_set(split: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:RecordSet",
+        "@id": split,
+        "name": split,
+        "description": f"The clips of split {split}; without audio: config {NO_AUDIO_CONFIG}.",
+        "key": {"@id": f"{split}/id"},
+        "field": [
+            {
+                "@type": "cr:Field",
+                "@id": f"{split}/{name}",
+                "name": name,
+                "description": meaning,
+                "dataType": _TYPES[kind],
+                "source": {"fileSet": {"@id": f"files-{split}"}, "extract": {"column": name}},
+            }
+            for name, (kind, meaning) in COLUMNS.items()
+        ],
+    }

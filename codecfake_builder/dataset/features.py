@@ -1,0 +1,83 @@
+"""The one schema: shards, card, Croissant and exports are generated from it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import datasets
+import pyarrow as pa
+
+from codec_adapters.spec import LABELS
+from codecfake_builder.audio import RATE
+
+COLUMNS: dict[str, tuple[str, str]] = {
+    "id": ("string", "unique within the dataset: variant, corpus, utterance"),
+    "audio": ("audio", "FLAC, 16 bit, mono, 16 kHz"),
+    "label": ("label", "class of the codec family; 0 is real"),
+    "is_fake": ("bool", "false for real speech"),
+    "codec": ("string", "codec family, or real"),
+    "variant": ("string", "concrete setting of the codec, or real"),
+    "language": ("string", "language of the utterance"),
+    "speaker": ("string", "speaker, unique within the corpus"),
+    "corpus": ("string", "corpus of the source utterance"),
+    "utterance_id": ("string", "source utterance, unique within the corpus"),
+    "text": ("string", "transcript, where the corpus has one"),
+    "duration": ("float64", "seconds; equal for every clip of an utterance"),
+    "source_sha256": ("string", "sha256 of the source file"),
+    "audio_sha256": ("string", "sha256 of the clip's samples (16-bit little-endian PCM)"),
+    "gain": ("float64", "factor that brought an over-full peak to full scale; 1 elsewhere"),
+    "bitrate_bps": ("float64", "bits per second of the codec"),
+    "frame_rate_hz": ("float64", "frames per second of the codec's finest codebook"),
+    "codebooks": ("int32", "codebooks in use"),
+    "native_sample_rate": ("int32", "rate the codec works at, Hz"),
+    "quantizer": ("string", "taxonomy: multi, single or scalar"),
+    "auxiliary": ("string", "taxonomy: none, semantic or disentangled"),
+    "decoder_domain": ("string", "taxonomy: time or frequency"),
+    "alm": ("string", "audio language model that made the clip, if one did"),
+    "prompt_id": ("string", "prompt the audio language model was given"),
+}
+"""Columns in order: kind, and what they hold."""
+
+
+def class_names(extra: dict[str, int] | None = None) -> list[str]:
+    """Label names by id; ``extra`` adds families of plugins (ids from 12 on, without gaps)."""
+    labels = {**LABELS, **(extra or {})}
+    names = sorted(labels, key=labels.__getitem__)
+    if [labels[name] for name in names] != list(range(len(names))):
+        raise ValueError(f"labels must run from 0 without gaps or repetition, got {labels}")
+    return names
+
+
+def features(classes: tuple[str, ...], audio: bool = True) -> datasets.Features:
+    """The dataset's features, with or without the audio column."""
+    kinds = {"audio": datasets.Audio(sampling_rate=RATE), "label": datasets.ClassLabel(names=list(classes))}
+    return datasets.Features(
+        {
+            name: kinds.get(kind) or datasets.Value(kind)
+            for name, (kind, _) in COLUMNS.items()
+            if audio or name != "audio"
+        }
+    )
+
+
+@cache
+def schema(classes: tuple[str, ...], audio: bool = True) -> pa.Schema:
+    """The Arrow schema of a shard (or of its metadata), with the feature description that ``datasets`` reads."""
+    arrow: pa.Schema = features(classes, audio).arrow_schema
+    return arrow
+
+
+def yaml_features(classes: tuple[str, ...], audio: bool = True) -> list[dict[str, Any]]:
+    """The features as the YAML head of a dataset card spells them."""
+    spelled: list[dict[str, Any]] = []
+    for name, (kind, _) in COLUMNS.items():
+        if kind == "label":
+            names = {str(number): label for number, label in enumerate(classes)}
+            spelled.append({"name": name, "dtype": {"class_label": {"names": names}}})
+        elif kind == "audio":
+            if audio:
+                spelled.append({"name": name, "dtype": {"audio": {"sampling_rate": RATE}}})
+        else:
+            spelled.append({"name": name, "dtype": kind})
+    return spelled

@@ -1,0 +1,49 @@
+"""``metadata/<split>.parquet`` (every column but the audio) and ``rejected.parquet`` (what was left out, and why)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from codecfake_builder.dataset.features import schema
+from codecfake_builder.engine.shard import Rejection, ShardRecord
+from codecfake_builder.files import replacing
+
+REJECTED = pa.schema(
+    [(name, pa.string()) for name in ("split", "variant", "corpus", "utterance_id", "path", "reason", "detail")]
+)
+"""``split`` and ``variant`` are null for an utterance that was left out before planning."""
+
+
+def write_metadata(dataset: Path, split: str, files: Iterable[str], classes: tuple[str, ...]) -> None:
+    """Copy the columns but the audio of a split's shards into one file, shard by shard."""
+    without_audio = schema(classes, audio=False)
+    with (
+        replacing(dataset / "metadata" / f"{split}.parquet") as temporary,
+        pq.ParquetWriter(temporary, without_audio) as writer,
+    ):
+        for file in sorted(files):
+            table = pq.read_table(dataset / file, columns=without_audio.names)
+            if table.num_rows:
+                writer.write_table(table.cast(without_audio), row_group_size=10_000)
+
+
+def write_rejected(dataset: Path, left_out: pa.Table, records: Iterable[ShardRecord]) -> None:
+    """Write every utterance and clip that is not in the dataset, with its reason."""
+    clips = pa.Table.from_pylist([_as_row(rejection) for rejection in _rejections(records)], schema=REJECTED)
+    nothing = pa.nulls(left_out.num_rows, pa.string())
+    before = left_out.add_column(0, "variant", nothing).add_column(0, "split", nothing)
+    with replacing(dataset / "rejected.parquet") as temporary:
+        pq.write_table(pa.concat_tables([before.cast(REJECTED), clips]), temporary)
+
+
+def _rejections(records: Iterable[ShardRecord]) -> Iterator[Rejection]:
+    for record in sorted(records, key=lambda record: record.file):
+        yield from record.rejected
+
+
+def _as_row(rejection: Rejection) -> dict[str, str]:
+    return {name: value for name, value in vars(rejection).items() if name in REJECTED.names}

@@ -1,0 +1,1 @@
+"""Makes shards: content keys and records, batching, the work inside one shard, and running many of them."""

@@ -1,0 +1,135 @@
+"""The unit of work: the clips of one (split, variant, chunk), its content key and its record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from codec_adapters.spec import CodecSpec, OptionValue
+from codecfake_builder.files import sha256_text, write_text
+from codecfake_builder.recipe import AudioPolicy
+
+STATE_FOLDER = ".build"
+"""Folder of a dataset that is the builder's own: records, logs, lock; not part of the dataset."""
+AUDIO_CHAIN_VERSION = 1
+"""Raised whenever ``audio.py`` would make other samples of the same codec output."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A source utterance as a worker needs it."""
+
+    corpus: str
+    utterance_id: str
+    path: str
+    """Absolute."""
+    speaker: str
+    language: str
+    text: str | None
+    sample_rate: int
+    samples: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """``corpus/utterance_id``, unique within a dataset."""
+        return f"{self.corpus}/{self.utterance_id}"
+
+
+@dataclass(frozen=True)
+class CodecJob:
+    """Everything a worker needs to load a variant."""
+
+    spec: CodecSpec
+    options: dict[str, OptionValue]
+    """All inference options, defaults included."""
+    checkpoint: Path | None
+    checkpoint_hashes: dict[str, str]
+    dtype: str
+
+    def fingerprint(self) -> str:
+        """What makes this codec's output what it is: spec, options, weights, adapter version, precision."""
+        spec = asdict(self.spec)
+        spec["options"] = self.options
+        return json.dumps([spec, sorted(self.checkpoint_hashes.items()), self.dtype], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard to make; ``codec`` is ``None`` for real speech."""
+
+    split: str
+    variant: str
+    chunk: int
+    utterances: tuple[Utterance, ...]
+    codec: CodecJob | None
+    policy: AudioPolicy
+    classes: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        """Path of the shard within the dataset."""
+        return f"data/{self.split}/{self.variant}-{self.chunk:05d}.parquet"
+
+    @cached_property
+    def key(self) -> str:
+        """Content key: equal keys, equal clips. Holds no path and no device."""
+        return sha256_text(
+            f"chain {AUDIO_CHAIN_VERSION}",
+            self.policy.model_dump_json(),
+            self.codec.fingerprint() if self.codec else "real",
+            json.dumps(self.classes),
+            *(json.dumps([u.corpus, u.utterance_id, u.speaker, u.language, u.text, u.sha256]) for u in self.utterances),
+        )
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A clip that did not go into the dataset."""
+
+    split: str
+    variant: str
+    corpus: str
+    utterance_id: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """What was made: kept beside the dataset so that a shard that is there is not made again."""
+
+    file: str
+    key: str
+    sha256: str
+    bytes: int
+    clips: int
+    seconds: float
+    """Speech in the shard."""
+    rejected: tuple[Rejection, ...] = field(default=())
+    wall_seconds: float = 0.0
+    """How long it took."""
+
+    def save(self, dataset: Path) -> None:
+        """Write the record into the dataset's state folder."""
+        write_text(record_path(dataset, self.file), json.dumps(asdict(self), indent=1) + "\n")
+
+
+def record_path(dataset: Path, file: str) -> Path:
+    """Where the record of shard ``file`` lies."""
+    return dataset / STATE_FOLDER / "records" / Path(file).relative_to("data").with_suffix(".json")
+
+
+def load_record(dataset: Path, file: str) -> ShardRecord | None:
+    """The record of a shard, or ``None`` where there is none that holds good: absent, damaged, or its shard is gone."""
+    try:
+        values: dict[str, Any] = json.loads(record_path(dataset, file).read_text(encoding="utf-8"))
+        rejected = tuple(Rejection(**row) for row in values.pop("rejected"))
+        record = ShardRecord(**values, rejected=rejected)
+        same_size = (dataset / file).stat().st_size == record.bytes
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return record if same_size and record.file == file else None

@@ -1,0 +1,299 @@
+"""Making one shard: read ahead, run the codec, encode behind, write the Parquet file and its record."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from codecfake_builder import audio
+from codecfake_builder.audio import FinishedClip, RejectedError, Wave
+from codecfake_builder.dataset.features import schema
+from codecfake_builder.engine import codec_runner
+from codecfake_builder.engine.batching import batch_limit, equal_length_batches
+from codecfake_builder.engine.shard import Rejection, Shard, ShardRecord, Utterance
+from codecfake_builder.files import replacing
+from codecfake_builder.plugins import load_plugins
+from codecfake_builder.recipe import REAL
+
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter
+
+ROWS_PER_GROUP = 100
+"""Rows per Parquet row group: a random row of a stream costs one group (facts: 100-250 is the good range)."""
+READ_AHEAD = 4
+"""Batches whose audio is read and resampled before the codec asks for them."""
+IO_THREADS = 2
+"""Threads that decode, resample and encode beside the codec; the libraries release the interpreter lock."""
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How a worker works; nothing here changes a clip."""
+
+    dataset: Path
+    devices: tuple[str, ...]
+    claims: Path
+    """An empty folder of this run, in which processes claim their device."""
+    batch_seconds: float | None
+    plugins: tuple[str, ...] = ()
+
+    def device(self) -> str:
+        """This process's device: the same for all shards it makes, and processes spread evenly over the devices."""
+        if len(self.devices) == 1:
+            return self.devices[0]
+        for number in count():
+            owner = self.claims / str(number)
+            try:
+                owner.touch(exist_ok=False)
+            except FileExistsError:
+                if owner.read_text(encoding="utf-8") != str(os.getpid()):
+                    continue
+            owner.write_text(str(os.getpid()), encoding="utf-8")
+            return self.devices[number % len(self.devices)]
+        raise AssertionError("count() does not end")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A source utterance at the codec's rate, and its level at that rate."""
+
+    wave: Wave
+    rms: float
+
+
+_Outcome = FinishedClip | RejectedError
+
+
+def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
+    """Make one shard file and its record.
+
+    Raises:
+        codec_adapters.CodecError: the variant cannot be loaded; clips that fail one by one are rejections instead.
+    """
+    started = time.monotonic()
+    torch.set_num_threads(1)  # more processes, not more threads: and sums must not depend on the number of cores
+    load_plugins(list(settings.plugins), Path())
+    adapter = codec_runner.loaded_adapter(shard.codec, settings.device()) if shard.codec else None
+    outcomes = _outcomes(shard, adapter, settings)
+    rows = [_row(shard, u, o, adapter) for u, o in zip(shard.utterances, outcomes, strict=True) if _kept(o)]
+    rejected = [
+        Rejection(shard.split, shard.variant, u.corpus, u.utterance_id, o.reason, o.detail)
+        for u, o in zip(shard.utterances, outcomes, strict=True)
+        if isinstance(o, RejectedError)
+    ]
+    path = settings.dataset / shard.file
+    sha256, size = _write(path, rows, shard.classes)
+    record = ShardRecord(
+        file=shard.file,
+        key=shard.key,
+        sha256=sha256,
+        bytes=size,
+        clips=len(rows),
+        seconds=sum(row["duration"] for row in rows),
+        rejected=tuple(rejected),
+        wall_seconds=round(time.monotonic() - started, 3),
+    )
+    record.save(settings.dataset)
+    return record
+
+
+def _kept(outcome: _Outcome) -> bool:
+    return isinstance(outcome, FinishedClip)
+
+
+def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -> list[_Outcome]:
+    """What became of each utterance, in the shard's order."""
+    rate = adapter.sample_rate if adapter else audio.RATE
+    lengths = [audio.samples_at(u.samples, u.sample_rate, rate) for u in shard.utterances]
+    limit = 1
+    if adapter and shard.codec:
+        rule = codec_runner.PaddingRule.of(adapter, shard.policy)
+        lengths = [rule.padded(length) for length in lengths]
+        limit = batch_limit(adapter, shard.codec, settings.batch_seconds, settings.dataset)
+    batches = equal_length_batches(lengths, limit)
+    outcomes: dict[int, Future[FinishedClip] | RejectedError] = {}
+    with ThreadPoolExecutor(IO_THREADS) as pool:
+        unfinished: deque[Future[FinishedClip]] = deque()
+        for positions, sources in _read_ahead(pool, shard.utterances, batches, rate):
+            for position, wave, source in _through_codec(shard, adapter, positions, sources, lengths, outcomes):
+                future = pool.submit(_finished, shard, shard.utterances[position], wave, source.rms, adapter)
+                outcomes[position] = future
+                unfinished.append(future)
+            while len(unfinished) > READ_AHEAD * 16:
+                unfinished.popleft().exception()  # waits: raw audio must not pile up behind a fast codec
+        return [_settled(outcomes[position]) for position in range(len(lengths))]
+
+
+def _settled(outcome: Future[FinishedClip] | RejectedError) -> _Outcome:
+    if isinstance(outcome, RejectedError):
+        return outcome
+    try:
+        return outcome.result()
+    except RejectedError as error:
+        return error
+
+
+def _read_ahead(
+    pool: ThreadPoolExecutor, utterances: tuple[Utterance, ...], batches: list[list[int]], rate: int
+) -> Iterator[tuple[list[int], list[_Source | RejectedError]]]:
+    """Each batch with its sources, a bounded number of batches being read while the codec works."""
+    waiting: deque[tuple[list[int], list[Future[_Source]]]] = deque()
+    upcoming = iter(batches)
+    while True:
+        while len(waiting) < READ_AHEAD and (positions := next(upcoming, None)) is not None:
+            waiting.append((positions, [pool.submit(_read, utterances[p], rate) for p in positions]))
+        if not waiting:
+            return
+        positions, futures = waiting.popleft()
+        yield positions, [_read_outcome(future) for future in futures]
+
+
+def _read_outcome(future: Future[_Source]) -> _Source | RejectedError:
+    try:
+        return future.result()
+    except RejectedError as error:
+        return error
+
+
+def _read(utterance: Utterance, rate: int) -> _Source:
+    """The utterance at ``rate``, checked to be the file that was indexed."""
+    try:
+        data = Path(utterance.path).read_bytes()
+    except OSError as error:
+        raise RejectedError("missing", f"{utterance.path}: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != utterance.sha256:
+        raise RejectedError("source_changed", f"{utterance.path} is not the file that was indexed")
+    wave, own_rate = audio.decode(data)
+    return _Source(audio.resample(wave, own_rate, rate), audio.rms(wave))
+
+
+def _through_codec(
+    shard: Shard,
+    adapter: Adapter | None,
+    positions: list[int],
+    sources: list[_Source | RejectedError],
+    lengths: list[int],
+    outcomes: dict[int, Any],
+) -> Iterator[tuple[int, Wave, _Source]]:
+    """Outputs of one batch by position; what cannot be read, or fails, goes into ``outcomes`` as a rejection."""
+    good: list[tuple[int, _Source]] = []
+    for position, source in zip(positions, sources, strict=True):
+        if isinstance(source, RejectedError):
+            outcomes[position] = source
+        else:
+            good.append((position, source))
+    if adapter is None:
+        yield from ((position, source.wave, source) for position, source in good)
+        return
+    for position, source, wave in _resynthesized(shard, adapter, good, lengths):
+        if isinstance(wave, RejectedError):
+            outcomes[position] = wave
+        else:
+            yield position, wave, source
+
+
+def _resynthesized(
+    shard: Shard, adapter: Adapter, batch: list[tuple[int, _Source]], lengths: list[int]
+) -> Iterator[tuple[int, _Source, Wave | RejectedError]]:
+    """A batch through the codec; when it fails as a whole, clip by clip, so that one bad clip costs only itself."""
+    if not batch:
+        return
+    waves = [source.wave for _, source in batch]
+    seeds = [codec_runner.seed_of(shard.utterances[position]) for position, _ in batch]
+    outputs: list[Wave | RejectedError]
+    try:
+        outputs = list(codec_runner.resynthesize(adapter, waves, seeds, lengths[batch[0][0]]))
+    except Exception as error:  # noqa: BLE001 - a codec may raise anything; the clip is listed with what it said
+        if len(batch) > 1:
+            for item in batch:
+                yield from _resynthesized(shard, adapter, [item], lengths)
+            return
+        reason = str(error).splitlines()[0] if str(error) else ""
+        outputs = [RejectedError("codec_error", f"{type(error).__name__}: {reason}")]
+    for (position, source), output in zip(batch, outputs, strict=True):
+        yield position, source, output
+
+
+def _finished(
+    shard: Shard, utterance: Utterance, wave: Wave, source_rms: float, adapter: Adapter | None
+) -> FinishedClip:
+    samples = audio.samples_at(utterance.samples, utterance.sample_rate, audio.RATE)
+    if adapter:
+        slack = round(shard.policy.max_missing_seconds * audio.RATE)
+        wave = audio.restore(wave, adapter.sample_rate, adapter.spec.delay_samples, samples, slack)
+    return audio.finish(audio.fit(wave, samples), source_rms)
+
+
+def _row(shard: Shard, utterance: Utterance, clip: Any, adapter: Adapter | None) -> dict[str, Any]:
+    """One row of the dataset (see ``dataset.features.COLUMNS``)."""
+    spec = adapter.spec if adapter else None
+    identity = f"{shard.variant}-{utterance.corpus}-{utterance.utterance_id}"
+    samples = audio.samples_at(utterance.samples, utterance.sample_rate, audio.RATE)
+    return {
+        "id": identity,
+        "audio": {"bytes": clip.flac, "path": re.sub(r"[^\w.-]", "_", identity) + ".flac"},
+        "label": spec.label if spec else 0,
+        "is_fake": spec is not None,
+        "codec": spec.family if spec else REAL,
+        "variant": shard.variant,
+        "language": utterance.language,
+        "speaker": utterance.speaker,
+        "corpus": utterance.corpus,
+        "utterance_id": utterance.utterance_id,
+        "text": utterance.text,
+        "duration": samples / audio.RATE,
+        "source_sha256": utterance.sha256,
+        "audio_sha256": hashlib.sha256(clip.pcm.astype("<i2").tobytes()).hexdigest(),
+        "gain": clip.gain,
+        "bitrate_bps": adapter.bitrate if adapter else None,
+        "frame_rate_hz": adapter.frame_rate if adapter else None,
+        "codebooks": adapter.codebooks if adapter else None,
+        "native_sample_rate": adapter.sample_rate if adapter else None,
+        "quantizer": spec.taxonomy.quantizer if spec else None,
+        "auxiliary": spec.taxonomy.auxiliary if spec else None,
+        "decoder_domain": spec.taxonomy.decoder_domain if spec else None,
+        "alm": None,
+        "prompt_id": None,
+    }
+
+
+def _write(path: Path, rows: list[dict[str, Any]], classes: tuple[str, ...]) -> tuple[str, int]:
+    """Write a shard whole; returns its sha256 and its size in bytes."""
+    table = pa.Table.from_pylist(rows, schema=schema(classes))
+    with replacing(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            row_group_size=ROWS_PER_GROUP,
+            compression={name: "NONE" if name.startswith("audio.") else "SNAPPY" for name in _leaves(table.schema)},
+            use_dictionary=[name for name in _leaves(table.schema) if not name.startswith("audio.")],
+            write_page_index=True,
+        )
+        with temporary.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        size = temporary.stat().st_size
+    return digest, size
+
+
+def _leaves(arrow: pa.Schema) -> list[str]:
+    """Parquet column paths of a schema whose only nested column is the audio."""
+    leaves = []
+    for column in arrow:
+        if pa.types.is_struct(column.type):
+            leaves += [f"{column.name}.{inner.name}" for inner in column.type]
+        else:
+            leaves.append(column.name)
+    return leaves

@@ -1,0 +1,148 @@
+"""The plan: which utterances each split holds. Same recipe, same index, same plan, on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from codecfake_builder.corpora.index import SCHEMA, CorpusIndex, index_corpus
+from codecfake_builder.errors import CorpusError, PlanError
+from codecfake_builder.files import sha256_text
+from codecfake_builder.progress import say
+from codecfake_builder.recipe import Recipe
+from codecfake_builder.selection import Rows, Selection
+
+UTTERANCES = pa.schema([("corpus", pa.string()), *(f for f in SCHEMA if f.name not in ("reason", "detail"))])
+LEFT_OUT = pa.schema([(name, pa.string()) for name in ("corpus", "utterance_id", "path", "reason", "detail")])
+
+
+@dataclass(frozen=True)
+class PlannedSplit:
+    """A split: its utterances as sorted rows of the plan's table, each to pass through every variant."""
+
+    name: str
+    variants: tuple[str, ...]
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be built, before anything runs."""
+
+    utterances: pa.Table
+    """All usable utterances (schema :data:`UTTERANCES`), sorted by corpus and id."""
+    roots: dict[str, Path]
+    splits: tuple[PlannedSplit, ...]
+    left_out: pa.Table
+    """Utterances that cannot be used, with reasons (schema :data:`LEFT_OUT`)."""
+    notes: tuple[str, ...]
+    """What a reader of the plan should know: splits left out, lists that were not met."""
+
+    def seconds(self, split: PlannedSplit) -> float:
+        """Speech in one variant of a split, seconds."""
+        lengths = np.asarray(self.utterances["samples"]) / np.asarray(self.utterances["sample_rate"])
+        return float(lengths[split.rows].sum())
+
+    def membership(self, split: PlannedSplit) -> str:
+        """sha256 over the split's ``corpus/utterance_id`` lines in order: who is in it, as one figure."""
+        chosen = self.utterances.select(["corpus", "utterance_id"]).take(pa.array(split.rows))
+        return membership_hash(zip(chosen["corpus"].to_pylist(), chosen["utterance_id"].to_pylist(), strict=True))
+
+
+def membership_hash(utterances: Iterable[tuple[str, str]]) -> str:
+    """sha256 over sorted ``corpus/utterance_id`` lines."""
+    return sha256_text(*sorted(f"{corpus}/{utterance_id}" for corpus, utterance_id in utterances))
+
+
+def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
+    """Index the corpora and select the utterances of every split.
+
+    Args:
+        recipe: a checked recipe.
+        limit: scale all splits down so that the largest has this many utterances (a trial).
+
+    Raises:
+        CorpusError: a corpus is not there or of another layout.
+        PlanError: the corpora hold fewer utterances than the recipe asks for.
+    """
+    notes: list[str] = []
+    recipe = _without_absent(recipe, notes)
+    indexes = []
+    for name, config in recipe.corpora.items():
+        try:
+            indexes.append(index_corpus(name, config))
+        except CorpusError as error:
+            raise CorpusError(f"corpora.{name}: {error}") from error
+    utterances, left_out = _gathered(recipe, indexes)
+    selection = Selection(recipe, utterances, limit)
+    splits = tuple(
+        PlannedSplit(name, tuple(split.variants), selection.rows[name]) for name, split in recipe.splits.items()
+    )
+    _refuse_twice(splits)
+    return Plan(utterances, {index.name: index.root for index in indexes}, splits, left_out, (*notes, *selection.notes))
+
+
+def _without_absent(recipe: Recipe, notes: list[str]) -> Recipe:
+    """The recipe without optional corpora that have no root, and without the splits that need them."""
+    absent = {name for name, corpus in recipe.corpora.items() if corpus.optional and corpus.root is None}
+    if not absent:
+        return recipe
+    kept = {name: split for name, split in recipe.splits.items() if not absent & set(recipe.split_corpora(name))}
+    gone = [name for name in recipe.splits if name not in kept]
+    notes.append(f"left out, since no root is given for {', '.join(sorted(absent))}: {', '.join(gone) or 'no split'}")
+    if not kept:
+        raise PlanError("no split is left: every one needs a corpus that has no root (--set corpora.NAME.root=FOLDER)")
+    corpora = {name: corpus for name, corpus in recipe.corpora.items() if name not in absent}
+    return recipe.model_copy(update={"corpora": corpora, "splits": kept})
+
+
+def _gathered(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa.Table, pa.Table]:
+    """One table of usable utterances over all corpora, and one of those left out."""
+    usable, left_out = [], []
+    for index in indexes:
+        corpus = pa.array([index.name] * index.table.num_rows, pa.string())
+        table = index.table.add_column(0, UTTERANCES.field("corpus"), corpus)
+        bad = pc.is_valid(table["reason"])
+        left_out.append(table.filter(bad).select(LEFT_OUT.names))
+        good = table.filter(pc.invert(bad))
+        seconds = pc.divide(pc.cast(good["samples"], pa.float64()), good["sample_rate"])
+        short = pc.less(seconds, recipe.audio.min_seconds)
+        long = pc.greater(seconds, recipe.audio.max_seconds)
+        left_out.append(_refused(good.filter(short), "too_short", f"audio.min_seconds is {recipe.audio.min_seconds:g}"))
+        left_out.append(_refused(good.filter(long), "too_long", f"audio.max_seconds is {recipe.audio.max_seconds:g}"))
+        usable.append(good.filter(pc.invert(pc.or_(short, long))).select(UTTERANCES.names))
+    order = [("corpus", "ascending"), ("utterance_id", "ascending")]
+    return pa.concat_tables(usable).sort_by(order).combine_chunks(), pa.concat_tables(left_out).sort_by(order)
+
+
+def _refused(table: pa.Table, reason: str, detail: str) -> pa.Table:
+    columns = [table[name] for name in ("corpus", "utterance_id", "path")]
+    return pa.table([*columns, [reason] * table.num_rows, [detail] * table.num_rows], schema=LEFT_OUT)
+
+
+def _refuse_twice(splits: tuple[PlannedSplit, ...]) -> None:
+    """No clip (an utterance through a variant) may be in two splits."""
+    for number, first in enumerate(splits):
+        for second in splits[number + 1 :]:
+            variants = sorted(set(first.variants) & set(second.variants))
+            common = len(np.intersect1d(first.rows, second.rows)) if variants else 0
+            if common:
+                raise PlanError(
+                    f"splits.{second.name}: {common} of its {len(second.rows)} utterances are in {first.name} too, "
+                    f"with the same variants ({', '.join(variants)}); a clip can be in one split only"
+                )
+
+
+def announce(plan: Plan) -> None:
+    """Say on standard error what a reader of the plan should know."""
+    for note in plan.notes:
+        say(f"note: {note}")
+    if plan.left_out.num_rows:
+        counts = plan.left_out.group_by("reason").aggregate([("reason", "count")]).sort_by("reason").to_pylist()
+        reasons = ", ".join(f"{row['reason']} {row['reason_count']}" for row in counts)
+        say(f"note: {plan.left_out.num_rows} utterances cannot be used ({reasons}); rejected.parquet lists them")

@@ -1,0 +1,30 @@
+"""The plan as a table: clips per split and class, hours and expected disk."""
+
+from __future__ import annotations
+
+import codec_adapters
+from codecfake_builder.plan import Plan
+from codecfake_builder.recipe import REAL
+from codecfake_builder.tables import format_table
+
+BYTES_PER_SECOND = 20_000
+"""Of 16 kHz, 16-bit mono speech as FLAC."""
+
+
+def plan_table(plan: Plan) -> str:
+    """A row per split and class, and a total."""
+    rows: list[list[object]] = []
+    clips, seconds = 0, 0.0
+    for split in plan.splits:
+        speech = plan.seconds(split)
+        for variant in split.variants:
+            family = REAL if variant == REAL else codec_adapters.spec(variant).family
+            rows.append([split.name, family, variant, *_figures(len(split.rows), speech)])
+            clips += len(split.rows)
+            seconds += speech
+    rows.append(["total", "", "", *_figures(clips, seconds)])
+    return format_table(["split", "class", "variant", "clips", "hours", "GB on disk"], rows)
+
+
+def _figures(clips: int, seconds: float) -> list[object]:
+    return [clips, f"{seconds / 3600:.2f}", f"{seconds * BYTES_PER_SECOND / 1e9:.3f}"]

@@ -1,0 +1,283 @@
+"""Recipes: YAML that says which corpora, which splits, which variants. Unknown keys and wrong values are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+import codec_adapters
+from codec_adapters import weights
+from codec_adapters.registry import merged_options
+from codec_adapters.spec import LABELS
+from codecfake_builder.corpora import AnyCorpus
+from codecfake_builder.corpora.base import UserPath
+from codecfake_builder.errors import RecipeError
+from codecfake_builder.plugins import load_plugins
+from codecfake_builder.resources import nearest, resource_folder
+
+REAL = "real"
+"""The variant of clips that passed no codec."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
+"""A name that can stand in a file name and as a Hugging Face split or config name."""
+
+OptionValue = bool | int | float | str
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Split(_Part):
+    """Which utterances of which corpora a split holds, and through which variants they pass.
+
+    Exactly one of ``draw`` (a number of utterances), ``share`` (a part of what no list claims), ``ids`` (a list of
+    utterance ids: a packaged one by name, or a file), ``labels`` (a released ST-Codecfake label file: its real
+    utterances) or ``same_as`` (another split) selects the utterances.
+    """
+
+    variants: list[str] = Field(min_length=1)
+    corpora: list[str] | None = None
+    """``None``: every corpus that no other split claims for itself."""
+    draw: int | None = Field(default=None, ge=1)
+    share: float | None = Field(default=None, gt=0, le=1)
+    ids: str | None = None
+    labels: UserPath | None = None
+    same_as: str | None = None
+    missing: Literal["error", "skip"] = "error"
+    """What to do about listed utterances that the corpora do not have."""
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> Split:
+        given = [key for key in ("draw", "share", "ids", "labels", "same_as") if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(f"give exactly one of draw, share, ids, labels, same_as; found {found}")
+        return self
+
+
+class Assignment(_Part):
+    """How drawn utterances are assigned to splits.
+
+    ``paper``: by utterance, as the publication did. ``speaker_disjoint``: no speaker in two splits; every split gets
+    each language in the proportion of the corpora, or with ``languages: equal`` the same number of each.
+    """
+
+    method: Literal["paper", "speaker_disjoint"] = "paper"
+    languages: Literal["proportional", "equal"] = "proportional"
+    seed: int = 2501
+
+
+class AudioPolicy(_Part):
+    """What may go into the dataset; the chain itself is fixed (see ``codecfake_builder.audio``)."""
+
+    min_seconds: float = Field(default=0.3, ge=0.0)
+    """Shorter utterances are left out (a FLAC of at most 4,096 samples cannot be read twice by libsndfile)."""
+    max_seconds: float = Field(default=60.0, gt=0)
+    tail_seconds: float = Field(default=0.25, gt=0)
+    """Codecs whose output depends on appended silence only at its end get inputs of a multiple of this length."""
+    max_missing_seconds: float = Field(default=0.05, ge=0)
+    """A codec's output may be shorter than its source by at most this much; it is padded with zeros."""
+    max_rejected_share: float = Field(default=0.05, ge=0, le=1)
+    """When codecs fail on more than this share of a split's clips of one variant, the build ends with exit code 1."""
+
+
+class Execution(_Part):
+    """Where and how the work is done. Nothing here changes which clips a dataset holds."""
+
+    device: str = "auto"
+    """``auto``: every CUDA device there is, else the CPU; or one torch device, or several separated by commas."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    workers: int | None = Field(default=None, ge=1)
+    """Processes; by default one per CUDA device, or one per CPU core."""
+    clips_per_shard: int = Field(default=1000, ge=1)
+    batch_seconds: float | None = Field(default=None, gt=0)
+    """Audio per batch; by default one clip on a CPU and a measured amount on a GPU."""
+
+
+class Recipe(_Part):
+    """Everything that decides what a dataset holds."""
+
+    name: Name
+    title: str
+    corpora: dict[Name, AnyCorpus] = Field(min_length=1)
+    splits: dict[Name, Split] = Field(min_length=1)
+    assignment: Assignment = Assignment()
+    audio: AudioPolicy = AudioPolicy()
+    options: dict[str, dict[str, OptionValue]] = {}
+    """Inference options per variant, over the variant's defaults."""
+    weights: dict[str, UserPath] = {}
+    """Local folder per checkpoint (an entry of weights.lock); checkpoints not named here are fetched."""
+    plugins: list[str] = []
+    """Python modules or files that register further variants. They are code, and run."""
+    execution: Execution = Execution()
+
+    def variants(self) -> list[str]:
+        """Every variant that a split uses, ``real`` first, then in label order."""
+        used = {variant for split in self.splits.values() for variant in split.variants}
+        return sorted(used, key=lambda name: (name != REAL, name != REAL and codec_adapters.spec(name).label, name))
+
+    def split_corpora(self, name: str) -> list[str]:
+        """The corpora that split ``name`` takes its utterances from."""
+        split = self.splits[name]
+        if split.same_as:
+            return self.split_corpora(split.same_as)
+        if split.corpora is not None:
+            return split.corpora
+        claimed = {corpus for other in self.splits.values() for corpus in other.corpora or ()}
+        return [corpus for corpus in self.corpora if corpus not in claimed] or list(self.corpora)
+
+
+def packaged_recipes() -> list[str]:
+    """Names of the recipes that travel with the package."""
+    return sorted(path.stem for path in resource_folder("recipes").glob("*.yaml"))
+
+
+def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe, lay ``--set`` overrides over it, and check all of it.
+
+    Args:
+        recipe: a path, or the name of a packaged recipe.
+        overrides: ``a.b=value`` each; the value is YAML; ``null`` for a whole corpus or split takes it out.
+
+    Raises:
+        RecipeError: one line per problem, each with the path of the field.
+    """
+    path = _recipe_path(recipe)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise RecipeError(f"{path}: expected a mapping with name, corpora and splits")
+    for override in overrides or []:
+        _override(document, override)
+    for part in ("corpora", "splits"):
+        if isinstance(document.get(part), dict):
+            document[part] = {name: value for name, value in document[part].items() if value is not None}
+    try:
+        parsed = Recipe.model_validate(document)
+    except ValidationError as error:
+        raise RecipeError("\n".join(f"{recipe}: {line}" for line in _explained(error))) from error
+    load_plugins(parsed.plugins, path.parent)
+    problems = list(_cross_checks(parsed))
+    if problems:
+        raise RecipeError("\n".join(f"{recipe}: {line}" for line in problems))
+    return parsed
+
+
+def _recipe_path(recipe: str) -> Path:
+    for path in (Path(recipe), resource_folder("recipes") / f"{recipe}.yaml"):
+        if path.is_file():
+            return path
+    raise RecipeError(f"{recipe}: neither a file nor a packaged recipe; {nearest(recipe, packaged_recipes())}")
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise RecipeError(f"--set {override}: expected KEY=VALUE with dots in KEY, e.g. corpora.vctk.root=/data/VCTK")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {override}: the value is not valid YAML") from error
+    *parents, last = key.split(".")
+    target = document
+    for parent in parents:
+        target = target.setdefault(parent, {})
+        if not isinstance(target, dict):
+            raise RecipeError(f"--set {override}: {parent} is a value, not a group of settings")
+    target[last] = value
+
+
+def _explained(error: ValidationError) -> Iterator[str]:
+    """Pydantic's findings, one line each: path of the field, what is wrong, and the nearest known key."""
+    for problem in error.errors():
+        place = _place(problem["loc"])
+        kind, context = problem["type"], problem.get("ctx", {})
+        if kind == "extra_forbidden":
+            yield f"{place}: unknown key; {nearest(str(problem['loc'][-1]), _known_keys(problem['loc']))}"
+        elif kind == "union_tag_invalid":
+            known = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
+            yield f"{place}.kind: unknown corpus kind {context['tag']!r}; {nearest(str(context['tag']), known)}"
+        elif kind == "union_tag_not_found":
+            yield f"{place}.kind: missing; one of vctk, aishell3, folder"
+        elif kind == "missing":
+            yield f"{place}: missing"
+        else:
+            yield f"{place}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r:.60}"
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """A field's path; pydantic puts the corpus kind into the location, a reader does not want it there."""
+    parts = list(location)
+    if parts[:1] == ["corpora"] and len(parts) > 2:
+        del parts[2]
+    return ".".join(str(part) for part in parts if part != "[key]")
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    if location[0] == "corpora":
+        members = AnyCorpus.__origin__.__args__  # type: ignore[attr-defined]
+        config = next(member for member in members if member.model_fields["kind"].annotation.__args__ == (location[2],))
+        return list(config.model_fields)
+    models: dict[str, type[BaseModel]] = {
+        "splits": Split,
+        "assignment": Assignment,
+        "audio": AudioPolicy,
+        "execution": Execution,
+    }
+    model = Recipe if len(location) == 1 else models.get(str(location[0]), Recipe)
+    return list(model.model_fields)
+
+
+def _cross_checks(recipe: Recipe) -> Iterator[str]:
+    """What only shows when the parts are held against each other."""
+    known = [REAL, *codec_adapters.names()]
+    for name, split in recipe.splits.items():
+        for number, variant in enumerate(split.variants):
+            if variant not in known:
+                yield f"splits.{name}.variants.{number}: unknown variant {variant!r}; {_near_variant(variant, known)}"
+        for number, corpus in enumerate(split.corpora or ()):
+            if corpus not in recipe.corpora:
+                yield (
+                    f"splits.{name}.corpora.{number}: the recipe has no corpus {corpus!r}; "
+                    f"{nearest(corpus, list(recipe.corpora))}"
+                )
+        yield from _check_selection(recipe, name, split)
+    for variant, options in recipe.options.items():
+        if variant == REAL or variant not in known:
+            yield f"options.{variant}: unknown variant; {_near_variant(variant, known)}"
+            continue
+        try:
+            merged_options(codec_adapters.spec(variant), options)
+        except codec_adapters.OptionError as error:
+            yield f"options.{variant}: {error}"
+    checkpoints = [*weights.lock(), *(codec_adapters.spec(n).checkpoint for n in codec_adapters.names())]
+    for checkpoint in recipe.weights:
+        if checkpoint not in checkpoints:
+            yield f"weights.{checkpoint}: no checkpoint of this name; {nearest(checkpoint, sorted(set(checkpoints)))}"
+
+
+def _check_selection(recipe: Recipe, name: str, split: Split) -> Iterator[str]:
+    place = f"splits.{name}"
+    if split.same_as is not None:
+        earlier = list(recipe.splits)[: list(recipe.splits).index(name)]
+        if split.same_as not in earlier:
+            yield f"{place}.same_as: {split.same_as!r} is no split above this one; {nearest(split.same_as, earlier)}"
+        elif split.corpora is not None:
+            yield f"{place}.corpora: a split with same_as takes its corpora from {split.same_as!r}; leave this out"
+    if recipe.assignment.method == "speaker_disjoint" and (split.ids or split.labels):
+        yield f"{place}: a list cannot be kept speaker-disjoint; use draw or share, or assignment.method: paper"
+    if len(set(split.variants)) != len(split.variants):
+        yield f"{place}.variants: a variant is named twice"
+
+
+def _near_variant(variant: str, known: list[str]) -> str:
+    hint = nearest(variant, known)
+    family = variant in LABELS
+    return f"a variant of {variant} is wanted; {hint}" if family and not hint.startswith("did") else hint

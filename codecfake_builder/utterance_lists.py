@@ -1,0 +1,48 @@
+"""Lists that fix which utterances a split holds: plain id lists, and the label files that ST-Codecfake released."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codecfake_builder.errors import RecipeError
+from codecfake_builder.resources import nearest, resource_folder
+
+PACKAGED_SUFFIX = "_utterances.txt"
+
+
+def read_ids(name: str) -> list[str]:
+    """Utterance ids, one a line, from a packaged list by name (``stcodecfake_eval``) or from a file.
+
+    Raises:
+        RecipeError: neither a file nor a packaged list.
+    """
+    folder = resource_folder("manifests")
+    for path in (folder / f"{name}{PACKAGED_SUFFIX}", Path(name).expanduser()):
+        if path.is_file():
+            return list(dict.fromkeys(path.read_text(encoding="utf-8").split()))
+    packaged = sorted(path.name.removesuffix(PACKAGED_SUFFIX) for path in folder.glob(f"*{PACKAGED_SUFFIX}"))
+    raise RecipeError(f"ids: {name}: neither a file nor a packaged list of utterances; {nearest(name, packaged)}")
+
+
+def read_labels(path: Path) -> list[str]:
+    """Utterance ids of a released label file: lines ``<file> real|fake <class>``; real files keep their source's id.
+
+    Raises:
+        RecipeError: no such file, a line of another form, or no real utterance in it.
+    """
+    if not path.is_file():
+        raise RecipeError(f"labels: {path}: no such file")
+    ids: dict[str, None] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        if len(fields) != 3 or fields[1] not in ("real", "fake"):
+            raise RecipeError(
+                f"labels: {path}: line {number}: expected '<file> real|fake <class>', found {line[:60]!r}"
+            )
+        if fields[1] == "real":
+            ids[Path(fields[0]).stem] = None
+    if not ids:
+        raise RecipeError(f"labels: {path}: no line says real, so it names no source utterances")
+    return list(ids)
