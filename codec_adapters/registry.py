@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -39,10 +40,12 @@ def register(spec: CodecSpec, factory: AdapterFactory) -> None:
             adapter class itself. ``checkpoint`` is ``None`` where ``spec.checkpoint`` is empty and none was given.
 
     Raises:
-        ValueError: the name belongs to a built-in variant.
+        ValueError: the name belongs to a built-in variant, or could not stand in a file name.
     """
     if spec.name in builtin():
         raise ValueError(f"{spec.name}: a built-in variant has this name; choose another")
+    if not re.fullmatch(r"[A-Za-z0-9_.]+", spec.name):
+        raise ValueError(f"{spec.name!r}: a variant's name has letters, digits, dots and underscores only")
     _registered[spec.name] = (spec, factory)
 
 
@@ -123,7 +126,7 @@ def merged_options(variant: CodecSpec, options: Mapping[str, OptionValue] | None
     for key, value in (options or {}).items():
         if key not in merged:
             known = ", ".join(merged) or "none"
-            raise OptionError(f"{variant.name}: unknown option {key!r}; this variant's options: {known}")
+            raise OptionError(f"{variant.name}: unknown option {key!r}; its options: {known}")
         kind = type(merged[key])
         if kind is float and type(value) is int:
             value = float(value)

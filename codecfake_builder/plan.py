@@ -72,6 +72,11 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
     """
     notes: list[str] = []
     recipe = _without_absent(recipe, notes)
+    rootless = [f"--set corpora.{name}.root=FOLDER" for name, config in recipe.corpora.items() if config.root is None]
+    if rootless:
+        raise CorpusError(
+            f"corpora without a root; give {' '.join(rootless)} (=null in place of .root=... to do without)"
+        )
     indexes = []
     for name, config in recipe.corpora.items():
         try:

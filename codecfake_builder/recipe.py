@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 import codec_adapters
 from codec_adapters import weights
 from codec_adapters.registry import merged_options
-from codec_adapters.spec import LABELS
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import UserPath
 from codecfake_builder.errors import RecipeError
@@ -121,11 +120,15 @@ class Recipe(_Part):
         used = {variant for split in self.splits.values() for variant in split.variants}
         return sorted(used, key=lambda name: (name != REAL, name != REAL and codec_adapters.spec(name).label, name))
 
+    def selected_by(self, name: str) -> str:
+        """The split whose selection decides the utterances of split ``name``: itself, or the one it is the same as."""
+        while (parent := self.splits[name].same_as) is not None:
+            name = parent
+        return name
+
     def split_corpora(self, name: str) -> list[str]:
         """The corpora that split ``name`` takes its utterances from."""
-        split = self.splits[name]
-        if split.same_as:
-            return self.split_corpora(split.same_as)
+        split = self.splits[self.selected_by(name)]
         if split.corpora is not None:
             return split.corpora
         claimed = {corpus for other in self.splits.values() for corpus in other.corpora or ()}
@@ -205,7 +208,7 @@ def _explained(error: ValidationError) -> Iterator[str]:
             known = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
             yield f"{place}.kind: unknown corpus kind {context['tag']!r}; {nearest(str(context['tag']), known)}"
         elif kind == "union_tag_not_found":
-            yield f"{place}.kind: missing; one of vctk, aishell3, folder"
+            yield f"{place}.kind: missing; one of {', '.join(_corpus_kinds())}"
         elif kind == "missing":
             yield f"{place}: missing"
         else:
@@ -222,9 +225,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     if location[0] == "corpora":
-        members = AnyCorpus.__origin__.__args__  # type: ignore[attr-defined]
-        config = next(member for member in members if member.model_fields["kind"].annotation.__args__ == (location[2],))
-        return list(config.model_fields)
+        return list(_corpus_kinds()[str(location[2])].model_fields)
     models: dict[str, type[BaseModel]] = {
         "splits": Split,
         "assignment": Assignment,
@@ -233,6 +234,12 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     }
     model = Recipe if len(location) == 1 else models.get(str(location[0]), Recipe)
     return list(model.model_fields)
+
+
+def _corpus_kinds() -> dict[str, type[BaseModel]]:
+    """The configuration class of every corpus kind."""
+    union, _ = get_args(AnyCorpus)
+    return {get_args(config.model_fields["kind"].annotation)[0]: config for config in get_args(union)}
 
 
 def _cross_checks(recipe: Recipe) -> Iterator[str]:
@@ -256,7 +263,7 @@ def _cross_checks(recipe: Recipe) -> Iterator[str]:
         try:
             merged_options(codec_adapters.spec(variant), options)
         except codec_adapters.OptionError as error:
-            yield f"options.{variant}: {error}"
+            yield f"options: {error}"
     checkpoints = [*weights.lock(), *(codec_adapters.spec(n).checkpoint for n in codec_adapters.names())]
     for checkpoint in recipe.weights:
         if checkpoint not in checkpoints:
@@ -278,6 +285,6 @@ def _check_selection(recipe: Recipe, name: str, split: Split) -> Iterator[str]:
 
 
 def _near_variant(variant: str, known: list[str]) -> str:
-    hint = nearest(variant, known)
-    family = variant in LABELS
-    return f"a variant of {variant} is wanted; {hint}" if family and not hint.startswith("did") else hint
+    """A hint for an unknown variant; a family's bare name is answered with its variants."""
+    own = [name for name in known if name != REAL and codec_adapters.spec(name).family == variant]
+    return f"choose a variant of it: {', '.join(own)}" if own else nearest(variant, known)

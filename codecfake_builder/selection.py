@@ -40,9 +40,8 @@ class Selection:
             self._select_speakers()
         else:
             self._select_drawn()
-        for name, split in recipe.splits.items():
-            if split.same_as:
-                self.rows[name] = self.rows[split.same_as]
+        for name in recipe.splits:
+            self.rows[name] = self.rows[recipe.selected_by(name)]
 
     def _list(self, name: str) -> list[str]:
         split = self.recipe.splits[name]

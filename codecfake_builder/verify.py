@@ -183,10 +183,9 @@ class _Rows:
         return rejected
 
     def _check_speakers(self) -> None:
-        recipe = self.provenance["recipe"]
-        if recipe["assignment"]["method"] != "speaker_disjoint":
+        if self.provenance["recipe"]["assignment"]["method"] != "speaker_disjoint":
             return
-        owner = {name: recipe["splits"][name]["same_as"] or name for name in self.speakers}
+        owner = {name: self.provenance["splits"][name]["selected_by"] for name in self.speakers}
         for first in self.speakers:
             for second in self.speakers:
                 common = self.speakers[first] & self.speakers[second]

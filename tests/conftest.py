@@ -1,4 +1,4 @@
-"""What tests share: the folder of goldens and speech beside a checkout, and quiet, single-threaded numerics."""
+"""What tests share: the folder of goldens and speech beside a checkout, a cache of their own, one thread."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from tests import synthetic
+from tests.tiny_checkpoints import MAKERS
 
 REPOSITORY = Path(__file__).parent.parent
 torch.set_num_threads(1)
@@ -19,3 +22,31 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent: goldens and real speech are kept beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The builder's cache, away from the user's; inherited by every process that tests start."""
+    cache = tmp_path_factory.mktemp("cache")
+    os.environ["CODECFAKE_CACHE"] = str(cache)
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    return cache
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small random checkpoint per variant that has a maker, in the official file layout."""
+    root = tmp_path_factory.mktemp("tiny")
+    return {name: make(root / name) for name, make in MAKERS.items()}
+
+
+@pytest.fixture(scope="session")
+def vctk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small VCTK 0.92: 3 speakers, 4 utterances each."""
+    return synthetic.make_vctk(tmp_path_factory.mktemp("vctk"))
+
+
+@pytest.fixture(scope="session")
+def aishell3(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small AISHELL-3: 2 speakers, 4 utterances each."""
+    return synthetic.make_aishell3(tmp_path_factory.mktemp("aishell3"))

@@ -9,9 +9,10 @@ from pydantic import Field
 from codecfake_builder.corpora.aishell3 import Aishell3Config
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile
 from codecfake_builder.corpora.folder import FolderConfig
+from codecfake_builder.corpora.ncssd import NcssdConfig
 from codecfake_builder.corpora.vctk import VctkConfig
 
-AnyCorpus = Annotated[VctkConfig | Aishell3Config | FolderConfig, Field(discriminator="kind")]
+AnyCorpus = Annotated[VctkConfig | Aishell3Config | NcssdConfig | FolderConfig, Field(discriminator="kind")]
 """A corpus of a recipe, told apart by its ``kind``."""
 
-__all__ = ["Aishell3Config", "AnyCorpus", "CorpusConfig", "FolderConfig", "SourceFile", "VctkConfig"]
+__all__ = ["Aishell3Config", "AnyCorpus", "CorpusConfig", "FolderConfig", "NcssdConfig", "SourceFile", "VctkConfig"]

@@ -74,7 +74,7 @@ class CorpusConfig(BaseModel, ABC):
     def root_folder(self) -> Path:
         """The root, checked to be a folder."""
         if self.root is None:
-            raise CorpusError(f"corpus of kind {self.kind} has no root; give it with --set corpora.NAME.root=FOLDER")
+            raise CorpusError(f"no root is given for this corpus of kind {self.kind}")
         if not self.root.is_dir():
             raise CorpusError(f"{self.root}: no such folder (root of a corpus of kind {self.kind})")
         return self.root

@@ -50,34 +50,28 @@ class Contents:
         """Class name of a variant."""
         return REAL if variant == REAL else self.specs[variant].family
 
-    def files(self, split: str, family: str | None = None) -> list[str]:
-        """Shards of a split, of all classes or of one."""
-        return [
-            file
-            for cell in self.cells
-            if cell.split == split and family in (None, self.family(cell.variant))
-            for file in cell.files
-        ]
+    def files(self, split: str) -> list[str]:
+        """Shards of a split."""
+        return [file for cell in self.cells if cell.split == split for file in cell.files]
 
-    def real_files(self, split: str) -> list[str]:
-        """Shards of the real speech that a split's clips are to be held against: its own, or those of the split with
-        the same utterances."""
-        own = self.files(split, REAL)
-        if own:
-            return own
-        parent = self.recipe.splits[split].same_as
-        siblings = [name for name in self.splits if parent and (name == parent or self._same_as(name) == parent)]
-        return next((files for name in siblings if (files := self.files(name, REAL))), [])
+    def _patterns(self, split: str, family: str) -> list[str]:
+        """Shards of one class of a split, as glob patterns."""
+        cells = [cell for cell in self.cells if cell.split == split and self.family(cell.variant) == family]
+        return [f"data/{split}/{cell.variant}-*.parquet" for cell in cells if cell.files]
 
-    def _same_as(self, split: str) -> str | None:
-        return self.recipe.splits[split].same_as
+    def _real(self, split: str) -> list[str]:
+        """Shards of the real speech that a split's clips are to be held against: its own, or those of a split with the
+        same utterances."""
+        source = self.recipe.selected_by(split)
+        twins = [split, *(name for name in self.splits if self.recipe.selected_by(name) == source)]
+        return next((files for name in twins if (files := self._patterns(name, REAL))), [])
 
     def configs(self) -> dict[str, dict[str, list[str]]]:
-        """Files per split of every Hugging Face config: everything, each codec against real, and without audio."""
-        configs = {ALL_CONFIG: {split: self.files(split) for split in self.splits}}
+        """File patterns per split of every Hugging Face config: all, each codec against real, and without audio."""
+        configs = {ALL_CONFIG: {split: [f"data/{split}/*.parquet"] for split in self.splits}}
         for family in self.families:
-            own = {split: self.files(split, family) for split in self.splits}
-            configs[family] = {split: [*self.real_files(split), *files] for split, files in own.items() if files}
+            own = {split: self._patterns(split, family) for split in self.splits}
+            configs[family] = {split: [*self._real(split), *files] for split, files in own.items() if files}
         configs[NO_AUDIO_CONFIG] = {split: [f"metadata/{split}.parquet"] for split in self.splits}
         return configs
 

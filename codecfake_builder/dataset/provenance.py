@@ -50,6 +50,7 @@ def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, CodecJob], device: st
         "splits": {
             split.name: {
                 "variants": list(split.variants),
+                "selected_by": recipe.selected_by(split.name),
                 "utterances": len(split.rows),
                 "membership_sha256": plan.membership(split),
             }

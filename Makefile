@@ -1,0 +1,55 @@
+# Needs Python 3.11 or newer and make; everything else is installed into .venv.
+#
+#   make test                                      run the tests
+#   make check                                     ruff and mypy
+#   make build-stcodecfake VCTK=... AISHELL3=...   build ST-Codecfake from the corpora
+
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+RUN := $(VENV)/bin/python -m codecfake_builder
+STAMP := $(VENV)/.installed
+
+OUT ?= build/st-codecfake
+VCTK ?=
+AISHELL3 ?=
+NCSSD ?=
+# further options of the build command, e.g. ARGS='--limit 100 --set execution.device=cuda:1'
+ARGS ?=
+
+.PHONY: install test check format build-stcodecfake clean
+
+install: $(STAMP)
+
+# Torch comes first. Where there is no NVIDIA driver, its CPU build is tried, since the default build brings gigabytes
+# of CUDA libraries; where that cannot be had, the registry's own build for the platform is taken.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed (make PYTHON=python3.x)")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt uv
+	command -v nvidia-smi >/dev/null || UV_HTTP_RETRIES=1 VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet \
+		--no-deps --torch-backend=cpu --constraint constraints.txt torch 2>/dev/null || true
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,cluster]'
+	touch $(STAMP)
+
+test: $(STAMP)
+	$(VENV)/bin/python -m pytest
+
+check: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(STAMP)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+build-stcodecfake: $(STAMP)
+	@test -n "$(VCTK)" -a -n "$(AISHELL3)" || { \
+		echo 'error: say where the corpora are: make build-stcodecfake VCTK=/data/VCTK-Corpus-0.92 AISHELL3=/data/AISHELL-3' >&2; \
+		exit 2; }
+	$(RUN) build stcodecfake --out $(OUT) --set corpora.vctk.root=$(VCTK) --set corpora.aishell3.root=$(AISHELL3) \
+		$(if $(NCSSD),--set corpora.ncssd.root=$(NCSSD)) $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
