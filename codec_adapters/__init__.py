@@ -6,7 +6,7 @@
 """
 
 from codec_adapters.errors import CheckpointError, CodecError, InputError, OptionError, UnknownVariantError
-from codec_adapters.registry import load, names, register, spec
+from codec_adapters.registry import is_builtin, load, names, register, spec
 from codec_adapters.spec import LABELS, CodecSpec, Taxonomy
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "OptionError",
     "Taxonomy",
     "UnknownVariantError",
+    "is_builtin",
     "load",
     "names",
     "register",

@@ -64,6 +64,11 @@ def names() -> list[str]:
     return [*builtin(), *sorted(_registered)]
 
 
+def is_builtin(name: str) -> bool:
+    """Whether variant ``name`` is one of this package's own."""
+    return name in builtin()
+
+
 def spec(name: str) -> CodecSpec:
     """The spec of variant ``name``.
 

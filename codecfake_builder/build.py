@@ -27,6 +27,7 @@ from codecfake_builder.engine.shard import STATE_FOLDER, CodecJob, Shard, ShardR
 from codecfake_builder.errors import CheckFailedError, DatasetError
 from codecfake_builder.files import remove_temporaries, sha256_text, write_text
 from codecfake_builder.plan import Plan, announce, make_plan
+from codecfake_builder.plugins import load_plugins, plugin_hashes
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import REAL, Recipe
 
@@ -41,20 +42,20 @@ class BuildResult:
     shards_kept: int
 
 
-def build(recipe: Recipe, out: Path, limit: int | None = None, plugins: list[str] | None = None) -> BuildResult:
+def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
     """Build the dataset of a recipe, or bring an existing one to what the recipe says.
 
     Args:
         recipe: a checked recipe.
         out: the dataset folder; new, empty, or one of an earlier build.
         limit: scale the splits down for a trial, see :func:`codecfake_builder.plan.make_plan`.
-        plugins: what worker processes must import before they can load the recipe's variants.
 
     Raises:
         BuilderError, codec_adapters.CodecError: bad input; nothing that was finished is lost.
         CheckFailedError: codecs failed on more clips than the audio policy allows; the dataset is there all the same.
     """
     _refuse_foreign(out)
+    load_plugins(recipe.plugins, Path())
     with _locked(out):
         plan = make_plan(recipe, limit)
         announce(plan)
@@ -67,7 +68,7 @@ def build(recipe: Recipe, out: Path, limit: int | None = None, plugins: list[str
         say(f"{len(shards)} shards: {len(done)} are there, {len(missing)} to make")
         if missing or _stale(out, shards):
             (out / CHECKSUMS).unlink(missing_ok=True)  # from here until the end, this is no finished dataset
-        made = run_shards(missing, out, recipe.execution, found, plugins or []) if missing else []
+        made = run_shards(missing, out, recipe.execution, found, recipe.plugins) if missing else []
         _remove_stale(out, shards)
         records = done + made
         specs = {name: job.spec for name, job in jobs.items()}
@@ -112,6 +113,8 @@ def _codec_jobs(recipe: Recipe, plan: Plan) -> dict[str, CodecJob]:
         elif folder is not None and not folder.is_dir():
             raise codec_adapters.CheckpointError(f"weights.{spec.checkpoint}: {folder}: no such folder")
         hashes = weights.checkpoint_hashes(spec.checkpoint, folder) if folder else {}
+        if not codec_adapters.is_builtin(name):
+            hashes |= plugin_hashes(recipe.plugins)
         options = merged_options(spec, recipe.options.get(name))
         jobs[name] = CodecJob(spec, options, folder and folder.resolve(), hashes, recipe.execution.dtype)
     return jobs

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from codec_adapters.weights import sha256_of
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.files import sha256_text
 
@@ -30,6 +31,11 @@ def load_plugins(plugins: list[str], folder: Path) -> list[str]:
         except Exception as error:
             raise RecipeError(f"plugins: {plugin}: cannot be loaded ({type(error).__name__}: {error})") from error
     return resolved
+
+
+def plugin_hashes(plugins: list[str]) -> dict[str, str]:
+    """sha256 of every plugin that is a file, so that clips are made again when their codec's code changes."""
+    return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in plugins if plugin.endswith(".py")}
 
 
 def _import(plugin: str) -> None:

@@ -112,7 +112,7 @@ class Recipe(_Part):
     weights: dict[str, UserPath] = {}
     """Local folder per checkpoint (an entry of weights.lock); checkpoints not named here are fetched."""
     plugins: list[str] = []
-    """Python modules or files that register further variants. They are code, and run."""
+    """Python modules, or files relative to the recipe, that register further variants. They are code, and run."""
     execution: Execution = Execution()
 
     def variants(self) -> list[str]:
@@ -166,7 +166,7 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
         parsed = Recipe.model_validate(document)
     except ValidationError as error:
         raise RecipeError("\n".join(f"{recipe}: {line}" for line in _explained(error))) from error
-    load_plugins(parsed.plugins, path.parent)
+    parsed = parsed.model_copy(update={"plugins": load_plugins(parsed.plugins, path.parent)})
     problems = list(_cross_checks(parsed))
     if problems:
         raise RecipeError("\n".join(f"{recipe}: {line}" for line in problems))

@@ -78,6 +78,7 @@ def _portable(recipe: Recipe) -> dict[str, Any]:
     for corpus in document["corpora"].values():
         for key in ("root", "table"):
             corpus.pop(key, None)
+    document["plugins"] = [Path(plugin).name for plugin in document["plugins"]]
     for split in document["splits"].values():
         for key in ("labels", "ids"):
             if split.get(key):

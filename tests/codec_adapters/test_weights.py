@@ -13,6 +13,7 @@ import pytest
 
 import codec_adapters
 from codec_adapters import weights
+from codec_adapters.catalog import builtin
 from codec_adapters.weights import LockedCheckpoint, LockedFile
 
 
@@ -82,7 +83,7 @@ def test_no_network_is_one_clear_line(locked: Path) -> None:
 
 
 def test_every_variants_checkpoint_is_locked() -> None:
-    for name in codec_adapters.names():
+    for name in builtin():
         checkpoint = codec_adapters.spec(name).checkpoint
         assert checkpoint in weights.lock(), name
         assert weights.lock()[checkpoint].licence

@@ -1,0 +1,50 @@
+"""Recipes and readers that the tests of build, verify and engine share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from codecfake_builder.build import BuildResult, build
+from codecfake_builder.recipe import Recipe, load_recipe
+
+FAULTY_PLUGIN = str(Path(__file__).parent / "faulty_codecs.py")
+
+
+def small_recipe(
+    vctk: Path, aishell3: Path, variants: list[str], weights: dict[str, Path] | None = None, **changes: Any
+) -> Recipe:
+    """The lyra recipe's corpora and splits, through other variants, in one process."""
+    recipe = load_recipe("lyra", [f"corpora.vctk.root={vctk}", f"corpora.aishell3.root={aishell3}"])
+    document = recipe.model_dump(mode="json")
+    for split in document["splits"].values():
+        split["variants"] = variants
+    document["weights"] = {name: str(folder) for name, folder in (weights or {}).items()}
+    document["execution"] = {"workers": 1, "device": "cpu", "clips_per_shard": 5}
+    for key, value in changes.items():
+        document[key] = {**document.get(key, {}), **value} if isinstance(value, dict) else value
+    return Recipe.model_validate(document)
+
+
+def built(recipe: Recipe, out: Path) -> BuildResult:
+    """The recipe's dataset in ``out``."""
+    return build(recipe, out)
+
+
+def rows(dataset: Path, pattern: str = "*/*.parquet") -> list[dict[str, Any]]:
+    """All rows of the matching shards."""
+    found: list[dict[str, Any]] = []
+    for path in sorted((dataset / "data").glob(pattern)):
+        found += pq.read_table(path).to_pylist()
+    return found
+
+
+def files(dataset: Path) -> dict[str, bytes]:
+    """Every file of the dataset but the builder's own state."""
+    return {
+        path.relative_to(dataset).as_posix(): path.read_bytes()
+        for path in sorted(dataset.rglob("*"))
+        if path.is_file() and ".build" not in path.parts
+    }

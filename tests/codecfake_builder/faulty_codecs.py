@@ -1,0 +1,64 @@
+"""Codecs with planted faults, as a plugin of test recipes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import codec_adapters
+from codec_adapters.base import Adapter, Codes
+from codec_adapters.spec import CodecSpec, OptionValue
+
+BASE = dataclasses.replace(
+    codec_adapters.spec("dac_16khz"), family="faulty", label=12, checkpoint="", options={}, tail_local=False
+)
+
+
+class Faulty(Adapter):
+    """Gives its input back, but for the fault that its variant is named after."""
+
+    def __init__(
+        self,
+        spec: CodecSpec,
+        checkpoint: Path | None,
+        options: Mapping[str, OptionValue],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        super().__init__(spec, options, device, dtype)
+        self.fault = spec.name.removeprefix("faulty_")
+
+    sample_rate = property(lambda self: 16000)
+    hop = property(lambda self: 320)
+    codebooks = property(lambda self: 1)
+    bitrate = property(lambda self: 500.0)
+
+    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
+        if self.fault == "nan":
+            return wav * float("nan")
+        if self.fault == "silent":
+            return wav * 0
+        if self.fault == "short":
+            return wav[:, : wav.shape[1] // 2]
+        if self.fault == "loud":
+            return wav * 10
+        if self.fault == "odd" and (wav.shape[1] // 320) % 2:
+            raise ValueError("cannot take an odd number of frames")
+        if self.fault == "memory" and wav.shape[0] > 1:
+            raise torch.OutOfMemoryError("batch of one only")
+        return wav
+
+    def _encode(self, wav: Tensor) -> Codes:
+        raise NotImplementedError
+
+    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
+        raise NotImplementedError
+
+
+FAULTS = ("none", "nan", "silent", "short", "loud", "odd", "memory")
+for _fault in FAULTS:
+    codec_adapters.register(dataclasses.replace(BASE, name=f"faulty_{_fault}"), Faulty)

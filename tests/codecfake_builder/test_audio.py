@@ -1,0 +1,104 @@
+"""The audio policy: exact lengths, nothing clipped, nothing lost, one chain."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codecfake_builder import audio
+from codecfake_builder.audio import RejectedError
+from tests.synthetic import voice
+
+RATES = st.sampled_from([8000, 16000, 22050, 24000, 44100, 48000])
+
+
+def decoded(flac: bytes) -> np.ndarray:
+    samples, rate = soundfile.read(io.BytesIO(flac), dtype="int16")
+    assert rate == 16000
+    return samples
+
+
+@settings(max_examples=40, deadline=None)
+@given(samples=st.integers(50, 30_000), rate=RATES, target=RATES)
+def test_resampling_gives_exactly_the_length_that_was_promised(samples: int, rate: int, target: int) -> None:
+    wave = np.zeros(samples, dtype=np.float32)
+    assert len(audio.resample(wave, rate, target)) == audio.samples_at(samples, rate, target)
+    assert audio.samples_at(samples, rate, target) == -(-samples * target // rate)
+
+
+@settings(max_examples=20, deadline=None)
+@given(samples=st.integers(5000, 30_000), rate=RATES, native=RATES, extra=st.integers(0, 3000))
+def test_every_class_gets_the_sources_own_length(samples: int, rate: int, native: int, extra: int) -> None:
+    """Whatever a codec appends, the clip has ceil(n * 16000 / rate) samples."""
+    at_native = audio.resample(voice(samples / rate, rate, 1)[:samples], rate, native)
+    output = np.concatenate([at_native, np.zeros(extra, dtype=np.float32)])
+    expected = audio.samples_at(samples, rate, audio.RATE)
+    assert len(audio.restore(output, native, 0, expected, slack=2)) == expected
+
+
+def test_sixteen_bit_sources_at_the_datasets_rate_pass_bit_exactly() -> None:
+    pcm = (voice(0.5, 16000, 1) * 32767).astype(np.int16)
+    pcm[0], pcm[1] = -32768 + 1, 32767
+    clip = audio.finish((pcm / 32768).astype(np.float32), source_rms=0.1)
+    assert clip.gain == 1.0
+    assert np.array_equal(decoded(clip.flac), pcm)
+    assert np.array_equal(clip.pcm, pcm)
+
+
+def test_a_peak_over_full_scale_is_scaled_down_and_the_gain_recorded() -> None:
+    wave = 3 * voice(0.5, 16000, 1)
+    clip = audio.finish(wave, source_rms=0.1)
+    assert clip.gain == pytest.approx(audio.FULL_SCALE / np.abs(wave).max())
+    assert np.abs(clip.pcm.astype(np.int32)).max() == 32767
+    assert np.allclose(decoded(clip.flac) / 32768, wave * clip.gain, atol=1 / 32768)
+
+
+def test_delay_is_taken_out() -> None:
+    wave = voice(1.0, 24000, 1)
+    late = np.concatenate([np.zeros(240, dtype=np.float32), wave])
+    expected = audio.resample(wave, 24000, 16000)
+    restored = audio.restore(late, 24000, 240, 16000, slack=0)
+    assert np.corrcoef(restored[200:-200], expected[200:-200])[0, 1] > 0.999
+
+
+@pytest.mark.parametrize(
+    ("wave", "reason"),
+    [
+        (np.full(16000, np.nan, dtype=np.float32), "non_finite"),
+        (np.full(15000, 0.1, dtype=np.float32), "length"),
+    ],
+)
+def test_broken_outputs_are_rejected_with_a_reason(wave: np.ndarray, reason: str) -> None:
+    with pytest.raises(RejectedError) as caught:
+        audio.restore(wave, 16000, 0, 16000, slack=800)
+    assert caught.value.reason == reason
+
+
+def test_silence_out_of_speech_is_rejected_and_silence_out_of_silence_is_not() -> None:
+    silence = np.zeros(16000, dtype=np.float32)
+    with pytest.raises(RejectedError, match="silent"):
+        audio.finish(silence, source_rms=0.1)
+    assert not decoded(audio.finish(silence, source_rms=0.0).flac).any()
+
+
+def test_channels_are_mixed_down() -> None:
+    left, right = voice(0.5, 16000, 1), voice(0.5, 16000, 2)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.stack([left, right], axis=1), 16000, format="WAV", subtype="FLOAT")
+    wave, rate = audio.decode(buffer.getvalue())
+    assert rate == 16000
+    assert np.allclose(wave, (left + right) / 2, atol=1e-6)
+
+
+def test_a_streamed_wav_without_sizes_is_not_called_truncated() -> None:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, voice(0.5, 16000, 1), 16000, format="WAV")
+    data = bytearray(buffer.getvalue())
+    data[4:8] = b"\xff\xff\xff\xff"
+    wave, _ = audio.decode(bytes(data))
+    assert len(wave) == 8000
