@@ -1,0 +1,102 @@
+"""The command line: exit codes, one clear line per mistake, results on standard output, help at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+COMMANDS = ["build", "plan", "verify", "codecs", "fetch"]
+
+
+def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "codecfake_builder", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder or REPOSITORY,
+    )
+
+
+def test_help_names_every_command_and_loads_no_torch() -> None:
+    code = (
+        "import sys\n"
+        "from codecfake_builder.cli import app\n"
+        "try:\n    app(['--help'])\n"
+        "finally:\n    assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert "Example: python -m codecfake_builder" in " ".join(done.stdout.split())
+
+
+def test_codecs_lists_every_variant_without_loading_torch() -> None:
+    done = run("codecs")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    header = lines[0].split()
+    assert header[:3] == ["variant", "label", "family"]
+    assert any(line.split()[:3] == ["encodec_24khz_6kbps", "4", "encodec"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan", "lira"], "did you mean lyra?"),
+        (["plan", "lyra"], "corpora without a root"),
+        (["plan", "lyra", "--set", "corpora.vctk.rot=/x"], "corpora.vctk.rot: unknown key; did you mean root?"),
+        (["plan", "lyra", "--limit", "0"], "--limit"),
+        (["build", "lyra"], "--out"),
+        (["verify", "/no/such/folder"], "/no/such/folder: no such folder"),
+        (["fetch", "lyra_v3"], "did you mean lyra_v2?"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_mistakes_exit_with_two_and_say_what(arguments: list[str], words: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_build_from_any_folder_prints_its_table(vctk: Path, aishell3: Path, tmp_path: Path) -> None:
+    arguments = ["lyra", "--set", f"corpora.vctk.root={vctk}", "--set", f"corpora.aishell3.root={aishell3}"]
+    for split in ("train", "dev", "eval_id"):
+        arguments += ["--set", f"splits.{split}.variants=[real]"]
+    arguments += ["--set", "execution.workers=1"]
+    planned = run("plan", *arguments, folder=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.splitlines()[-1].split()[:2] == ["total", "20"]
+    first = run("build", *arguments, "--out", "d", folder=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "root hash" in first.stdout
+    again = run("build", *arguments, "--out", "d", folder=tmp_path)
+    assert "Nothing to do: all 3 shards were there" in again.stdout
+    assert run("verify", "d", folder=tmp_path).stdout.startswith("OK: ")
+    shard = next((tmp_path / "d" / "data").rglob("*.parquet"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    broken = run("verify", "d", folder=tmp_path)
+    assert broken.returncode == 1
+    assert shard.relative_to(tmp_path / "d").as_posix() in broken.stdout
+
+
+def test_a_failing_corpus_root_is_one_line(tmp_path: Path) -> None:
+    done = run("build", "lyra", "--out", str(tmp_path / "d"), "--set", f"corpora.vctk.root={tmp_path}",
+               "--set", f"corpora.aishell3.root={tmp_path}")  # fmt: skip
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "expected wav48_silence_trimmed" in done.stderr

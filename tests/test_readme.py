@@ -1,0 +1,72 @@
+"""The README's own commands work as they stand there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+BLOCKS = {kind: re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL) for kind in ("bash", "python")}
+
+
+def block(kind: str, containing: str) -> str:
+    return next(text for text in BLOCKS[kind] if containing in text)
+
+
+@pytest.fixture(scope="module")
+def folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the first real job has been run, on the real speech beside the checkout."""
+    folder = tmp_path_factory.mktemp("readme")
+    command = block("bash", "build lyra").replace("\\\n", " ")
+    command = command.replace("/data/VCTK-Corpus-0.92", str(shared / "speech" / "vctk"))
+    command = command.replace("/data/AISHELL-3", str(shared / "speech" / "aishell3"))
+    words = [sys.executable, *shlex.split(command)[1:], "--set", f"weights.lyra_v2={shared / 'weights' / 'lyra_v2'}"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_first_real_job_opens_as_shown(folder: Path) -> None:
+    code = block("python", "load_dataset").replace('split="train")', f'split="train", cache_dir="{folder / "cache"}")')
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shown = re.search(r"```\n(lyra_v2.*?)```", README, re.DOTALL)
+    assert shown is not None
+    assert done.stdout == shown[1]
+
+
+def test_the_checks_pass_as_shown(folder: Path) -> None:
+    commands = block("bash", "sha256sum -c").replace("python -m", f"{sys.executable} -m")
+    done = subprocess.run(["bash", "-e", "-c", commands], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_tree_is_what_comes_out(folder: Path) -> None:
+    for name in ("README.md", "checksums.sha256", "croissant.json", "provenance.json", "rejected.parquet", ".build"):
+        assert name in README
+        assert (folder / "lyra-dataset" / name).exists()
+
+
+def test_a_codec_alone_works_as_shown(shared: Path) -> None:
+    weights = shared / "weights" / "lyra_v2"
+    code = block("python", "codec_adapters.load").replace(
+        '"lyra_v2_6kbps")', f'"lyra_v2_6kbps", checkpoint="{weights}")'
+    )
+    done = subprocess.run([sys.executable, "-c", code + "print(same_speech.shape)"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "torch.Size([1, 16000])"
+
+
+def test_every_command_of_the_table_exists() -> None:
+    from codecfake_builder.cli import app
+
+    named = set(re.findall(r"^\| `(\w+)[ `]", README.split("## Commands")[1], re.MULTILINE))
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert named == known
