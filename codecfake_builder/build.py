@@ -19,12 +19,12 @@ from codecfake_builder.dataset.card import card
 from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, hash_files, read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.contents import Contents, count_contents
 from codecfake_builder.dataset.croissant import CROISSANT, croissant_text
-from codecfake_builder.dataset.features import class_names
 from codecfake_builder.dataset.metadata import write_metadata, write_rejected
 from codecfake_builder.dataset.provenance import PROVENANCE, provenance, provenance_text
 from codecfake_builder.engine.run import resources, run_shards, split_done
 from codecfake_builder.engine.shard import STATE_FOLDER, CodecJob, Shard, ShardRecord, Utterance, record_path
 from codecfake_builder.errors import CheckFailedError, DatasetError
+from codecfake_builder.features import class_names
 from codecfake_builder.files import remove_temporaries, sha256_text, write_text
 from codecfake_builder.plan import Plan, announce, make_plan
 from codecfake_builder.plugins import load_plugins, plugin_hashes

@@ -18,9 +18,9 @@ import soundfile
 from codec_adapters.weights import sha256_of
 from codecfake_builder.audio import RATE
 from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, dataset_files, read_checksums, root_hash
-from codecfake_builder.dataset.features import COLUMNS
 from codecfake_builder.dataset.provenance import PROVENANCE
 from codecfake_builder.errors import DatasetError
+from codecfake_builder.features import COLUMNS
 from codecfake_builder.plan import membership_hash
 from codecfake_builder.progress import progress
 from codecfake_builder.recipe import REAL

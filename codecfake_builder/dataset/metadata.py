@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from codecfake_builder.dataset.features import schema
 from codecfake_builder.engine.shard import Rejection, ShardRecord
+from codecfake_builder.features import schema
 from codecfake_builder.files import replacing
 
 REJECTED = pa.schema(

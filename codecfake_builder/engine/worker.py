@@ -20,10 +20,10 @@ import torch
 
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip, RejectedError, Wave
-from codecfake_builder.dataset.features import schema
 from codecfake_builder.engine import codec_runner
 from codecfake_builder.engine.batching import batch_limit, equal_length_batches
 from codecfake_builder.engine.shard import Rejection, Shard, ShardRecord, Utterance
+from codecfake_builder.features import schema
 from codecfake_builder.files import replacing
 from codecfake_builder.plugins import load_plugins
 from codecfake_builder.recipe import REAL
@@ -238,7 +238,7 @@ def _finished(
 
 
 def _row(shard: Shard, utterance: Utterance, clip: Any, adapter: Adapter | None) -> dict[str, Any]:
-    """One row of the dataset (see ``dataset.features.COLUMNS``)."""
+    """One row of the dataset (see ``features.COLUMNS``)."""
     spec = adapter.spec if adapter else None
     identity = f"{shard.variant}-{utterance.corpus}-{utterance.utterance_id}"
     samples = audio.samples_at(utterance.samples, utterance.sample_rate, audio.RATE)

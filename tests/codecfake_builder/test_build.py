@@ -19,10 +19,10 @@ import soundfile
 import yaml
 
 import codec_adapters
-from codecfake_builder.dataset.features import COLUMNS, features, yaml_features
 from codecfake_builder.engine import worker
 from codecfake_builder.engine.shard import record_path
 from codecfake_builder.errors import DatasetError
+from codecfake_builder.features import COLUMNS, features, yaml_features
 from codecfake_builder.recipe import Recipe
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
