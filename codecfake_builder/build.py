@@ -21,7 +21,7 @@ from codecfake_builder.dataset.contents import Contents, count_contents
 from codecfake_builder.dataset.croissant import CROISSANT, croissant_text
 from codecfake_builder.dataset.metadata import write_metadata, write_rejected
 from codecfake_builder.dataset.provenance import PROVENANCE, provenance, provenance_text
-from codecfake_builder.engine.run import resources, run_shards, split_done
+from codecfake_builder.engine.run import run_shards, split_done
 from codecfake_builder.engine.shard import STATE_FOLDER, CodecJob, Shard, ShardRecord, Utterance, record_path
 from codecfake_builder.errors import CheckFailedError, DatasetError
 from codecfake_builder.features import class_names
@@ -59,7 +59,6 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
     with _locked(out):
         plan = make_plan(recipe, limit)
         announce(plan)
-        found = resources(recipe.execution)
         jobs = _codec_jobs(recipe, plan)
         classes = tuple(class_names({j.spec.family: j.spec.label for j in jobs.values()}))
         shards = list(_shards(recipe, plan, jobs, classes))
@@ -68,12 +67,12 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
         say(f"{len(shards)} shards: {len(done)} are there, {len(missing)} to make")
         if missing or _stale(out, shards):
             (out / CHECKSUMS).unlink(missing_ok=True)  # from here until the end, this is no finished dataset
-        made = run_shards(missing, out, recipe.execution, found, recipe.plugins) if missing else []
+        made = run_shards(missing, out, recipe.execution, recipe.plugins) if missing else []
         _remove_stale(out, shards)
         records = done + made
         specs = {name: job.spec for name, job in jobs.items()}
         contents = count_contents(recipe, [split.name for split in plan.splits], records, specs, classes)
-        document = provenance_text(provenance(recipe, plan, jobs, found.kind, recipe.execution.dtype))
+        document = provenance_text(provenance(recipe, plan, jobs, records))
         root = _finish(out, plan, contents, records, document)
     _check_rejections(contents)
     return BuildResult(contents, root, len(made), len(done))

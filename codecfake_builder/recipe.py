@@ -92,7 +92,9 @@ class Execution(_Part):
     """``auto``: every CUDA device there is, else the CPU; or one torch device, or several separated by commas."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     workers: int | None = Field(default=None, ge=1)
-    """Processes; by default one per CUDA device, or one per CPU core."""
+    """Processes; by default one per CUDA device, or one per CPU core; on a cluster, all that the scheduler has."""
+    scheduler: str | None = None
+    """Address of a running dask scheduler (``tcp://host:8786``), whose workers see the same folders."""
     clips_per_shard: int = Field(default=1000, ge=1)
     batch_seconds: float | None = Field(default=None, gt=0)
     """Audio per batch; by default one clip on a CPU and a measured amount on a GPU."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import codecfake_builder
-from codecfake_builder.engine.shard import AUDIO_CHAIN_VERSION, CodecJob
+from codecfake_builder.engine.shard import AUDIO_CHAIN_VERSION, CodecJob, ShardRecord
 from codecfake_builder.plan import Plan
 from codecfake_builder.recipe import Recipe
 
@@ -31,19 +31,19 @@ _PACKAGES = (
 """The packages whose code makes the clips and the files."""
 
 
-def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, CodecJob], device: str, dtype: str) -> dict[str, Any]:
+def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, CodecJob], records: list[ShardRecord]) -> dict[str, Any]:
     """The document as data.
 
     Args:
         jobs: the codec job of each variant but ``real``.
-        device: kind of device (``cpu`` or ``cuda``), without a number.
+        records: of all shards; they say on which kinds of device (``cpu``, ``cuda``) the codecs ran.
     """
     return {
         "format": FORMAT,
         "builder": {"version": codecfake_builder.__version__, "commit": _commit()},
         "packages": {name: _version(name) for name in _PACKAGES},
-        "device": device,
-        "dtype": dtype,
+        "devices": sorted({record.device for record in records if record.device}),
+        "dtype": recipe.execution.dtype,
         "audio_chain": AUDIO_CHAIN_VERSION,
         "recipe": _portable(recipe),
         "corpora": _corpora(plan),

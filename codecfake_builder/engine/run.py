@@ -5,85 +5,93 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from codecfake_builder.engine.shard import STATE_FOLDER, Shard, ShardRecord, load_record
-from codecfake_builder.engine.worker import WorkerSettings, make_shard
+from codecfake_builder.engine.shard import PASSING_REASONS, STATE_FOLDER, Shard, ShardRecord, load_record
+from codecfake_builder.engine.worker import WorkerSettings, local_devices, make_shard
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.progress import progress
 from codecfake_builder.recipe import Execution
 
-
-@dataclass(frozen=True)
-class Resources:
-    """The devices and the number of processes that a build uses."""
-
-    devices: tuple[str, ...]
-    workers: int
-
-    @property
-    def kind(self) -> str:
-        """Kind of device, without numbers: what provenance records."""
-        return self.devices[0].partition(":")[0]
+SCHEDULER_SECONDS = 20
+"""How long a dask scheduler may take to answer."""
 
 
-def resources(execution: Execution) -> Resources:
-    """Resolve ``device: auto`` and the default number of processes.
+def chosen_devices(execution: Execution) -> tuple[str, ...]:
+    """The devices that a build uses; empty where each machine of a cluster is to look for its own.
 
     Raises:
         BuilderError: a CUDA device is asked for and there is none.
     """
-    import torch
+    if execution.device == "auto":
+        return () if execution.scheduler else local_devices()
+    devices = [name.strip() for name in execution.device.split(",")]
+    if execution.scheduler:
+        return tuple(devices)
+    found = local_devices()
+    if devices == ["cuda"]:
+        devices = [name for name in found if name != "cpu"] or devices
+    absent = [name for name in devices if name.startswith("cuda") and name not in found]
+    if absent:
+        raise BuilderError(f"execution.device: {', '.join(absent)} is not there; found: {', '.join(found)}")
+    return tuple(devices)
 
-    cuda = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    devices = cuda or ["cpu"]
-    if execution.device != "auto":
-        devices = [name.strip() for name in execution.device.split(",")]
-        if devices == ["cuda"]:
-            devices = cuda or devices
-        absent = [name for name in devices if name.startswith("cuda") and name not in cuda]
-        if absent:
-            raise BuilderError(f"execution.device: {', '.join(absent)} is not there; found: {', '.join(cuda) or 'cpu'}")
-    workers = execution.workers or (len(devices) if devices[0] != "cpu" else len(os.sched_getaffinity(0)))
-    return Resources(tuple(devices), workers)
+
+@contextmanager
+def _workers(execution: Execution, devices: tuple[str, ...]) -> Iterator[int]:
+    """Where joblib runs its tasks, and how many at a time: processes here, or the workers of a dask scheduler."""
+    if execution.scheduler is None:
+        yield execution.workers or (len(devices) if devices[0] != "cpu" else len(os.sched_getaffinity(0)))
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise BuilderError("execution.scheduler needs dask: pip install 'codecfake-builder[cluster]'") from error
+    try:
+        client = Client(execution.scheduler, timeout=SCHEDULER_SECONDS)
+    except (OSError, ValueError) as error:
+        raise BuilderError(f"execution.scheduler: no dask scheduler answers at {execution.scheduler}") from error
+    with client, parallel_config("dask"):
+        yield execution.workers or max(1, sum(client.nthreads().values()))
 
 
 def split_done(shards: Iterable[Shard], dataset: Path) -> tuple[list[ShardRecord], list[Shard]]:
-    """Records of the shards that are there with the right content key, and the shards that must be made."""
+    """Records of the shards that are there with the right content key, and the shards that must be made.
+
+    A shard from which clips are missing for reasons that may be gone (an unreadable disk) is tried again.
+    """
     done, missing = [], []
     for shard in shards:
         record = load_record(dataset, shard.file)
-        if record and record.key == shard.key:
+        if record and record.key == shard.key and not any(r.reason in PASSING_REASONS for r in record.rejected):
             done.append(record)
         else:
             missing.append(shard)
     return done, missing
 
 
-def run_shards(
-    shards: list[Shard], dataset: Path, execution: Execution, found: Resources, plugins: list[str]
-) -> list[ShardRecord]:
+def run_shards(shards: list[Shard], dataset: Path, execution: Execution, plugins: list[str]) -> list[ShardRecord]:
     """Make shards in parallel, with progress.
 
     Raises:
+        BuilderError: a device or the scheduler is not there.
         CheckFailedError: a worker process died; what was finished is kept, and the next run goes on from there.
     """
-    claims = Path(tempfile.mkdtemp(prefix="claims-", dir=dataset / STATE_FOLDER))
-    settings = WorkerSettings(dataset, found.devices, claims, execution.batch_seconds, tuple(plugins))
+    devices = chosen_devices(execution)
+    claims = Path(tempfile.mkdtemp(prefix="claims-", dir=dataset.resolve() / STATE_FOLDER))
+    settings = WorkerSettings(dataset.resolve(), devices, claims, execution.batch_seconds, tuple(plugins))
     tasks = (delayed(make_shard)(shard, settings) for shard in shards)
-    parallel = Parallel(
-        n_jobs=min(found.workers, len(shards)), return_as="generator_unordered", pre_dispatch="2*n_jobs"
-    )
     clips = sum(len(shard.utterances) for shard in shards)
     records = []
     try:
-        with progress("building", clips, "clips") as advance:
-            for record in parallel(tasks):
+        with _workers(execution, devices) as workers, progress("building", clips, "clips") as advance:
+            jobs = min(workers, len(shards))
+            for record in Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs")(tasks):
                 records.append(record)
                 advance(record.clips + len(record.rejected))
     except TerminatedWorkerError as error:

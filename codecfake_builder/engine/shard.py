@@ -14,6 +14,8 @@ from codecfake_builder.recipe import AudioPolicy
 
 STATE_FOLDER = ".build"
 """Folder of a dataset that is the builder's own: records, logs, lock; not part of the dataset."""
+PASSING_REASONS = frozenset({"missing", "source_changed"})
+"""Reasons of a rejection that say something of the moment, not of the clip."""
 AUDIO_CHAIN_VERSION = 1
 """Raised whenever ``audio.py`` would make other samples of the same codec output."""
 
@@ -110,6 +112,8 @@ class ShardRecord:
     seconds: float
     """Speech in the shard."""
     rejected: tuple[Rejection, ...] = field(default=())
+    device: str | None = None
+    """Kind of device the codec ran on; ``None`` for real speech."""
     wall_seconds: float = 0.0
     """How long it took."""
 

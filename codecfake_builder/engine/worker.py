@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import time
 from collections import deque
@@ -23,6 +24,7 @@ from codecfake_builder.audio import FinishedClip, RejectedError, Wave
 from codecfake_builder.engine import codec_runner
 from codecfake_builder.engine.batching import batch_limit, equal_length_batches
 from codecfake_builder.engine.shard import Rejection, Shard, ShardRecord, Utterance
+from codecfake_builder.errors import CheckFailedError
 from codecfake_builder.features import schema
 from codecfake_builder.files import replacing
 from codecfake_builder.plugins import load_plugins
@@ -39,30 +41,37 @@ IO_THREADS = 2
 """Threads that decode, resample and encode beside the codec; the libraries release the interpreter lock."""
 
 
+def local_devices() -> tuple[str, ...]:
+    """Every CUDA device of this machine, or the CPU."""
+    return tuple(f"cuda:{number}" for number in range(torch.cuda.device_count())) or ("cpu",)
+
+
 @dataclass(frozen=True)
 class WorkerSettings:
     """How a worker works; nothing here changes a clip."""
 
     dataset: Path
     devices: tuple[str, ...]
+    """Empty: whatever the machine has that the work comes to."""
     claims: Path
-    """An empty folder of this run, in which processes claim their device."""
+    """An empty folder of this run, in which the processes of each machine claim their device."""
     batch_seconds: float | None
     plugins: tuple[str, ...] = ()
 
     def device(self) -> str:
         """This process's device: the same for all shards it makes, and processes spread evenly over the devices."""
-        if len(self.devices) == 1:
-            return self.devices[0]
+        devices = self.devices or local_devices()
+        if len(devices) == 1:
+            return devices[0]
         for number in count():
-            owner = self.claims / str(number)
+            owner = self.claims / f"{platform.node()}-{number}"
             try:
                 owner.touch(exist_ok=False)
             except FileExistsError:
                 if owner.read_text(encoding="utf-8") != str(os.getpid()):
                     continue
             owner.write_text(str(os.getpid()), encoding="utf-8")
-            return self.devices[number % len(self.devices)]
+            return devices[number % len(devices)]
         raise AssertionError("count() does not end")
 
 
@@ -104,6 +113,7 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
         clips=len(rows),
         seconds=sum(row["duration"] for row in rows),
         rejected=tuple(rejected),
+        device=adapter.device.type if adapter else None,
         wall_seconds=round(time.monotonic() - started, 3),
     )
     record.save(settings.dataset)
@@ -217,6 +227,7 @@ def _resynthesized(
     try:
         outputs = list(codec_runner.resynthesize(adapter, waves, seeds, lengths[batch[0][0]]))
     except Exception as error:  # noqa: BLE001 - a codec may raise anything; the clip is listed with what it said
+        _refuse_sick_device(shard, [shard.utterances[position] for position, _ in batch], error)
         if len(batch) > 1:
             for item in batch:
                 yield from _resynthesized(shard, adapter, [item], lengths)
@@ -225,6 +236,19 @@ def _resynthesized(
         outputs = [RejectedError("codec_error", f"{type(error).__name__}: {reason}")]
     for (position, source), output in zip(batch, outputs, strict=True):
         yield position, source, output
+
+
+def _refuse_sick_device(shard: Shard, utterances: list[Utterance], error: Exception) -> None:
+    """End the build where it is the device that failed: its failures must not be taken for the clips' own."""
+    if isinstance(error, torch.OutOfMemoryError):
+        longest = max(u.samples / u.sample_rate for u in utterances)
+        raise CheckFailedError(
+            f"{shard.variant}: a clip of {longest:.1f} s does not fit into the device's memory even alone; lower "
+            "audio.max_seconds or use another device; what is finished is kept"
+        ) from error
+    if isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error):
+        reason = str(error).splitlines()[0]
+        raise CheckFailedError(f"{shard.variant}: the device failed ({reason}); what is finished is kept") from error
 
 
 def _finished(

@@ -50,6 +50,10 @@ class Faulty(Adapter):
             raise ValueError("cannot take an odd number of frames")
         if self.fault == "memory" and wav.shape[0] > 1:
             raise torch.OutOfMemoryError("batch of one only")
+        if self.fault == "huge":
+            raise torch.OutOfMemoryError("nothing fits")
+        if self.fault == "device":
+            raise RuntimeError("CUDA error: device-side assert triggered")
         return wav
 
     def _encode(self, wav: Tensor) -> Codes:
@@ -59,6 +63,6 @@ class Faulty(Adapter):
         raise NotImplementedError
 
 
-FAULTS = ("none", "nan", "silent", "short", "loud", "odd", "memory")
+FAULTS = ("none", "nan", "silent", "short", "loud", "odd", "memory", "huge", "device")
 for _fault in FAULTS:
     codec_adapters.register(dataclasses.replace(BASE, name=f"faulty_{_fault}"), Faulty)

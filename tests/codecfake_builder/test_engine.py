@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,12 @@ from hypothesis import strategies as st
 import codec_adapters
 from codecfake_builder.engine.batching import LARGEST_BATCH, equal_length_batches, fastest_batch
 from codecfake_builder.engine.codec_runner import PaddingRule, halving, seed_of
-from codecfake_builder.engine.run import resources
+from codecfake_builder.engine.run import chosen_devices
 from codecfake_builder.engine.shard import CodecJob, Shard, Utterance
+from codecfake_builder.engine.worker import WorkerSettings
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.recipe import AudioPolicy, Execution
-from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, rows, small_recipe
+from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
 
 
 @given(lengths=st.lists(st.integers(1, 50), max_size=60), limit=st.integers(1, 200))
@@ -130,8 +134,41 @@ def test_the_batch_grows_until_it_no_longer_pays(seconds: object, fits: int, bes
 
 def test_absent_devices_are_refused() -> None:
     with pytest.raises(BuilderError, match="cuda:7 is not there"):
-        resources(Execution(device="cuda:7"))
-    assert resources(Execution(device="cpu", workers=3)).workers == 3
+        chosen_devices(Execution(device="cuda:7"))
+    assert chosen_devices(Execution(device="cpu")) == ("cpu",)
+    assert chosen_devices(Execution(scheduler="tcp://127.0.0.1:1")) == ()
+
+
+def test_processes_spread_over_devices_and_keep_theirs(tmp_path: Path) -> None:
+    settings = WorkerSettings(tmp_path, ("cuda:0", "cuda:1"), tmp_path, None)
+    code = (
+        "import sys, pickle\n"
+        f"settings = pickle.loads({pickle.dumps(settings)!r})\n"
+        "print(settings.device(), settings.device())\n"
+    )
+    outputs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True) for _ in range(3)]
+    assert [done.stdout.split() for done in outputs] == [["cuda:0"] * 2, ["cuda:1"] * 2, ["cuda:0"] * 2]
+
+
+def test_a_dask_cluster_makes_the_same_bytes(vctk: Path, aishell3: Path, tiny: dict[str, Path], tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="dask is not installed (extra cluster)")
+    weights = {"snac_24khz": tiny["snac_24khz"]}
+    built(small_recipe(vctk, aishell3, ["real", "snac_24khz"], weights), tmp_path / "here")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster:
+        execution = {"workers": None, "scheduler": cluster.scheduler_address}
+        built(small_recipe(vctk, aishell3, ["real", "snac_24khz"], weights, execution=execution), tmp_path / "there")
+    assert files(tmp_path / "there") == files(tmp_path / "here")
+
+
+def test_an_absent_scheduler_is_one_line(
+    vctk: Path, aishell3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed", reason="dask is not installed (extra cluster)")
+    monkeypatch.setattr("codecfake_builder.engine.run.SCHEDULER_SECONDS", 1)
+    recipe = small_recipe(vctk, aishell3, ["real"], execution={"scheduler": "tcp://127.0.0.1:9"})
+    with pytest.raises(BuilderError, match="no dask scheduler answers at"):
+        built(recipe, tmp_path / "d")
 
 
 def test_batch_size_changes_no_byte(vctk: Path, aishell3: Path, tiny: dict[str, Path], tmp_path: Path) -> None:
@@ -179,6 +216,17 @@ def test_running_out_of_memory_costs_nothing(vctk: Path, aishell3: Path, tmp_pat
     assert len(rows(tmp_path / "d")) == 20
 
 
+@pytest.mark.parametrize(("fault", "words"), [("huge", "even alone"), ("device", "the device failed")])
+def test_a_failing_device_ends_the_build_and_rejects_nothing(
+    vctk: Path, aishell3: Path, tmp_path: Path, fault: str, words: str
+) -> None:
+    recipe = small_recipe(vctk, aishell3, ["real", f"faulty_{fault}"], plugins=[FAULTY_PLUGIN])
+    with pytest.raises(CheckFailedError, match=words):
+        built(recipe, tmp_path / "d")
+    assert not (tmp_path / "d" / "checksums.sha256").exists()
+    assert not list((tmp_path / "d" / "data").rglob("faulty*"))
+
+
 def test_over_full_scale_output_keeps_its_shape(vctk: Path, aishell3: Path, tmp_path: Path) -> None:
     recipe = small_recipe(vctk, aishell3, ["faulty_loud"], plugins=[FAULTY_PLUGIN])
     built(recipe, tmp_path / "d")
@@ -204,3 +252,8 @@ def test_a_source_that_changed_after_the_index_is_rejected(
     built(recipe, tmp_path / "d")
     rejected = {r["utterance_id"]: r["reason"] for r in pq.read_table(tmp_path / "d" / "rejected.parquet").to_pylist()}
     assert rejected == {"p225_001": "source_changed", "p225_002": "missing"}
+    monkeypatch.undo()
+    write_wave(vctk / "wav48_silence_trimmed" / "p225" / "p225_002_mic1.flac", 0.76, 48000, 2)
+    built(recipe, tmp_path / "d")
+    assert pq.read_table(tmp_path / "d" / "rejected.parquet").num_rows == 0
+    assert len(rows(tmp_path / "d")) == 20
