@@ -108,6 +108,8 @@ def _codec_jobs(recipe: Recipe, plan: Plan) -> dict[str, CodecJob]:
         spec = codec_adapters.spec(name)
         folder = recipe.weights.get(spec.checkpoint)
         if folder is None and spec.checkpoint:
+            if weights.cached(spec.checkpoint) is None:
+                say(f"fetching {spec.checkpoint} from {weights.locked(spec.checkpoint).source}")
             folder = weights.fetch(spec.checkpoint)
         elif folder is not None and not folder.is_dir():
             raise codec_adapters.CheckpointError(f"weights.{spec.checkpoint}: {folder}: no such folder")

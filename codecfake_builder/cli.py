@@ -8,12 +8,26 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from codecfake_builder import __version__
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.progress import say
 
+
+class _Interruptible(TyperGroup):
+    """Ends an interrupted command with a word about what is left, where Click would end it without one."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("error: interrupted; what is finished is kept, and the same command goes on from there")
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=_Interruptible,
     name="codecfake_builder",
     help="Build and check ST-Codecfake-style datasets: speech re-synthesized through neural audio codecs.",
     no_args_is_help=True,
@@ -179,8 +193,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}", 1)
-    except KeyboardInterrupt:
-        _fail("interrupted; what is finished is kept, the same command goes on from there", 130)
     sys.exit(0)
 
 

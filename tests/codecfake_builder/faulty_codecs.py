@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,6 +53,8 @@ class Faulty(Adapter):
             raise torch.OutOfMemoryError("batch of one only")
         if self.fault == "huge":
             raise torch.OutOfMemoryError("nothing fits")
+        if self.fault == "slow":
+            time.sleep(30)
         if self.fault == "device":
             raise RuntimeError("CUDA error: device-side assert triggered")
         return wav
@@ -63,6 +66,6 @@ class Faulty(Adapter):
         raise NotImplementedError
 
 
-FAULTS = ("none", "nan", "silent", "short", "loud", "odd", "memory", "huge", "device")
+FAULTS = ("none", "nan", "silent", "short", "loud", "odd", "memory", "huge", "device", "slow")
 for _fault in FAULTS:
     codec_adapters.register(dataclasses.replace(BASE, name=f"faulty_{_fault}"), Faulty)

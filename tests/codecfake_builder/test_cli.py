@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +95,30 @@ def test_a_build_from_any_folder_prints_its_table(vctk: Path, aishell3: Path, tm
     broken = run("verify", "d", folder=tmp_path)
     assert broken.returncode == 1
     assert shard.relative_to(tmp_path / "d").as_posix() in broken.stdout
+
+
+def test_an_interrupted_build_says_what_is_left(vctk: Path, aishell3: Path, tmp_path: Path) -> None:
+    plugin = Path(__file__).parent / "faulty_codecs.py"
+    arguments = ["build", "lyra", "--out", str(tmp_path / "d"), "--set", f"plugins=['{plugin}']"]
+    arguments += ["--set", f"corpora.vctk.root={vctk}", "--set", f"corpora.aishell3.root={aishell3}"]
+    arguments += ["--set", "splits.dev=null", "--set", "splits.eval_id=null", "--set", "execution.workers=2"]
+    arguments += ["--set", "splits.train.variants=[faulty_slow]"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "codecfake_builder", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "to make" in line:
+            break
+    time.sleep(5)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "error: interrupted; what is finished is kept" in errors
+    assert "Traceback" not in errors
 
 
 def test_a_failing_corpus_root_is_one_line(tmp_path: Path) -> None:
