@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from codec_adapters.errors import InputError
+from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.spec import CodecSpec, OptionValue
 
 
@@ -28,6 +30,27 @@ class Codes(list[Tensor]):
         self.side: dict[str, Tensor] = dict(side or {})
 
 
+@dataclass(frozen=True)
+class Setup:
+    """What an adapter is made from; :func:`codec_adapters.load` has checked it."""
+
+    spec: CodecSpec
+    options: Mapping[str, OptionValue]
+    """All inference options of the variant, each of its own kind."""
+    checkpoint: Path | None
+    """Folder in the codec's official file layout; ``None`` only for variants that name no checkpoint."""
+    device: torch.device
+    dtype: torch.dtype
+    """For the networks; quantizer searches stay in float32."""
+
+    @property
+    def folder(self) -> Path:
+        """The checkpoint folder, which a codec with weights always has."""
+        if self.checkpoint is None:
+            raise CheckpointError(f"{self.spec.name}: needs a checkpoint folder")
+        return self.checkpoint
+
+
 class Adapter(ABC):
     """Runs one variant of one codec.
 
@@ -36,13 +59,11 @@ class Adapter(ABC):
     may be called from several threads.
     """
 
-    def __init__(
-        self, spec: CodecSpec, options: Mapping[str, OptionValue], device: torch.device, dtype: torch.dtype
-    ) -> None:
-        self.spec = spec
-        self.options = dict(options)
-        self.device = device
-        self.dtype = dtype
+    def __init__(self, setup: Setup) -> None:
+        self.spec = setup.spec
+        self.options = dict(setup.options)
+        self.device = setup.device
+        self.dtype = setup.dtype
 
     @property
     @abstractmethod

@@ -8,19 +8,15 @@ descriptinc/descript-audio-codec (MIT). Checkpoints: hub snapshots ``descript/da
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
 
-import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DacModel
 
-from codec_adapters.base import Adapter, Codes
+from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import OptionError
 from codec_adapters.hub_models import load_pretrained
 from codec_adapters.layers.precision import in_precision
-from codec_adapters.spec import CodecSpec, OptionValue
 
 
 class DacAdapter(Adapter):
@@ -29,22 +25,15 @@ class DacAdapter(Adapter):
     The input is padded with zeros to a whole number of frames, as upstream does, and the output cut back to its length.
     """
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, device, dtype)
-        self.model = load_pretrained(DacModel, checkpoint).to(device)
-        self.model.encoder = in_precision(self.model.encoder, dtype)
-        self.model.decoder = in_precision(self.model.decoder, dtype)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.model = load_pretrained(DacModel, setup.folder).to(setup.device)
+        self.model.encoder = in_precision(self.model.encoder, setup.dtype)
+        self.model.decoder = in_precision(self.model.decoder, setup.dtype)
         self.config = self.model.config
-        self.used = int(options["codebooks"])
+        self.used = int(setup.options["codebooks"])
         if not 1 <= self.used <= self.config.n_codebooks:
-            raise OptionError(f"{spec.name}: codebooks must be 1 to {self.config.n_codebooks}, got {self.used}")
+            raise OptionError(f"{setup.spec.name}: codebooks must be 1 to {self.config.n_codebooks}, got {self.used}")
 
     @property
     def sample_rate(self) -> int:

@@ -9,18 +9,15 @@ codebooks of 1024, as many as the bandwidth pays for.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import EncodecModel
 
-from codec_adapters.base import Adapter, Codes
+from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import OptionError
 from codec_adapters.hub_models import load_pretrained
 from codec_adapters.layers.precision import in_precision
-from codec_adapters.spec import CodecSpec, OptionValue
 
 
 class EncodecAdapter(Adapter):
@@ -30,23 +27,16 @@ class EncodecAdapter(Adapter):
     loudness per chunk travels as ``codes.side["scale"]`` ``[batch, chunks]``; codes without it decode at unit scale.
     """
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, device, dtype)
-        self.model = load_pretrained(EncodecModel, checkpoint).to(device)
-        self.model.encoder = in_precision(self.model.encoder, dtype)
-        self.model.decoder = in_precision(self.model.decoder, dtype)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.model = load_pretrained(EncodecModel, setup.folder).to(setup.device)
+        self.model.encoder = in_precision(self.model.encoder, setup.dtype)
+        self.model.decoder = in_precision(self.model.decoder, setup.dtype)
         self.config = self.model.config
-        self.bandwidth = float(options["bandwidth"])
+        self.bandwidth = float(setup.options["bandwidth"])
         if self.bandwidth not in self.config.target_bandwidths:
             valid = ", ".join(str(b) for b in self.config.target_bandwidths)
-            raise OptionError(f"{spec.name}: bandwidth {self.bandwidth} is not one of this checkpoint's: {valid}")
+            raise OptionError(f"{setup.spec.name}: bandwidth {self.bandwidth} is not one of this checkpoint's: {valid}")
 
     @property
     def sample_rate(self) -> int:

@@ -8,18 +8,15 @@ kyutai-labs/moshi (code MIT, weights CC BY 4.0). Checkpoint: hub snapshot ``kyut
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import MimiModel
 
-from codec_adapters.base import Adapter, Codes
+from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import OptionError
 from codec_adapters.hub_models import load_pretrained
 from codec_adapters.layers.precision import in_precision
-from codec_adapters.spec import CodecSpec, OptionValue
 
 
 class MimiAdapter(Adapter):
@@ -30,26 +27,19 @@ class MimiAdapter(Adapter):
     convolution stacks; the two transformers and the quantizer stay in float32.
     """
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, device, dtype)
-        self.model = load_pretrained(MimiModel, checkpoint).to(device)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.model = load_pretrained(MimiModel, setup.folder).to(setup.device)
         encoder, decoder = self.model.encoder, self.model.decoder
         self.config = self.model.config
         self._hop = round(self.config.sampling_rate / self.config.frame_rate)
-        if dtype != torch.float32:
-            encoder.encoder_seanet = in_precision(encoder.encoder_seanet, dtype)
-            decoder.decoder_seanet = in_precision(decoder.decoder_seanet, dtype)
-        self.used = int(options["codebooks"])
+        if setup.dtype != torch.float32:
+            encoder.encoder_seanet = in_precision(encoder.encoder_seanet, setup.dtype)
+            decoder.decoder_seanet = in_precision(decoder.decoder_seanet, setup.dtype)
+        self.used = int(setup.options["codebooks"])
         least, most = self.config.num_semantic_quantizers, self.config.num_quantizers
         if not least <= self.used <= most:
-            raise OptionError(f"{spec.name}: codebooks must be {least} to {most}, got {self.used}")
+            raise OptionError(f"{setup.spec.name}: codebooks must be {least} to {most}, got {self.used}")
 
     @property
     def sample_rate(self) -> int:

@@ -18,11 +18,9 @@ from codec_adapters.errors import CheckpointError, OptionError, UnknownVariantEr
 from codec_adapters.spec import CodecSpec, OptionValue
 
 if TYPE_CHECKING:
-    import torch
+    from codec_adapters.base import Adapter, Setup
 
-    from codec_adapters.base import Adapter
-
-    AdapterFactory = Callable[[CodecSpec, Path | None, dict[str, OptionValue], torch.device, torch.dtype], Adapter]
+    AdapterFactory = Callable[[Setup], Adapter]
 
 ENTRY_POINT_GROUP = "codec_adapters"
 """Installed packages add variants here. The entry point names a callable without arguments that calls
@@ -36,8 +34,7 @@ def register(spec: CodecSpec, factory: AdapterFactory) -> None:
 
     Args:
         spec: the variant; its name must not be a built-in one's.
-        factory: called as ``factory(spec, checkpoint, options, device, dtype)`` and returns the adapter; usually the
-            adapter class itself. ``checkpoint`` is ``None`` where ``spec.checkpoint`` is empty and none was given.
+        factory: makes the adapter from a :class:`codec_adapters.base.Setup`; usually the adapter class itself.
 
     Raises:
         ValueError: the name belongs to a built-in variant, or could not stand in a file name.
@@ -107,6 +104,8 @@ def load(
     """
     import torch
 
+    from codec_adapters.base import Setup
+
     variant = spec(name)
     merged = merged_options(variant, options)
     if dtype not in ("float32", "bfloat16", "float16"):
@@ -117,8 +116,7 @@ def load(
     except (RuntimeError, AssertionError) as error:
         raise OptionError(f"{name}: device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
     folder = _checkpoint_folder(variant, checkpoint)
-    adapter: Adapter = _factory(name)(variant, folder, merged, target, getattr(torch, dtype))
-    return adapter
+    return _factory(name)(Setup(variant, merged, folder, target, getattr(torch, dtype)))
 
 
 def merged_options(variant: CodecSpec, options: Mapping[str, OptionValue] | None) -> dict[str, OptionValue]:

@@ -12,45 +12,35 @@ own from a CPU generator with the item's seed, in block order: the draws upstrea
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from snac import SNAC
 from snac.layers import DecoderBlock, NoiseBlock
 from torch import Generator, Tensor, nn
 
-from codec_adapters.base import Adapter, Codes
+from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import load_strict, read_json, read_tensors, required_file
 from codec_adapters.errors import CheckpointError
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.weight_norm import fold_weight_norm
-from codec_adapters.spec import CodecSpec, OptionValue
 
 
 class SnacAdapter(Adapter):
     """SNAC; option ``noise`` false leaves the decoder's noise out, which no upstream path does (for experiments)."""
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, device, dtype)
-        config_path = required_file(checkpoint, "config.json")
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        config_path = required_file(setup.folder, "config.json")
         try:
             self.model = SNAC(**read_json(config_path))
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{config_path}: not a SNAC configuration ({error})") from error
-        weights = required_file(checkpoint, "pytorch_model.bin")
+        weights = required_file(setup.folder, "pytorch_model.bin")
         load_strict(self.model, read_tensors(weights), weights)
-        self.model.eval().to(device)
+        self.model.eval().to(setup.device)
         fold_weight_norm(self.model)
-        self.model.encoder = in_precision(self.model.encoder, dtype)
-        self.model.decoder.to(dtype)
+        self.model.encoder = in_precision(self.model.encoder, setup.dtype)
+        self.model.decoder.to(setup.dtype)
 
     @property
     def sample_rate(self) -> int:

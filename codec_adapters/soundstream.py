@@ -12,18 +12,16 @@ quantizer stages decide on what is nearly noise, so codes agree between calls on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from codec_adapters.base import Adapter, Codes
+from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import required_file
 from codec_adapters.errors import CheckpointError, OptionError
-from codec_adapters.spec import CodecSpec, OptionValue
 
 FRAME = 320
 LEVELS = 46
@@ -38,19 +36,12 @@ class LyraAdapter(Adapter):
     Lyra's own tools (an input shorter than one frame is padded to one).
     """
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, torch.device("cpu"), torch.float32)
-        self.used = int(options["codebooks"])
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(replace(setup, device=torch.device("cpu"), dtype=torch.float32))
+        self.used = int(setup.options["codebooks"])
         if not 1 <= self.used <= LEVELS:
-            raise OptionError(f"{spec.name}: codebooks must be 1 to {LEVELS}, got {self.used}")
-        paths = [required_file(checkpoint, name) for name in _GRAPHS]
+            raise OptionError(f"{setup.spec.name}: codebooks must be 1 to {LEVELS}, got {self.used}")
+        paths = [required_file(setup.folder, name) for name in _GRAPHS]
         self._encoder, self._quantizer, self._generator = (path.read_bytes() for path in paths)
         for path, graph in zip(paths, (self._encoder, self._quantizer, self._generator), strict=True):
             try:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 import codec_adapters
-from codec_adapters.base import Adapter, Codes
-from codec_adapters.spec import CodecSpec, OptionValue
+from codec_adapters.base import Adapter, Codes, Setup
 
 BASE = dataclasses.replace(
     codec_adapters.spec("dac_16khz"), family="faulty", label=12, checkpoint="", options={}, tail_local=False
@@ -22,16 +19,9 @@ BASE = dataclasses.replace(
 class Faulty(Adapter):
     """Gives its input back, but for the fault that its variant is named after."""
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path | None,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, device, dtype)
-        self.fault = spec.name.removeprefix("faulty_")
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.fault = setup.spec.name.removeprefix("faulty_")
 
     sample_rate = property(lambda self: 16000)
     hop = property(lambda self: 320)
