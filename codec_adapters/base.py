@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from codec_adapters.errors import CheckpointError, InputError
+from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.spec import CodecSpec, OptionValue
 
 
@@ -49,6 +49,21 @@ class Setup:
         if self.checkpoint is None:
             raise CheckpointError(f"{self.spec.name}: needs a checkpoint folder")
         return self.checkpoint
+
+    def codebooks(self, available: int, least: int = 1) -> int:
+        """Option ``codebooks``: how many of a checkpoint's codebooks are used, the first ones.
+
+        The variant's default means as many as that, or all where a checkpoint has fewer.
+
+        Raises:
+            OptionError: another number than the default, and not one from ``least`` to ``available``.
+        """
+        wanted = int(self.options["codebooks"])
+        if wanted == self.spec.options["codebooks"]:
+            return min(wanted, available)
+        if not least <= wanted <= available:
+            raise OptionError(f"{self.spec.name}: codebooks must be {least} to {available}, got {wanted}")
+        return wanted
 
 
 class Adapter(ABC):

@@ -14,7 +14,6 @@ from torch.nn.functional import pad
 from transformers import DacModel
 
 from codec_adapters.base import Adapter, Codes, Setup
-from codec_adapters.errors import OptionError
 from codec_adapters.hub_models import load_pretrained
 from codec_adapters.layers.precision import in_precision
 
@@ -31,9 +30,7 @@ class DacAdapter(Adapter):
         self.model.encoder = in_precision(self.model.encoder, setup.dtype)
         self.model.decoder = in_precision(self.model.decoder, setup.dtype)
         self.config = self.model.config
-        self.used = int(setup.options["codebooks"])
-        if not 1 <= self.used <= self.config.n_codebooks:
-            raise OptionError(f"{setup.spec.name}: codebooks must be 1 to {self.config.n_codebooks}, got {self.used}")
+        self.used = setup.codebooks(self.config.n_codebooks)
 
     @property
     def sample_rate(self) -> int:

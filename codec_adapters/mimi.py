@@ -14,7 +14,6 @@ from torch import Tensor
 from transformers import MimiModel
 
 from codec_adapters.base import Adapter, Codes, Setup
-from codec_adapters.errors import OptionError
 from codec_adapters.hub_models import load_pretrained
 from codec_adapters.layers.precision import in_precision
 
@@ -36,10 +35,7 @@ class MimiAdapter(Adapter):
         if setup.dtype != torch.float32:
             encoder.encoder_seanet = in_precision(encoder.encoder_seanet, setup.dtype)
             decoder.decoder_seanet = in_precision(decoder.decoder_seanet, setup.dtype)
-        self.used = int(setup.options["codebooks"])
-        least, most = self.config.num_semantic_quantizers, self.config.num_quantizers
-        if not least <= self.used <= most:
-            raise OptionError(f"{setup.spec.name}: codebooks must be {least} to {most}, got {self.used}")
+        self.used = setup.codebooks(self.config.num_quantizers, least=self.config.num_semantic_quantizers)
 
     @property
     def sample_rate(self) -> int:

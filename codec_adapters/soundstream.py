@@ -21,7 +21,7 @@ from torch import Tensor
 
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import required_file
-from codec_adapters.errors import CheckpointError, OptionError
+from codec_adapters.errors import CheckpointError
 
 FRAME = 320
 LEVELS = 46
@@ -38,9 +38,7 @@ class LyraAdapter(Adapter):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(replace(setup, device=torch.device("cpu"), dtype=torch.float32))
-        self.used = int(setup.options["codebooks"])
-        if not 1 <= self.used <= LEVELS:
-            raise OptionError(f"{setup.spec.name}: codebooks must be 1 to {LEVELS}, got {self.used}")
+        self.used = setup.codebooks(LEVELS)
         paths = [required_file(setup.folder, name) for name in _GRAPHS]
         self._encoder, self._quantizer, self._generator = (path.read_bytes() for path in paths)
         for path, graph in zip(paths, (self._encoder, self._quantizer, self._generator), strict=True):

@@ -106,13 +106,13 @@ def _codec_jobs(recipe: Recipe, plan: Plan) -> dict[str, CodecJob]:
     jobs = {}
     for name in used:
         spec = codec_adapters.spec(name)
-        folder = recipe.weights.get(spec.checkpoint)
+        folder = recipe.weights.get(name) or recipe.weights.get(spec.checkpoint)
         if folder is None and spec.checkpoint:
             if weights.cached(spec.checkpoint) is None:
                 say(f"fetching {spec.checkpoint} from {weights.locked(spec.checkpoint).source}")
             folder = weights.fetch(spec.checkpoint)
         elif folder is not None and not folder.is_dir():
-            raise codec_adapters.CheckpointError(f"weights.{spec.checkpoint}: {folder}: no such folder")
+            raise codec_adapters.CheckpointError(f"weights: {folder}: no such folder (checkpoint of {name})")
         hashes = weights.checkpoint_hashes(spec.checkpoint, folder) if folder else {}
         if not codec_adapters.is_builtin(name):
             hashes |= plugin_hashes(recipe.plugins)

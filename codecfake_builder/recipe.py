@@ -10,7 +10,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 import codec_adapters
-from codec_adapters import weights
 from codec_adapters.registry import merged_options
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import UserPath
@@ -112,7 +111,7 @@ class Recipe(_Part):
     options: dict[str, dict[str, OptionValue]] = {}
     """Inference options per variant, over the variant's defaults."""
     weights: dict[str, UserPath] = {}
-    """Local folder per checkpoint (an entry of weights.lock); checkpoints not named here are fetched."""
+    """Local folder per checkpoint (an entry of weights.lock) or per variant; other checkpoints are fetched."""
     plugins: list[str] = []
     """Python modules, or files relative to the recipe, that register further variants. They are code, and run."""
     execution: Execution = Execution()
@@ -266,10 +265,10 @@ def _cross_checks(recipe: Recipe) -> Iterator[str]:
             merged_options(codec_adapters.spec(variant), options)
         except codec_adapters.OptionError as error:
             yield f"options: {error}"
-    checkpoints = [*weights.lock(), *(codec_adapters.spec(n).checkpoint for n in codec_adapters.names())]
-    for checkpoint in recipe.weights:
-        if checkpoint not in checkpoints:
-            yield f"weights.{checkpoint}: no checkpoint of this name; {nearest(checkpoint, sorted(set(checkpoints)))}"
+    checkpoints = {codec_adapters.spec(name).checkpoint for name in codec_adapters.names()} - {""}
+    for key in recipe.weights:
+        if key not in checkpoints and key not in known[1:]:
+            yield f"weights.{key}: neither a checkpoint nor a variant; {nearest(key, sorted(checkpoints))}"
 
 
 def _check_selection(recipe: Recipe, name: str, split: Split) -> Iterator[str]:

@@ -139,6 +139,10 @@ def test_options_override_the_variants_own(tiny: dict[str, Path]) -> None:
         codec_adapters.load("encodec_24khz_6kbps", checkpoint=tiny["encodec_24khz_6kbps"], options={"bandwidth": 7})
 
 
+def test_a_default_takes_what_a_smaller_checkpoint_has(tiny: dict[str, Path]) -> None:
+    assert codec_adapters.load("dac_24khz", checkpoint=tiny["dac_16khz"]).codebooks == 12  # of the variant's 32
+
+
 def test_device_and_dtype_are_checked(tiny: dict[str, Path]) -> None:
     with pytest.raises(codec_adapters.OptionError, match="dtype 'int8'"):
         codec_adapters.load("dac_16khz", checkpoint=tiny["dac_16khz"], dtype="int8")

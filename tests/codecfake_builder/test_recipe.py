@@ -35,7 +35,7 @@ from codecfake_builder.recipe import load_recipe, packaged_recipes
             "train: a list cannot be kept speaker-disjoint",
         ),
         ("execution.worker=1", "execution.worker: unknown key; did you mean workers?"),
-        ("weights.lyra=/x", "weights.lyra: no checkpoint of this name; did you mean lyra_v2?"),
+        ("weights.lyra=/x", "weights.lyra: neither a checkpoint nor a variant; did you mean lyra_v2?"),
         ("options.lyra_v2_6kbps.codebook=3", "lyra_v2_6kbps: unknown option 'codebook'; its options: codebooks"),
         ("options.lyra_v2_6kbps.codebooks=many", "option 'codebooks' must be int, got 'many'"),
         ("options.lyra.codebooks=3", "options.lyra: unknown variant"),
