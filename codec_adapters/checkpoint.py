@@ -10,7 +10,7 @@ import pickle
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import torch
@@ -46,6 +46,27 @@ def required_file(folder: Path, *names: str) -> Path:
             return folder / name
     found = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
     raise CheckpointError(f"{folder}: expected {' or '.join(names)}, found {found}")
+
+
+def find_file(folder: Path, relative: str, only: str | None = None) -> Path:
+    """The file ``relative`` (with ``/``) in a folder that may begin one level above or below the official layout.
+
+    Looks for ``folder/a/b``, ``folder/b`` and ``folder/*/a/b``, in this order.
+
+    Args:
+        only: where none of them is there, the one file in ``folder`` or a folder below whose name fits this pattern.
+
+    Raises:
+        CheckpointError: no such file (or several fit ``only``); the message says what was expected and what is there.
+    """
+    below = PurePosixPath(relative)
+    inner = PurePosixPath(*below.parts[1:]) if len(below.parts) > 1 else below
+    places = [folder, *(child for child in sorted(folder.iterdir()) if child.is_dir())]
+    for candidate in (folder / below, folder / inner, *(place / below for place in places[1:])):
+        if candidate.is_file():
+            return candidate
+    fitting = [path for place in places for path in sorted(place.glob(only)) if path.is_file()] if only else []
+    return fitting[0] if len(fitting) == 1 else required_file(folder, relative)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from codec_adapters.base import Adapter, Codes
-from codec_adapters.checkpoint import load_strict, network_from, read_tensors, required_file, tensor_state
+from codec_adapters.checkpoint import find_file, load_strict, network_from, read_tensors, tensor_state
 from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.facodec_network import FacodecDecoder, FacodecEncoder, Shapes
 from codec_adapters.layers.alias_free import folded_activations
@@ -98,7 +98,8 @@ class FacodecAdapter(Adapter):
         return self.frame_rate * sum(math.log2(entries) for entries in self.decoder.entries)
 
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
-        return self._decode(self._encode(wav), seeds)
+        codes = self._encode(wav)
+        return self.decoder(self.decoder.embed(codes[0]), codes.side["speaker"])
 
     def _encode(self, wav: Tensor) -> Codes:
         wav = self._padded(wav)
@@ -163,7 +164,7 @@ class FacodecV2Adapter(FacodecAdapter):
 
 def _read(checkpoint: Path, name: str) -> Shapes:
     """The state dict in a file, less the training heads, weight norm and activations folded."""
-    path = required_file(checkpoint, name)
+    path = find_file(checkpoint, name)
     state = tensor_state(read_tensors(path), path)
     needed = {key: value for key, value in state.items() if not key.startswith(_TRAINING_HEADS)}
     return Shapes(folded_activations(folded_state(needed)), path)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from codec_adapters.base import Adapter, Codes
 from codec_adapters.checkpoint import (
+    find_file,
     load_strict,
     network_from,
     read_tensors,
@@ -139,7 +140,7 @@ class FuncodecAdapter(Adapter):
         dtype: torch.dtype,
     ) -> None:
         super().__init__(spec, options, device, dtype)
-        config_path = required_file(checkpoint, "config.yaml")
+        config_path = find_file(checkpoint, "config.yaml")
         config = validated(FuncodecConfig, read_yaml(config_path), config_path)
         with network_from(config_path):
             self.network = FuncodecNetwork(config).eval()
@@ -185,15 +186,19 @@ class FuncodecAdapter(Adapter):
             wav = wav / side["scale"]
         return Codes([self.network.quantizer.encode(self.network.analyse(wav), self.stages)], side)
 
+    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
+        codes = self._encode(wav)
+        return self._generate(codes[0], codes.side.get("scale"))[:, : wav.shape[1]]
+
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        checked = self.network.quantizer.codebooks.checked(codes)
-        wav = self.network.synthesise(self.network.quantizer.decode(checked))
-        scale = codes.side.get("scale")
-        if scale is None:
-            return wav
-        if scale.shape != (len(wav), 1):
-            raise InputError(f"{self.spec.name}: side 'scale' must be [{len(wav)}, 1], got {list(scale.shape)}")
-        return wav * scale
+        checked, scale = self.network.quantizer.codebooks.checked(codes), codes.side.get("scale")
+        if scale is not None and scale.shape != (len(checked), 1):
+            raise InputError(f"{self.spec.name}: side 'scale' must be [{len(checked)}, 1], got {list(scale.shape)}")
+        return self._generate(checked, scale)
+
+    def _generate(self, codes: Tensor, scale: Tensor | None) -> Tensor:
+        wav = self.network.synthesise(self.network.quantizer.decode(codes))
+        return wav if scale is None else wav * scale
 
 
 def _stages(bit_width: int, sizes: QuantizerConfig, name: str) -> int:

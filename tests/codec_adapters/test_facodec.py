@@ -55,6 +55,11 @@ def test_reproduces_golden(golden: Golden) -> None:
     assert found == (facts["sample_rate"], facts["hop"], facts["n_codebooks"], facts["codebook_sizes"])
 
 
+@pytest.mark.parametrize("golden", CASES)
+def test_finds_the_files_one_folder_below(golden: Golden) -> None:
+    assert codec_adapters.load(f"facodec_{golden.facts['variant']}", golden.folder).hop == golden.facts["hop"]
+
+
 @pytest.mark.parametrize("golden", goldens("facodec"))
 def test_reproduces_intermediates(golden: Golden) -> None:
     adapter, stored = _load(golden, options=_recorded_options(golden)), golden.arrays

@@ -56,6 +56,10 @@ def test_reproduces_golden(golden: Golden) -> None:
     assert found == (facts["sample_rate"], facts["hop"], facts["n_codebooks"])
 
 
+def test_finds_the_files_one_folder_below(golden: Golden) -> None:
+    assert codec_adapters.load(VARIANT, golden.folder).hop == golden.facts["hop"]
+
+
 @pytest.mark.parametrize("golden", goldens("funcodec"))
 def test_reproduces_intermediates(golden: Golden) -> None:
     adapter, stored, codes = _load(golden), golden.arrays, _load(golden).encode(golden.wav)
