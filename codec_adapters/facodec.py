@@ -23,7 +23,8 @@ from torch.nn.functional import pad
 from codec_adapters.base import Adapter, Codes
 from codec_adapters.checkpoint import find_file, load_strict, network_from, read_tensors, tensor_state
 from codec_adapters.errors import CheckpointError, InputError
-from codec_adapters.facodec_network import FacodecDecoder, FacodecEncoder, Shapes
+from codec_adapters.facodec_network import FacodecDecoder, FacodecEncoder
+from codec_adapters.facodec_sizes import Shapes
 from codec_adapters.layers.alias_free import folded_activations
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.weight_norm import folded_state
@@ -142,7 +143,9 @@ class FacodecV2Adapter(FacodecAdapter):
     Options: ``time_positions`` as in v1. ``demo_padding``: zeros are appended as in the authors' demo space, 200 less
     the surplus over whole frames, which is a whole frame where there is no surplus. Without it, an input is taken as it
     is, as in upstream's README, unless latent and mel would get different numbers of frames (a surplus of 152 samples
-    or more), where upstream stops with an error; then the last frame is completed with zeros.
+    or more), where upstream stops with an error; then the last frame is completed with zeros, as in the demo space.
+    The default is without: whoever completes frames beforehand (:attr:`length_multiple`) gets the demo space's result
+    without its superfluous frame.
     """
 
     suffix = "_v2"

@@ -171,7 +171,7 @@ class FuncodecAdapter(Adapter):
 
     @property
     def bitrate(self) -> float:
-        return self.frame_rate * self.stages * math.log2(self.sizes.codebook_size)
+        return self.frame_rate * self.stages * self.network.quantizer.codebooks.bits
 
     @property
     def length_multiple(self) -> int:
