@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
+
+from codec_adapters.errors import InputError
 
 
 def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
@@ -39,6 +44,16 @@ class ResidualVectorQuantizer(nn.Module):
         super().__init__()
         self.register_buffer("embed", torch.zeros(stages, entries, dim))
 
+    @property
+    def stages(self) -> int:
+        """How many codebooks there are."""
+        return self.embed.shape[0]
+
+    @property
+    def bits(self) -> float:
+        """Bits of one code."""
+        return math.log2(self.embed.shape[1])
+
     def encode(self, latent: Tensor, stages: int | None = None) -> Tensor:
         """Latent ``[batch, dim, frames]`` to int64 codes ``[batch, stages, frames]``; ``None`` uses all stages."""
         residual = latent.float().transpose(1, 2)
@@ -50,6 +65,27 @@ class ResidualVectorQuantizer(nn.Module):
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes ``[batch, stages, frames]`` to the sum of their codewords, ``[batch, dim, frames]``."""
-        words = [embedding(stage, codebook) for stage, codebook in zip(codes.unbind(dim=1), self.embed, strict=False)]
-        return torch.stack(words).sum(dim=0).transpose(1, 2)
+        """Codes ``[batch, stages, frames]`` to the sum of their codewords, ``[batch, dim, frames]``.
+
+        Fewer stages than there are codebooks: the first ones.
+        """
+        first, *others = codes.unbind(dim=1)
+        total = embedding(first, self.embed[0])
+        for indices, codebook in zip(others, self.embed[1:], strict=False):
+            total += embedding(indices, codebook)
+        return total.transpose(1, 2)
+
+    def checked(self, codes: Sequence[Tensor]) -> Tensor:
+        """The one tensor ``[batch, stages, frames]`` in ``codes``, if :meth:`decode` can take it.
+
+        Raises:
+            InputError: several scales, no or too many codebooks, no frames, or an index outside of the codebooks.
+        """
+        entries = self.embed.shape[1]
+        if len(codes) != 1 or not 1 <= codes[0].shape[1] <= self.stages or 0 in codes[0].shape:
+            found = ", ".join(str(list(scale.shape)) for scale in codes)
+            raise InputError(f"codes must be one tensor [batch, 1 to {self.stages} codebooks, frames], got {found}")
+        lowest, highest = (int(bound) for bound in codes[0].aminmax())
+        if lowest < 0 or highest >= entries:
+            raise InputError(f"codes must be 0 to {entries - 1}, got {lowest} to {highest}")
+        return codes[0]
