@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
+
+from codec_adapters.errors import CheckpointError, InputError
 
 
 def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
@@ -39,6 +46,16 @@ class ResidualVectorQuantizer(nn.Module):
         super().__init__()
         self.register_buffer("embed", torch.zeros(stages, entries, dim))
 
+    @property
+    def stages(self) -> int:
+        """How many codebooks there are."""
+        return self.embed.shape[0]
+
+    @property
+    def bits(self) -> float:
+        """Bits of one code."""
+        return math.log2(self.embed.shape[1])
+
     def encode(self, latent: Tensor, stages: int | None = None) -> Tensor:
         """Latent ``[batch, dim, frames]`` to int64 codes ``[batch, stages, frames]``; ``None`` uses all stages."""
         residual = latent.float().transpose(1, 2)
@@ -50,6 +67,51 @@ class ResidualVectorQuantizer(nn.Module):
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes ``[batch, stages, frames]`` to the sum of their codewords, ``[batch, dim, frames]``."""
-        words = [embedding(stage, codebook) for stage, codebook in zip(codes.unbind(dim=1), self.embed, strict=False)]
-        return torch.stack(words).sum(dim=0).transpose(1, 2)
+        """Codes ``[batch, stages, frames]`` to the sum of their codewords, ``[batch, dim, frames]``.
+
+        Fewer stages than there are codebooks: the first ones.
+        """
+        first, *others = codes.unbind(dim=1)
+        total = embedding(first, self.embed[0])
+        for indices, codebook in zip(others, self.embed[1:], strict=False):
+            total += embedding(indices, codebook)
+        return total.transpose(1, 2)
+
+    def checked(self, codes: Sequence[Tensor]) -> Tensor:
+        """The one tensor ``[batch, stages, frames]`` in ``codes``, if :meth:`decode` can take it.
+
+        Raises:
+            InputError: several scales, no or too many codebooks, no frames, or an index outside of the codebooks.
+        """
+        entries = self.embed.shape[1]
+        if len(codes) != 1 or not 1 <= codes[0].shape[1] <= self.stages or 0 in codes[0].shape:
+            found = ", ".join(str(list(scale.shape)) for scale in codes)
+            raise InputError(f"codes must be one tensor [batch, 1 to {self.stages} codebooks, frames], got {found}")
+        lowest, highest = (int(bound) for bound in codes[0].aminmax())
+        if lowest < 0 or highest >= entries:
+            raise InputError(f"codes must be 0 to {entries - 1}, got {lowest} to {highest}")
+        return codes[0]
+
+
+def stack_codebooks(state: dict[str, Tensor], prefix: str, path: Path) -> Tensor:
+    """Replace EnCodec's codebooks ``<prefix>vq.layers.<i>._codebook.embed`` in ``state`` by one ``<prefix>embed``.
+
+    What only their training needs (``inited``, ``cluster_size``, ``embed_avg``) is dropped.
+
+    Returns:
+        ``[stages, entries, dim]``.
+
+    Raises:
+        CheckpointError: the state, from ``path``, has no codebooks, a gap between them, or they differ in shape.
+    """
+    pattern = re.compile(rf"{re.escape(prefix)}vq\.layers\.(\d+)\._codebook\.(embed|inited|cluster_size|embed_avg)")
+    found = {key: match for key in state if (match := pattern.fullmatch(key))}
+    tensors = {(match[2], int(match[1])): state.pop(key) for key, match in found.items()}
+    books = [tensors[kind, stage] for kind, stage in sorted(tensors) if kind == "embed"]
+    whole = all(("embed", stage) in tensors for stage in range(len(books)))
+    if not whole or len({book.shape for book in books}) != 1 or books[0].ndim != 2:
+        raise CheckpointError(
+            f"{path}: expected codebooks {prefix}vq.layers.0, 1, ... of one shape, found {len(books)}"
+        )
+    state[f"{prefix}embed"] = torch.stack(books)
+    return state[f"{prefix}embed"]
