@@ -11,11 +11,11 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from torch import Tensor, nn
 
 from codec_adapters.errors import CheckpointError
@@ -33,6 +33,10 @@ class ConfigModel(BaseModel):
 
 
 ConfigT = TypeVar("ConfigT", bound=ConfigModel)
+
+
+PositiveInts = Annotated[list[PositiveInt], Field(min_length=1)]
+"""A setting per stage: widths, strides, dilations."""
 
 
 def required_file(folder: Path, *names: str) -> Path:

@@ -21,11 +21,15 @@ HASHES_FILE = "hashes.json"
 
 @dataclass(frozen=True)
 class LockedFile:
-    """A file of a checkpoint; ``size`` (bytes) and ``sha256`` are ``None`` where the lock does not know them."""
+    """A file of a checkpoint; ``size`` (bytes) and ``sha256`` are ``None`` where the lock does not know them.
+
+    ``url`` is the whole address of a file that is kept elsewhere than the rest of its checkpoint.
+    """
 
     name: str
     size: int | None = None
     sha256: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,15 @@ def locked(name: str) -> LockedCheckpoint:
     return lock()[name]
 
 
+def official_file(name: str, *suffixes: str) -> str:
+    """The file of checkpoint ``name`` in ``weights.lock`` that ends in one of ``suffixes``.
+
+    Where the lock has none (a variant of somebody else's), a pattern for messages: ``*<suffix>``.
+    """
+    files = lock()[name].files if name in lock() else ()
+    return next((file.name for file in files if file.name.endswith(suffixes)), f"*{suffixes[0]}")
+
+
 def cached(name: str) -> Path | None:
     """The cache folder of checkpoint ``name`` when all its files are there, else ``None``. Downloads nothing."""
     folder = cache_root() / "weights" / name
@@ -105,9 +118,10 @@ def fetch(name: str) -> Path:
         if expected and found != expected:
             partial.unlink()
             raise CheckpointError(
-                f"{name}: {file.name} from {entry.source} has sha256 {found}, expected {expected}; not used"
+                f"{name}: {file.name} from {file.url or entry.source} has sha256 {found}, expected {expected}; not used"
             )
         hashes[file.name] = found
+        target.parent.mkdir(parents=True, exist_ok=True)
         partial.replace(target)
         (folder / HASHES_FILE).write_text(json.dumps(hashes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return folder
@@ -125,19 +139,20 @@ def _download(entry: LockedCheckpoint, file: LockedFile, folder: Path) -> Path:
     """Download one file beside its final place; the hub client resumes an interrupted download."""
     staging = folder / ".downloading"
     staging.mkdir(parents=True, exist_ok=True)
+    source = file.url or entry.source
     try:
-        if entry.hub:
+        if entry.hub and not file.url:
             from huggingface_hub import hf_hub_download
 
             return Path(hf_hub_download(entry.hub, file.name, revision=entry.revision, local_dir=staging))
         import pooch
 
-        url = f"{entry.url}/{file.name}"
+        url = file.url or f"{entry.url}/{file.name}"
         return Path(pooch.retrieve(url, known_hash=None, fname=Path(file.name).name, path=staging))
     except Exception as error:  # the clients raise a dozen kinds; the user needs one sentence
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{entry.name}: {file.name} is not in the cache ({folder}) and could not be fetched from {entry.source}: "
+            f"{entry.name}: {file.name} is not in the cache ({folder}) and could not be fetched from {source}: "
             f"{reason}; give a local folder instead (checkpoint=FOLDER, or --set weights.{entry.name}=FOLDER)"
         ) from error
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from codec_adapters.errors import InputError
+from codec_adapters.errors import CheckpointError, InputError
 
 
 def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
@@ -89,3 +91,27 @@ class ResidualVectorQuantizer(nn.Module):
         if lowest < 0 or highest >= entries:
             raise InputError(f"codes must be 0 to {entries - 1}, got {lowest} to {highest}")
         return codes[0]
+
+
+def stack_codebooks(state: dict[str, Tensor], prefix: str, path: Path) -> Tensor:
+    """Replace EnCodec's codebooks ``<prefix>vq.layers.<i>._codebook.embed`` in ``state`` by one ``<prefix>embed``.
+
+    What only their training needs (``inited``, ``cluster_size``, ``embed_avg``) is dropped.
+
+    Returns:
+        ``[stages, entries, dim]``.
+
+    Raises:
+        CheckpointError: the state, from ``path``, has no codebooks, a gap between them, or they differ in shape.
+    """
+    pattern = re.compile(rf"{re.escape(prefix)}vq\.layers\.(\d+)\._codebook\.(embed|inited|cluster_size|embed_avg)")
+    found = {key: match for key in state if (match := pattern.fullmatch(key))}
+    tensors = {(match[2], int(match[1])): state.pop(key) for key, match in found.items()}
+    books = [tensors[kind, stage] for kind, stage in sorted(tensors) if kind == "embed"]
+    whole = all(("embed", stage) in tensors for stage in range(len(books)))
+    if not whole or len({book.shape for book in books}) != 1 or books[0].ndim != 2:
+        raise CheckpointError(
+            f"{path}: expected codebooks {prefix}vq.layers.0, 1, ... of one shape, found {len(books)}"
+        )
+    state[f"{prefix}embed"] = torch.stack(books)
+    return state[f"{prefix}embed"]

@@ -204,9 +204,11 @@ def _statistics(folder: Path) -> dict[str, Tensor]:
 
 
 def _nested(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"a.b": x}`` as ``{"a": {"b": x}}``."""
+    """``{"a.b": x}`` as ``{"a": {"b": x}}``, and ``{"": x}`` as ``x``."""
     document: dict[str, Any] = {}
     for path, value in parts.items():
+        if not path:
+            return dict(value)
         *outer, last = path.split(".")
         inside = document
         for key in outer:

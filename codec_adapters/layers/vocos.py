@@ -1,0 +1,190 @@
+"""Vocos: a frame-rate backbone and an inverse Fourier transform instead of upsampling, as WavTokenizer has it.
+
+Layout: Siuzdak, "Vocos: Closing the gap between time-domain and Fourier-based neural vocoders", arXiv 2306.00814;
+WavTokenizer (Ji et al., arXiv 2408.16532) puts residual blocks and self-attention in front (``pos_net``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, layer_norm, pad, silu
+
+_EPSILON = 1e-6
+_GROUPS = 32
+_MAGNITUDE_LIMIT = 100.0
+
+
+@dataclass(frozen=True)
+class VocosSizes:
+    """All sizes of a Vocos decoder."""
+
+    input_channels: int
+    dim: int
+    """Channels of the backbone, a multiple of 32."""
+    intermediate_dim: int
+    num_layers: int
+    conditions: int
+    """Rows of the adaptive layer norms; a bandwidth id chooses one."""
+    n_fft: int
+    hop_length: int
+    kernel_size: int = 7
+
+
+class FrameNorm(nn.GroupNorm):
+    """Group norm over all frames, of 32 groups; takes a single value per group too, which torch's own refuses."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(_GROUPS, dim, _EPSILON)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return torch.group_norm(frames, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class ConvResidualBlock(nn.Module):
+    """Twice group norm, SiLU, convolution of three frames, plus the input; ``[batch, dim, frames]``."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm1 = FrameNorm(dim)
+        self.conv1 = nn.Conv1d(dim, dim, 3, padding=1)
+        self.norm2 = FrameNorm(dim)
+        self.conv2 = nn.Conv1d(dim, dim, 3, padding=1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        hidden = self.conv1(silu(self.norm1(frames), inplace=True))
+        output: Tensor = self.conv2(silu(self.norm2(hidden), inplace=True))
+        return output.add_(frames)
+
+
+class AttentionBlock(nn.Module):
+    """Group norm and one head of self-attention over all frames, plus the input; ``[batch, dim, frames]``."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = FrameNorm(dim)
+        self.q = nn.Conv1d(dim, dim, 1)
+        self.k = nn.Conv1d(dim, dim, 1)
+        self.v = nn.Conv1d(dim, dim, 1)
+        self.proj_out = nn.Conv1d(dim, dim, 1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        normed = self.norm(frames)
+        query, key, value = self.q(normed), self.k(normed), self.v(normed)
+        weights = torch.bmm(query.transpose(1, 2) * query.shape[1] ** -0.5, key).softmax(dim=-1)
+        output: Tensor = self.proj_out(torch.bmm(value, weights.transpose(1, 2)))
+        return output.add_(frames)
+
+
+class AdaptiveLayerNorm(nn.Module):
+    """Layer norm over the last axis whose scale and shift are rows of two tables."""
+
+    def __init__(self, conditions: int, dim: int) -> None:
+        super().__init__()
+        self.scale = nn.Embedding(conditions, dim)
+        self.shift = nn.Embedding(conditions, dim)
+
+    def forward(self, hidden: Tensor, condition: int) -> Tensor:
+        scale, shift = self.scale.weight[condition], self.shift.weight[condition]
+        return layer_norm(hidden, scale.shape, scale, shift, _EPSILON)
+
+
+class ConvNextBlock(nn.Module):
+    """Depthwise convolution, adaptive layer norm, a wide pointwise pair, plus the input; ``[batch, dim, frames]``."""
+
+    def __init__(self, sizes: VocosSizes) -> None:
+        super().__init__()
+        dim = sizes.dim
+        self.dwconv = nn.Conv1d(dim, dim, sizes.kernel_size, padding=sizes.kernel_size // 2, groups=dim)
+        self.norm = AdaptiveLayerNorm(sizes.conditions, dim)
+        self.pwconv1 = nn.Linear(dim, sizes.intermediate_dim)
+        self.pwconv2 = nn.Linear(sizes.intermediate_dim, dim)
+        self.gamma = nn.Parameter(torch.ones(dim))
+
+    def forward(self, frames: Tensor, condition: int) -> Tensor:
+        hidden = self.norm(self.dwconv(frames).transpose(1, 2), condition)
+        hidden = self.pwconv2(gelu(self.pwconv1(hidden)))
+        return torch.addcmul(frames, hidden.transpose(1, 2), self.gamma[:, None])
+
+
+class VocosBackbone(nn.Module):
+    """``[batch, input_channels, frames]`` to ``[batch, frames, dim]``.
+
+    Group norms and attention look at all frames: every output frame depends on the whole clip.
+    """
+
+    def __init__(self, sizes: VocosSizes) -> None:
+        super().__init__()
+        dim = sizes.dim
+        self.embed = nn.Conv1d(sizes.input_channels, dim, sizes.kernel_size, padding=sizes.kernel_size // 2)
+        self.pos_net = nn.Sequential(
+            ConvResidualBlock(dim),
+            ConvResidualBlock(dim),
+            AttentionBlock(dim),
+            ConvResidualBlock(dim),
+            ConvResidualBlock(dim),
+            FrameNorm(dim),
+        )
+        self.norm = AdaptiveLayerNorm(sizes.conditions, dim)
+        self.convnext = nn.ModuleList(ConvNextBlock(sizes) for _ in range(sizes.num_layers))
+        self.final_layer_norm = nn.LayerNorm(dim, _EPSILON)
+
+    def forward(self, features: Tensor, condition: int) -> Tensor:
+        frames: Tensor = self.pos_net(self.embed(features))
+        frames = self.norm(frames.transpose(1, 2), condition).transpose(1, 2)
+        for block in self.convnext:
+            frames = block(frames, condition)
+        output: Tensor = self.final_layer_norm(frames.transpose(1, 2))
+        return output
+
+
+class Istft(nn.Module):
+    """Inverse short-time Fourier transform whose frames tile the signal ("same" padding).
+
+    Spectrum ``[batch, frames, n_fft / 2 + 1]`` to ``[batch, frames * hop_length]`` (one sample more where
+    ``n_fft - hop_length`` is odd). ``torch.istft`` refuses this: its window vanishes at the untrimmed ends.
+    """
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop_length: int) -> None:
+        super().__init__()
+        if n_fft % 2 or n_fft <= hop_length:
+            raise ValueError(f"n_fft must be even and above hop_length {hop_length}, is {n_fft}")
+        self.hop_length = hop_length
+        self.register_buffer("window", torch.empty(n_fft))
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        n_fft, frames = self.window.shape[0], spectrum.shape[1]
+        pieces = torch.fft.irfft(spectrum, n_fft).mul_(self.window)
+        envelope = self.window.square().expand(1, frames, n_fft)
+        margin = (n_fft - self.hop_length) // 2
+        end = (frames - 1) * self.hop_length + n_fft - margin
+        return self._overlap_added(pieces)[:, margin:end] / self._overlap_added(envelope)[:, margin:end]
+
+    def _overlap_added(self, pieces: Tensor) -> Tensor:
+        """``[batch, frames, n_fft]``, each piece one hop after the one before, summed: ``[batch, samples]``."""
+        batch, frames, n_fft = pieces.shape
+        hops = -(-n_fft // self.hop_length)
+        blocks = pad(pieces, (0, hops * self.hop_length - n_fft)).view(batch, frames, hops, self.hop_length)
+        total = pieces.new_zeros(batch, frames + hops - 1, self.hop_length)
+        for hop in range(hops):
+            total[:, hop : hop + frames] += blocks[:, :, hop]
+        return total.view(batch, -1)
+
+
+class IstftHead(nn.Module):
+    """``[batch, frames, dim]`` to log magnitudes and phases to ``[batch, frames * hop_length]``, in float32."""
+
+    def __init__(self, sizes: VocosSizes) -> None:
+        super().__init__()
+        self.out = nn.Linear(sizes.dim, sizes.n_fft + 2)
+        self.istft = Istft(sizes.n_fft, sizes.hop_length)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        log_magnitude, phase = self.out(hidden).chunk(2, dim=-1)
+        magnitude = log_magnitude.exp().clamp_(max=_MAGNITUDE_LIMIT)
+        wav: Tensor = self.istft(torch.complex(magnitude * phase.cos(), magnitude * phase.sin()))
+        return wav
