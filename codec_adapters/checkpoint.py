@@ -1,17 +1,49 @@
-"""Reading checkpoint files safely: JSON, safetensors, and pickles that hold nothing but tensors."""
+"""Reading checkpoint files safely: JSON, YAML, safetensors, and pickles that hold nothing but tensors.
+
+Whatever a file holds, what goes wrong is a :class:`CheckpointError` of one line that names the file.
+"""
 
 from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, TypeVar
 
 import torch
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from torch import Tensor, nn
 
 from codec_adapters.errors import CheckpointError
+
+_YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class ConfigModel(BaseModel):
+    """Base of the schemas that say which keys of a checkpoint's config file a network is built from, and their types.
+
+    Types are strict (no text for a number); keys that are not listed belong to training and are ignored.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+ConfigT = TypeVar("ConfigT", bound=ConfigModel)
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"must be odd, is {value}")
+    return value
+
+
+OddInt = Annotated[PositiveInt, AfterValidator(_odd)]
+"""Kernel size of a convolution that keeps the length."""
+PositiveInts = Annotated[list[PositiveInt], Field(min_length=1)]
+"""A setting per stage: widths, strides, dilations."""
 
 
 def required_file(folder: Path, *names: str) -> Path:
@@ -27,15 +59,81 @@ def required_file(folder: Path, *names: str) -> Path:
     raise CheckpointError(f"{folder}: expected {' or '.join(names)}, found {found}")
 
 
+def find_file(folder: Path, relative: str, only: str | None = None) -> Path:
+    """The file ``relative`` (with ``/``) in a folder that may begin one level above or below the official layout.
+
+    Looks for ``folder/a/b``, ``folder/b`` and ``folder/*/a/b``, in this order.
+
+    Args:
+        only: where none of them is there, the one file in ``folder`` or a folder below whose name fits this pattern.
+
+    Raises:
+        CheckpointError: no such file (or several fit ``only``); the message says what was expected and what is there.
+    """
+    below = PurePosixPath(relative)
+    inner = PurePosixPath(*below.parts[1:]) if len(below.parts) > 1 else below
+    places = [folder, *(child for child in sorted(folder.iterdir()) if child.is_dir())]
+    for candidate in (folder / below, folder / inner, *(place / below for place in places[1:])):
+        if candidate.is_file():
+            return candidate
+    fitting = [path for place in places for path in sorted(place.glob(only)) if path.is_file()] if only else []
+    return fitting[0] if len(fitting) == 1 else required_file(folder, relative)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise CheckpointError(f"{path}: not valid JSON ({error})") from error
+    return _mapping(document, path, "a JSON object")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping of plain data from a file; tags that would build objects are refused."""
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_YamlLoader)
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path}: not valid YAML of plain data ({reason})") from error
+    return _mapping(document, path, "a YAML mapping")
+
+
+def _mapping(document: object, path: Path, wanted: str) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise CheckpointError(f"{path}: expected a JSON object, found a {type(document).__name__}")
+        raise CheckpointError(f"{path}: expected {wanted}, found a {type(document).__name__}")
     return document
+
+
+def validated(schema: type[ConfigT], document: object, path: Path) -> ConfigT:
+    """``document``, read from ``path``, as ``schema``.
+
+    Raises:
+        CheckpointError: naming the first key that is missing or of another type.
+    """
+    try:
+        return schema.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "document"
+        raise CheckpointError(f"{path}: {key}: {first['msg'].splitlines()[0]}") from error
+
+
+@contextmanager
+def network_from(path: Path) -> Iterator[None]:
+    """Context in which the network of checkpoint ``path`` is built from its config, without memory or random numbers.
+
+    The parameters live on torch's meta device until :func:`load_strict` puts the checkpoint's own in their place.
+
+    Raises:
+        CheckpointError: torch cannot build what the config describes.
+    """
+    try:
+        with torch.device("meta"):
+            yield
+    except (ValueError, RuntimeError, TypeError, ArithmeticError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: its config describes no network that can be built ({reason})") from error
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -63,10 +161,56 @@ def read_tensors(path: Path) -> dict[str, Any]:
     return dict(loaded)
 
 
+def tensors_at(
+    document: Mapping[str, Any], path: Path, keys: Sequence[str], leftovers: Collection[str] = ()
+) -> dict[str, Tensor]:
+    """The state dict under ``document[keys[0]][keys[1]]...``, ``document`` being what :func:`read_tensors` read.
+
+    Args:
+        path: where the document came from, for messages.
+        leftovers: other keys that may stand beside ``keys``: other networks, or what training leaves behind.
+
+    Raises:
+        CheckpointError: there is none, it holds something else than tensors, or an unknown key stands beside it.
+    """
+    inner = document
+    for key in keys:
+        unknown = [str(name) for name in inner if name != key and name not in leftovers]
+        if unknown:
+            raise CheckpointError(f"{path}: does not fit, has unknown {', '.join(sorted(unknown)[:3])}")
+        found = inner.get(key)
+        if not isinstance(found, Mapping):
+            raise CheckpointError(f"{path}: does not fit, lacks a state dict {'.'.join(keys)}")
+        inner = found
+    wrong = [str(name) for name, value in inner.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if wrong:
+        raise CheckpointError(f"{path}: does not fit, {', '.join(wrong[:3])} is no tensor")
+    return dict(inner)
+
+
+def take_stacked(state: dict[str, Tensor], keys: Sequence[str], path: Path) -> Tensor:
+    """The tensors ``keys`` of ``state``, taken out of it and stacked: one codebook tensor of one per stage.
+
+    Raises:
+        CheckpointError: naming what is missing, or shaped unlike the first.
+    """
+    missing = [key for key in keys if key not in state]
+    if missing:
+        raise CheckpointError(f"{path}: does not fit, lacks {', '.join(missing[:3])}")
+    tensors = [state.pop(key) for key in keys]
+    for key, tensor in zip(keys, tensors, strict=True):
+        if tensor.shape != tensors[0].shape:
+            wanted = f"{list(tensor.shape)} instead of {list(tensors[0].shape)}"
+            raise CheckpointError(f"{path}: does not fit, has wrongly shaped {key} {wanted}")
+    return torch.stack(tensors)
+
+
 def load_strict(
     module: nn.Module, state: Mapping[str, Tensor], path: Path, ignored_prefixes: Iterable[str] = ()
 ) -> None:
     """Load ``state`` into ``module``: every parameter must be there with its shape, and nothing unknown besides.
+
+    A module built on the meta device (see :func:`network_from`) takes the tensors themselves, in its own dtype.
 
     Args:
         path: where the state came from, for messages.
@@ -89,4 +233,5 @@ def load_strict(
         if keys:
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
             raise CheckpointError(f"{path}: does not fit, {problem} {', '.join(keys[:3])}{more}")
-    module.load_state_dict(given)
+    on_meta = any(value.is_meta for value in own.values())
+    module.load_state_dict({key: value.to(own[key].dtype) for key, value in given.items()}, assign=on_meta)

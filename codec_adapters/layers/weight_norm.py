@@ -30,11 +30,12 @@ def folded_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for suffix_g, suffix_v in _SPELLINGS:
         for key_v in [key for key in state if key.endswith(suffix_v)]:
             layer = key_v.removesuffix(suffix_v)
-            direction = plain.pop(key_v)
-            gain = plain.pop(layer + suffix_g, None)
-            if gain is None:
-                plain[key_v] = direction  # an incomplete pair: left for the strict load to name
-                continue
-            norm = direction.flatten(1).norm(dim=1).view(-1, *[1] * (direction.ndim - 1))
+            direction = state[key_v]
+            gain = state.get(layer + suffix_g)
+            norm_shape = [*direction.shape[:1], *[1] * (direction.ndim - 1)]
+            if gain is None or direction.ndim < 2 or list(gain.shape) != norm_shape:
+                continue  # not a pair: left for the strict load to name
+            norm = direction.flatten(1).norm(dim=1).view(norm_shape)
             plain[f"{layer}.weight"] = direction * (gain / norm)
+            del plain[key_v], plain[layer + suffix_g]
     return plain
