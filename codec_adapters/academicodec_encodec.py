@@ -12,20 +12,18 @@ A checkpoint is one flat state dict, ``encodec_16k_320d.pth`` (16 kHz, hop 320, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from codec_adapters import weights
-from codec_adapters.base import Adapter, Codes
+from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import find_file, load_strict, network_from, read_tensors, tensor_state
 from codec_adapters.errors import OptionError
 from codec_adapters.layers.quantization import stack_codebooks
 from codec_adapters.layers.seanet import SeanetCodec, sizes_of_encoder
 from codec_adapters.layers.weight_norm import folded_state
-from codec_adapters.spec import CodecSpec, OptionValue
+from codec_adapters.spec import CodecSpec
 
 _PARALLEL = "module."  # what torch's DistributedDataParallel puts before every name
 _LEVEL_LIMIT = 0.99
@@ -39,20 +37,13 @@ class AcademiCodecEncodecAdapter(Adapter):
     scaled down as a whole, without it, clipped.
     """
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, device, dtype)
-        self.network = _load(_weights_file(checkpoint, spec)).eval().to(device)
-        self.network.to_precision(dtype)
-        target = float(options["target_bw"])
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.network = _load(_weights_file(setup.folder, setup.spec)).eval().to(setup.device)
+        self.network.to_precision(setup.dtype)
+        target = float(setup.options["target_bw"])
         if not target > 0:
-            raise OptionError(f"{spec.name}: target_bw must be above 0 kbit/s, got {target}")
+            raise OptionError(f"{setup.spec.name}: target_bw must be above 0 kbit/s, got {target}")
         frames_per_second = math.ceil(self.sample_rate / self.hop)
         paid = math.floor(target / (self.network.quantizer.bits * frames_per_second / 1000))
         self.used = min(max(1, paid), self.network.quantizer.stages)

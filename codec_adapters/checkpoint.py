@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import pickle
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
 
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from torch import Tensor, nn
 
 from codec_adapters.errors import CheckpointError
@@ -35,6 +35,14 @@ class ConfigModel(BaseModel):
 ConfigT = TypeVar("ConfigT", bound=ConfigModel)
 
 
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"must be odd, is {value}")
+    return value
+
+
+OddInt = Annotated[PositiveInt, AfterValidator(_odd)]
+"""Kernel size of a convolution that keeps the length."""
 PositiveInts = Annotated[list[PositiveInt], Field(min_length=1)]
 """A setting per stage: widths, strides, dilations."""
 
@@ -167,6 +175,50 @@ def tensor_state(state: object, path: Path) -> dict[str, Tensor]:
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise CheckpointError(f"{path}: {key} is a {type(value).__name__}, expected a state dict of named tensors")
     return dict(state)
+
+
+def tensors_at(
+    document: Mapping[str, Any], path: Path, keys: Sequence[str], leftovers: Collection[str] = ()
+) -> dict[str, Tensor]:
+    """The state dict under ``document[keys[0]][keys[1]]...``, ``document`` being what :func:`read_tensors` read.
+
+    Args:
+        path: where the document came from, for messages.
+        leftovers: other keys that may stand beside ``keys``: other networks, or what training leaves behind.
+
+    Raises:
+        CheckpointError: there is none, it holds something else than tensors, or an unknown key stands beside it.
+    """
+    inner = document
+    for key in keys:
+        unknown = [str(name) for name in inner if name != key and name not in leftovers]
+        if unknown:
+            raise CheckpointError(f"{path}: does not fit, has unknown {', '.join(sorted(unknown)[:3])}")
+        found = inner.get(key)
+        if not isinstance(found, Mapping):
+            raise CheckpointError(f"{path}: does not fit, lacks a state dict {'.'.join(keys)}")
+        inner = found
+    wrong = [str(name) for name, value in inner.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if wrong:
+        raise CheckpointError(f"{path}: does not fit, {', '.join(wrong[:3])} is no tensor")
+    return dict(inner)
+
+
+def take_stacked(state: dict[str, Tensor], keys: Sequence[str], path: Path) -> Tensor:
+    """The tensors ``keys`` of ``state``, taken out of it and stacked: one codebook tensor of one per stage.
+
+    Raises:
+        CheckpointError: naming what is missing, or shaped unlike the first.
+    """
+    missing = [key for key in keys if key not in state]
+    if missing:
+        raise CheckpointError(f"{path}: does not fit, lacks {', '.join(missing[:3])}")
+    tensors = [state.pop(key) for key in keys]
+    for key, tensor in zip(keys, tensors, strict=True):
+        if tensor.shape != tensors[0].shape:
+            wanted = f"{list(tensor.shape)} instead of {list(tensors[0].shape)}"
+            raise CheckpointError(f"{path}: does not fit, has wrongly shaped {key} {wanted}")
+    return torch.stack(tensors)
 
 
 def load_strict(

@@ -13,14 +13,13 @@ long as the frames: up to 151 samples shorter or 48 longer than the input.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from codec_adapters.base import Adapter, Codes
+from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import find_file, load_strict, network_from, read_tensors, tensor_state
 from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.facodec_network import FacodecDecoder, FacodecEncoder
@@ -28,7 +27,6 @@ from codec_adapters.facodec_sizes import Shapes
 from codec_adapters.layers.alias_free import folded_activations
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.weight_norm import folded_state
-from codec_adapters.spec import CodecSpec, OptionValue
 
 _SAMPLE_RATE = 16000
 """No file says it; the mel filters of v2 are made for it."""
@@ -56,31 +54,24 @@ class FacodecAdapter(Adapter):
     """Of the file names."""
     prosody_from_mel = False
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, device, dtype)
-        shapes = _read(checkpoint, f"ns3_facodec_encoder{self.suffix}.bin")
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        shapes = _read(setup.folder, f"ns3_facodec_encoder{self.suffix}.bin")
         with network_from(shapes.path):
             self.encoder = FacodecEncoder(shapes, self.prosody_from_mel).eval()
         load_strict(self.encoder, shapes.state, shapes.path)
-        shapes = _read(checkpoint, f"ns3_facodec_decoder{self.suffix}.bin")
+        shapes = _read(setup.folder, f"ns3_facodec_decoder{self.suffix}.bin")
         with network_from(shapes.path):
-            self.decoder = FacodecDecoder(shapes, self.prosody_from_mel, bool(options["time_positions"])).eval()
+            self.decoder = FacodecDecoder(shapes, self.prosody_from_mel, bool(setup.options["time_positions"])).eval()
         load_strict(self.decoder, shapes.state, shapes.path)
         if self.encoder.hop != self.decoder.hop:
             raise CheckpointError(
                 f"{shapes.path}: has hop {self.decoder.hop}, the encoder beside it {self.encoder.hop}"
             )
-        self.encoder.to(device)
-        self.decoder.to(device)
-        self.encoder.block = in_precision(self.encoder.block, dtype)
-        self.decoder.model = in_precision(self.decoder.model, dtype)
+        self.encoder.to(setup.device)
+        self.decoder.to(setup.device)
+        self.encoder.block = in_precision(self.encoder.block, setup.dtype)
+        self.decoder.model = in_precision(self.decoder.model, setup.dtype)
 
     @property
     def sample_rate(self) -> int:

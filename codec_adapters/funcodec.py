@@ -15,14 +15,12 @@ single sample of padding changes every code: utterances belong here at their own
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from codec_adapters.base import Adapter, Codes
+from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import (
     find_file,
     load_strict,
@@ -40,7 +38,6 @@ from codec_adapters.layers.quantization import ResidualVectorQuantizer
 from codec_adapters.layers.seanet_nd import SeanetDecoder, SeanetEncoder
 from codec_adapters.layers.spectrum import MagnitudeAngle, MagnitudePhase, Waveform
 from codec_adapters.layers.weight_norm import folded_state
-from codec_adapters.spec import CodecSpec, OptionValue
 
 _LEFTOVERS = (
     "discriminator.",
@@ -131,16 +128,9 @@ def _domain(config: FuncodecConfig) -> Waveform:
 class FuncodecAdapter(Adapter):
     """FunCodec; option ``bit_width`` (bit/s): as many codebooks as fit into it are used, at least one; 0 means all."""
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, device, dtype)
-        config_path = find_file(checkpoint, "config.yaml")
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        config_path = find_file(setup.folder, "config.yaml")
         config = validated(FuncodecConfig, read_yaml(config_path), config_path)
         with network_from(config_path):
             self.network = FuncodecNetwork(config).eval()
@@ -149,13 +139,13 @@ class FuncodecAdapter(Adapter):
         state = tensor_state(read_tensors(weights), weights)
         needed = {key: value for key, value in state.items() if not key.startswith(_LEFTOVERS)}
         load_strict(self.network, folded_state(needed), weights)
-        self.network.to(device)
-        self.network.encoder = in_precision(self.network.encoder, dtype, float32=(nn.LSTM,))
-        self.network.decoder = in_precision(self.network.decoder, dtype, float32=(nn.LSTM,))
+        self.network.to(setup.device)
+        self.network.encoder = in_precision(self.network.encoder, setup.dtype, float32=(nn.LSTM,))
+        self.network.decoder = in_precision(self.network.decoder, setup.dtype, float32=(nn.LSTM,))
         self.normalize = config.model_conf.audio_normalize
         self.sizes = config.quantizer_conf
         self.rate = config.model_conf.target_sample_hz
-        self.stages = _stages(int(options["bit_width"]), self.sizes, spec.name)
+        self.stages = _stages(int(setup.options["bit_width"]), self.sizes, setup.spec.name)
 
     @property
     def sample_rate(self) -> int:

@@ -17,12 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from codec_adapters import weights
-from codec_adapters.base import Adapter, Codes
+from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import (
     ConfigModel,
     PositiveInts,
@@ -34,12 +33,10 @@ from codec_adapters.checkpoint import (
     tensor_state,
     validated,
 )
-from codec_adapters.errors import OptionError
 from codec_adapters.layers.activation import Activation, Snake, elu
 from codec_adapters.layers.quantization import stack_codebooks
 from codec_adapters.layers.seanet import SeanetCodec, SeanetSizes, sizes_of_encoder
 from codec_adapters.layers.weight_norm import folded_state
-from codec_adapters.spec import CodecSpec, OptionValue
 
 _ACTIVATIONS: Mapping[str, Activation] = {"ELU": elu, "Snake": Snake}
 _TRAINING_ONLY = ("transform.",)  # projects codes to HuBERT's width for the distillation loss
@@ -79,21 +76,14 @@ class SpeechTokenizerConfig(ConfigModel):
 class SpeechTokenizerAdapter(Adapter):
     """SpeechTokenizer; option ``codebooks`` = how many of the checkpoint's codebooks are used, the first ones."""
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, device, dtype)
-        weights_path = find_file(checkpoint, weights.official_file(spec.checkpoint, ".pt", ".dev"), only="*.pt")
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        weights_path = find_file(setup.folder, weights.official_file(setup.spec.checkpoint, ".pt", ".dev"), only="*.pt")
         config_path = find_file(weights_path.parent, "config.json", only="*.json")
         self.config = validated(SpeechTokenizerConfig, read_json(config_path), config_path)
-        self.network = _load(weights_path, self.config, config_path).eval().to(device)
-        self.network.to_precision(dtype)
-        self.used = self._codebooks(int(options["codebooks"]))
+        self.network = _load(weights_path, self.config, config_path).eval().to(setup.device)
+        self.network.to_precision(setup.dtype)
+        self.used = setup.codebooks(self.network.quantizer.stages)
 
     @property
     def sample_rate(self) -> int:
@@ -110,14 +100,6 @@ class SpeechTokenizerAdapter(Adapter):
     @property
     def bitrate(self) -> float:
         return self.frame_rate * self.used * self.network.quantizer.bits
-
-    def _codebooks(self, wanted: int) -> int:
-        stages = self.network.quantizer.stages
-        if wanted == self.spec.options["codebooks"]:
-            return min(wanted, stages)  # the default: all that the releases have
-        if not 1 <= wanted <= stages:
-            raise OptionError(f"{self.spec.name}: codebooks must be 1 to {stages}, got {wanted}")
-        return wanted
 
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         return self.network.decode(self.network.encode(wav, self.used))

@@ -12,7 +12,7 @@ cut to the input's length: ``frames * hop`` samples, unbounded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, cast
@@ -22,7 +22,7 @@ from pydantic import AliasPath, Field, PositiveInt
 from torch import Tensor, nn
 
 from codec_adapters import weights
-from codec_adapters.base import Adapter, Codes
+from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import (
     ConfigModel,
     PositiveInts,
@@ -40,7 +40,6 @@ from codec_adapters.layers.quantization import ResidualVectorQuantizer, stack_co
 from codec_adapters.layers.seanet import SeanetEncoder, SeanetSizes, sizes_of_encoder
 from codec_adapters.layers.vocos import IstftHead, VocosBackbone, VocosSizes
 from codec_adapters.layers.weight_norm import folded_state
-from codec_adapters.spec import CodecSpec, OptionValue
 
 _ENCODEC = "feature_extractor.encodec."
 _TRAINING_ONLY = (
@@ -92,24 +91,17 @@ class WavTokenizerConfig(ConfigModel):
 class WavTokenizerAdapter(Adapter):
     """WavTokenizer; option ``bandwidth_id`` = row of the decoder's adaptive norms, 0 in all of upstream's recipes."""
 
-    def __init__(
-        self,
-        spec: CodecSpec,
-        checkpoint: Path,
-        options: Mapping[str, OptionValue],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        super().__init__(spec, options, device, dtype)
-        weights_path = find_file(checkpoint, weights.official_file(spec.checkpoint, ".ckpt"), only="*.ckpt")
-        config_path = find_file(checkpoint, weights.official_file(spec.checkpoint, ".yaml"), only="*.yaml")
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        weights_path = find_file(setup.folder, weights.official_file(setup.spec.checkpoint, ".ckpt"), only="*.ckpt")
+        config_path = find_file(setup.folder, weights.official_file(setup.spec.checkpoint, ".yaml"), only="*.yaml")
         self.config = validated(WavTokenizerConfig, read_yaml(config_path), config_path)
-        self.network = _load(weights_path, self.config, config_path).eval().to(device)
-        self.network.to_precision(dtype)
-        self.condition = int(options["bandwidth_id"])
+        self.network = _load(weights_path, self.config, config_path).eval().to(setup.device)
+        self.network.to_precision(setup.dtype)
+        self.condition = int(setup.options["bandwidth_id"])
         if not 0 <= self.condition < self.config.conditions:
             raise OptionError(
-                f"{spec.name}: bandwidth_id must be 0 to {self.config.conditions - 1}, got {self.condition}"
+                f"{setup.spec.name}: bandwidth_id must be 0 to {self.config.conditions - 1}, got {self.condition}"
             )
 
     @property

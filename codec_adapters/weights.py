@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +25,7 @@ HASHES_FILE = "hashes.json"
 class LockedFile:
     """A file of a checkpoint; ``size`` (bytes) and ``sha256`` are ``None`` where the lock does not know them.
 
-    ``url`` is the whole address of a file that is kept elsewhere than the rest of its checkpoint.
+    ``url`` is the file's own address where it does not come from the checkpoint's source.
     """
 
     name: str
@@ -34,7 +36,7 @@ class LockedFile:
 
 @dataclass(frozen=True)
 class LockedCheckpoint:
-    """One entry of ``weights.lock``: a hub repository at a revision, or an https folder, and its files."""
+    """One entry of ``weights.lock``: a hub repository at a revision, an https folder or zip archive, and its files."""
 
     name: str
     licence: str
@@ -42,11 +44,13 @@ class LockedCheckpoint:
     hub: str | None = None
     revision: str | None = None
     url: str | None = None
+    archive: str | None = None
+    archive_sha256: str | None = None
 
     @property
     def source(self) -> str:
         """Where the files come from, in words."""
-        return f"hub repository {self.hub}@{self.revision}" if self.hub else str(self.url)
+        return f"hub repository {self.hub}@{self.revision}" if self.hub else str(self.archive or self.url)
 
 
 @cache
@@ -100,31 +104,35 @@ def fetch(name: str) -> Path:
     """The folder of checkpoint ``name`` in the user's cache, downloading what is not there.
 
     Every downloaded file is checked against the sha256 of the lock, or, where the lock has none, against the one
-    recorded at the first download; the folder can be used offline afterwards.
+    recorded at the first download; the folder can be used offline afterwards. A zip archive stays in the cache, so that
+    checkpoints that share one download it once.
 
     Raises:
         CheckpointError: no such entry, no network, or a hash that differs.
     """
     entry = locked(name)
     folder = cache_root() / "weights" / name
-    hashes = _recorded_hashes(folder)
     for file in entry.files:
-        target = folder / file.name
-        if target.is_file():
-            continue
-        partial = _download(entry, file, folder)
-        found = sha256_of(partial)
-        expected = file.sha256 or hashes.get(file.name)
-        if expected and found != expected:
-            partial.unlink()
-            raise CheckpointError(
-                f"{name}: {file.name} from {file.url or entry.source} has sha256 {found}, expected {expected}; not used"
-            )
-        hashes[file.name] = found
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.replace(target)
-        (folder / HASHES_FILE).write_text(json.dumps(hashes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        if not (folder / file.name).is_file():
+            partial = _download(entry, file, folder)
+            _keep(partial, folder, file.name, file.sha256, f"{name}: {file.name} from {file.url or entry.source}")
     return folder
+
+
+def _keep(partial: Path, folder: Path, name: str, expected: str | None, what: str) -> Path:
+    """Move a complete download to its place in the cache, unless its hash is wrong, and record the hash."""
+    hashes = _recorded_hashes(folder)
+    found = sha256_of(partial)
+    expected = expected or hashes.get(name)
+    if expected and found != expected:
+        partial.unlink()
+        raise CheckpointError(f"{what} has sha256 {found}, expected {expected}; not used")
+    hashes[name] = found
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial.replace(target)
+    (folder / HASHES_FILE).write_text(json.dumps(hashes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return target
 
 
 def _recorded_hashes(folder: Path) -> dict[str, str]:
@@ -137,24 +145,66 @@ def _recorded_hashes(folder: Path) -> dict[str, str]:
 
 def _download(entry: LockedCheckpoint, file: LockedFile, folder: Path) -> Path:
     """Download one file beside its final place; the hub client resumes an interrupted download."""
-    staging = folder / ".downloading"
-    staging.mkdir(parents=True, exist_ok=True)
-    source = file.url or entry.source
+    staging = _staging(folder)
     try:
-        if entry.hub and not file.url:
+        if file.url:
+            return _retrieve(file.url, staging)
+        if entry.hub:
             from huggingface_hub import hf_hub_download
 
             return Path(hf_hub_download(entry.hub, file.name, revision=entry.revision, local_dir=staging))
-        import pooch
-
-        url = file.url or f"{entry.url}/{file.name}"
-        return Path(pooch.retrieve(url, known_hash=None, fname=Path(file.name).name, path=staging))
+        if entry.archive:
+            return _extract(_archive(entry.archive, entry.archive_sha256), file.name, staging)
+        return _retrieve(f"{entry.url}/{file.name}", staging)
+    except CheckpointError:
+        raise
     except Exception as error:  # the clients raise a dozen kinds; the user needs one sentence
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{entry.name}: {file.name} is not in the cache ({folder}) and could not be fetched from {source}: "
-            f"{reason}; give a local folder instead (checkpoint=FOLDER, or --set weights.{entry.name}=FOLDER)"
+            f"{entry.name}: {file.name} is not in the cache ({folder}) and could not be fetched from "
+            f"{file.url or entry.source}: {reason}; "
+            f"give a local folder instead (checkpoint=FOLDER, or --set weights.{entry.name}=FOLDER)"
         ) from error
+
+
+def _staging(folder: Path) -> Path:
+    staging = folder / ".downloading"
+    staging.mkdir(parents=True, exist_ok=True)
+    return staging
+
+
+def _retrieve(url: str, staging: Path) -> Path:
+    import pooch
+
+    return Path(pooch.retrieve(url, known_hash=None, fname=url.rsplit("/", 1)[-1], path=staging))
+
+
+def _archive(url: str, expected: str | None) -> Path:
+    """The zip archive at ``url``, from the cache or downloaded into it."""
+    folder = cache_root() / "archives" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    name = url.rsplit("/", 1)[-1]
+    if (folder / name).is_file():
+        return folder / name
+    return _keep(_retrieve(url, _staging(folder)), folder, name, expected, f"archive {url}")
+
+
+def _extract(archive: Path, name: str, staging: Path) -> Path:
+    """Copy the member ``name``, or what is left of that path where the archive has no top folder, to ``staging``.
+
+    Only this one member is read, and its path in the archive decides nothing about where it is written.
+    """
+    try:
+        with zipfile.ZipFile(archive) as members:
+            fitting = [member for member in members.namelist() if f"/{name}".endswith(f"/{member}")]
+            if not fitting:
+                raise FileNotFoundError(f"the archive holds no {name}")
+            target = staging / Path(name).name
+            with members.open(max(fitting, key=len)) as source, target.open("wb") as stream:
+                shutil.copyfileobj(source, stream)
+    except zipfile.BadZipFile:
+        archive.unlink()  # a broken download: the next fetch makes a new one
+        raise
+    return target
 
 
 def checkpoint_hashes(name: str, folder: Path) -> dict[str, str]:

@@ -42,9 +42,9 @@ def _named(name: str, layer: nn.Module, norm: nn.Module | None) -> nn.Sequential
 class SteadyConv1d(nn.Conv1d):
     """Convolution, without padding or groups, that gives an item alone exactly what it gets in a batch.
 
-    For small items, torch chooses its CPU kernel by the size of the batch too. The kernels round differently, and a code
-    can hang on a rounding. Here small items are convolved as a product of the weights with all windows, which is the same
-    at any batch size, and faster than torch's kernels for a batch.
+    For small items, torch chooses its CPU kernel by the size of the batch too. The kernels round differently, and a
+    code can hang on a rounding. Here small items are convolved as a product of the weights with all windows, which is
+    the same at any batch size, and faster than torch's kernels for a batch.
     """
 
     _SMALL = 20480

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -115,3 +116,49 @@ def stack_codebooks(state: dict[str, Tensor], prefix: str, path: Path) -> Tensor
         )
     state[f"{prefix}embed"] = torch.stack(books)
     return state[f"{prefix}embed"]
+
+
+class GroupedResidualVectorQuantizer(nn.Module):
+    """Group-residual vector quantizer: each of the equal channel groups has a residual quantizer of its own.
+
+    Source: Yang et al., "HiFi-Codec", arXiv 2305.02765. Codes are ordered by stage, then group: code
+    ``stage * groups + group``. Buffers ``groups.<group>.embed``: ``[stages, entries, dim / groups]``.
+    """
+
+    def __init__(self, groups: int, stages: int, entries: int, dim: int) -> None:
+        super().__init__()
+        self.stages = stages
+        self.groups = nn.ModuleList(ResidualVectorQuantizer(stages, entries, dim // groups) for _ in range(groups))
+
+    def encode(self, latent: Tensor) -> Tensor:
+        """Latent ``[batch, dim, frames]`` to int64 codes ``[batch, stages * groups, frames]``."""
+        parts = latent.chunk(len(self.groups), dim=1)
+        codes = [group.encode(part) for group, part in zip(self._quantizers, parts, strict=True)]
+        return torch.stack(codes, dim=2).flatten(1, 2)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes ``[batch, stages * groups, frames]`` to the quantized latent, ``[batch, dim, frames]``."""
+        per_group = codes.unflatten(1, (self.stages, len(self.groups))).unbind(dim=2)
+        return torch.cat([group.decode(own) for group, own in zip(self._quantizers, per_group, strict=True)], dim=1)
+
+    @property
+    def _quantizers(self) -> list[ResidualVectorQuantizer]:
+        return cast(list[ResidualVectorQuantizer], list(self.groups))
+
+
+def single_codes(codes: Sequence[Tensor], codebooks: int, entries: int) -> Tensor:
+    """The one tensor of a codec with one scale, checked before it reaches a codebook lookup.
+
+    Args:
+        codes: one int64 tensor ``[batch, codebooks, frames]``.
+
+    Raises:
+        InputError: more than one tensor, another number of codebooks, no frames, or a code outside ``[0, entries)``.
+    """
+    if len(codes) != 1 or codes[0].shape[1] != codebooks or 0 in codes[0].shape:
+        found = ", ".join(str(list(tensor.shape)) for tensor in codes)
+        raise InputError(f"codes must be one tensor [batch, {codebooks}, frames], not empty; got {found}")
+    low, high = codes[0].aminmax()
+    if low < 0 or high >= entries:
+        raise InputError(f"codes must lie in [0, {entries}); got {int(low)} to {int(high)}")
+    return codes[0]

@@ -166,7 +166,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 def _make_weights(recipe: Mapping[str, Any], folder: Path) -> None:
     for file, parts in recipe["files"].items():
-        document = {}
+        document: dict[str, dict[str, Tensor]] = {}
         for part, tensors in parts.items():
             prefix = f"{part}." if len(parts) > 1 else ""
             state: dict[str, Tensor] = {}
