@@ -75,6 +75,9 @@ class Selection:
         wanted = set(listed)
         rows = np.array([row for row in pool if self._ids[row] in wanted], dtype=np.int64)
         absent = sorted(wanted - {self._ids[row] for row in rows})
+        if not len(rows):
+            corpora = ", ".join(self.recipe.split_corpora(name))
+            raise PlanError(f"splits.{name}: none of its {len(wanted)} listed utterances is left in {corpora}")
         if absent and self.recipe.splits[name].missing == "error" and self._limit is None:
             raise PlanError(
                 f"splits.{name}: {len(absent)} of its {len(wanted)} listed utterances are not in "

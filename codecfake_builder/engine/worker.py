@@ -93,7 +93,7 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
         codec_adapters.CodecError: the variant cannot be loaded; clips that fail one by one are rejections instead.
     """
     started = time.monotonic()
-    torch.set_num_threads(1)  # more processes, not more threads: and sums must not depend on the number of cores
+    _settle_numerics()
     load_plugins(list(settings.plugins), Path())
     adapter = codec_runner.loaded_adapter(shard.codec, settings.device()) if shard.codec else None
     outcomes = _outcomes(shard, adapter, settings)
@@ -118,6 +118,15 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
     )
     record.save(settings.dataset)
     return record
+
+
+def _settle_numerics() -> None:
+    """Make this process compute the same thing every time, whatever the machine's number of cores."""
+    torch.set_num_threads(1)  # parallel work is the processes' business, and sums depend on how they are cut
+    torch.backends.cuda.matmul.allow_tf32 = False  # codes hang on the bits that TF32 drops
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
 
 
 def _kept(outcome: _Outcome) -> bool:

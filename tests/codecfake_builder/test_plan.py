@@ -96,6 +96,9 @@ def test_demands_that_cannot_be_met_say_so_with_numbers(roots: list[str], tmp_pa
     listed: dict[str, dict[str, object]] = {"eval_id": {"ids": str(tmp_path / "eval.txt")}}
     with pytest.raises(PlanError, match=r"1 of its 2 listed utterances are not in .*p999_001"):
         make_plan(recipe_of(listed, roots))
+    (tmp_path / "none.txt").write_text("p999_001\n")
+    with pytest.raises(PlanError, match="none of its 1 listed utterances is left in vctk, aishell3"):
+        make_plan(recipe_of({"eval_id": {"ids": str(tmp_path / "none.txt")}}, roots), limit=5)
     listed["eval_id"]["missing"] = "skip"
     plan = make_plan(recipe_of(listed, roots))
     assert ids(plan, "eval_id") == ["p225_001"]
