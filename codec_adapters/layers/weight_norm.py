@@ -33,7 +33,12 @@ def folded_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             direction = state[key_v]
             gain = state.get(layer + suffix_g)
             norm_shape = [*direction.shape[:1], *[1] * (direction.ndim - 1)]
-            if gain is None or direction.ndim < 2 or list(gain.shape) != norm_shape:
+            if (
+                gain is None
+                or direction.ndim < 2
+                or list(gain.shape) != norm_shape
+                or not direction.is_floating_point()
+            ):
                 continue  # not a pair: left for the strict load to name
             norm = direction.flatten(1).norm(dim=1).view(norm_shape)
             plain[f"{layer}.weight"] = direction * (gain / norm)
