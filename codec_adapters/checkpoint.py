@@ -164,7 +164,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 
 def tensor_state(state: object, path: Path) -> dict[str, Tensor]:
-    """``state``, which came from ``path``, if it is a flat state dict.
+    """``state``, which came from ``path``, if it is a flat state dict of plain tensors (dense and real).
 
     Raises:
         CheckpointError: it is no mapping of names to tensors; the message names the first entry that is something else.
@@ -174,6 +174,8 @@ def tensor_state(state: object, path: Path) -> dict[str, Tensor]:
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise CheckpointError(f"{path}: {key} is a {type(value).__name__}, expected a state dict of named tensors")
+        if value.layout != torch.strided or value.is_complex() or value.is_quantized:
+            raise CheckpointError(f"{path}: {key} is {value.layout} of {value.dtype}, expected a plain tensor")
     return dict(state)
 
 

@@ -37,7 +37,7 @@ class QuantizerConfig(ConfigModel):
 class DomainConfig(ConfigModel):
     """``model_conf.domain_conf``: the spectrogram."""
 
-    n_fft: PositiveInt = 512
+    n_fft: Annotated[int, Field(ge=1, le=2**16)] = 512
     hop_length: PositiveInt = 160
 
 

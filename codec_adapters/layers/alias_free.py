@@ -89,6 +89,8 @@ def folded_activations(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             folded[key] = value.exp()
         elif key.endswith(".act.beta"):
             folded[key] = (value.exp() + 1e-9).reciprocal()
+        elif value.ndim != 3:
+            continue  # no filter: left for the strict load to name
         elif key.endswith(".upsample.filter"):
             backwards = 2 * value.flip(-1)
             folded[key] = torch.cat([backwards[..., ::2], backwards[..., 1::2]], dim=-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from codec_adapters.checkpoint import ConfigModel
 
@@ -14,9 +14,11 @@ def _listed(ratio: Any) -> Any:
     return [ratio] if isinstance(ratio, int) else ratio
 
 
+LayerCount = Annotated[int, Field(ge=0, le=64)]
+"""Bounded, since layers are built before the weights can contradict."""
+
 Ratio = Annotated[list[PositiveInt], BeforeValidator(_listed), Field(min_length=1, max_length=2)]
 """Stride of a level: of time alone, or of frequency and time."""
-
 
 OutPadding = Annotated[list[int], Field(min_length=2, max_length=2)]
 
@@ -45,7 +47,7 @@ class SeanetConfig(ConfigModel, extra="forbid"):
     ratios: Annotated[list[Ratio], Field(min_length=1)]
     """In decoder order, one per level."""
     n_filters: PositiveInt = 32
-    n_residual_layers: NonNegativeInt = 1
+    n_residual_layers: LayerCount = 1
     kernel_size: PositiveInt = 7
     last_kernel_size: PositiveInt = 7
     residual_kernel_size: PositiveInt = 3
@@ -63,7 +65,7 @@ class SeanetConfig(ConfigModel, extra="forbid"):
     """Share of a causal transposed convolution's surplus that is cut on the right."""
     seq_model: str | None = "lstm"
     """Any word but ``lstm`` means none, as upstream has it; its ``transformer`` is not built here."""
-    seq_layer_num: PositiveInt = 2
+    seq_layer_num: Annotated[LayerCount, Field(ge=1)] = 2
     res_seq: bool = True
     conv_group_ratio: int = -1
     """Convolutions between first and last have ``channels // 2 // ratio`` groups; -1: one group."""

@@ -211,6 +211,20 @@ def test_damaged_files_are_refused(spoilt: tuple[str, Path], part: str, damage: 
         codec_adapters.load(variant, folder)
 
 
+@pytest.mark.parametrize("kind", ["scalar", "sparse", "complex", "whole numbers"])
+def test_tensors_of_other_kinds_are_refused(spoilt: tuple[str, Path], kind: str) -> None:
+    variant, folder = spoilt
+    (path,) = folder.glob("*encoder*")
+    names = ("block.1.block.0.block.0.upsample.filter", "block.0.weight_v", "block.5.act.alpha")
+    for name in names[1:2] if kind == "whole numbers" else names:
+        kept = torch.load(path, weights_only=True)
+        made = {"scalar": torch.tensor(1.0), "sparse": kept[name].to_sparse(), "complex": kept[name] + 0j}
+        torch.save({**kept, name: made.get(kind, kept[name].long())}, path)
+        with pytest.raises(CheckpointError, match=path.name):
+            codec_adapters.load(variant, folder)
+        torch.save(kept, path)
+
+
 def test_files_that_do_not_fit_are_refused(spoilt: tuple[str, Path]) -> None:
     variant, folder = spoilt
     (path,) = folder.glob("*decoder*")

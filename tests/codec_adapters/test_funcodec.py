@@ -212,6 +212,7 @@ BAD_CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another domain": (lambda c: c["model_conf"].update(codec_domain="stft"), "codec_domain"),
     "no such group": (lambda c: c["encoder_conf"].update(norm_params={"num_groups": 7}), "no network"),
     "another shape": (lambda c: c["decoder_conf"].update(ratios=[3, 3]), "no network"),
+    "far too deep": (lambda c: c["encoder_conf"].update(seq_layer_num=2**40), "seq_layer_num"),
     "far too large": (lambda c: c["encoder_conf"].update(n_filters=10**7), r"model\.pth"),
 }
 
