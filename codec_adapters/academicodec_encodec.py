@@ -64,6 +64,10 @@ class AcademiCodecEncodecAdapter(Adapter):
     def bitrate(self) -> float:
         return self.frame_rate * self.used * self.network.quantizer.bits
 
+    @property
+    def length_multiple(self) -> int:
+        return 1  # the codec fills its last frame by mirroring the signal, not with zeros
+
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         return self._levelled(self.network.decode(self.network.encode(wav, self.used)))
 

@@ -101,6 +101,10 @@ class SpeechTokenizerAdapter(Adapter):
     def bitrate(self) -> float:
         return self.frame_rate * self.used * self.network.quantizer.bits
 
+    @property
+    def length_multiple(self) -> int:
+        return 1  # the codec fills its last frame by mirroring the signal, not with zeros
+
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         return self.network.decode(self.network.encode(wav, self.used))
 

@@ -120,6 +120,10 @@ class WavTokenizerAdapter(Adapter):
     def bitrate(self) -> float:
         return self.frame_rate * self.network.encodec.quantizer.bits
 
+    @property
+    def length_multiple(self) -> int:
+        return 1  # the codec fills its last frame by mirroring the signal, not with zeros
+
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         return self.network.decode(self.network.encodec(wav), self.condition)
 

@@ -56,7 +56,7 @@ class SteadyConv1d(nn.Conv1d):
         span = (self.kernel_size[0] - 1) * self.dilation[0] + 1
         windows = signal.unfold(2, span, self.stride[0])[..., :: self.dilation[0]]
         columns = windows.transpose(2, 3).flatten(1, 2)
-        return torch.baddbmm(self.bias[:, None], self.weight.flatten(1).expand(len(signal), -1, -1), columns)
+        return torch.bmm(self.weight.flatten(1).expand(len(signal), -1, -1), columns).add_(self.bias[:, None])
 
 
 class PaddedConv1d(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ class PaddingRule:
         The margin makes sure that a codec which lags, or drops an incomplete last frame, still gives back the whole
         clip.
         """
-        multiple = adapter.length_multiple
+        multiple = math.lcm(adapter.hop, adapter.length_multiple)
         if not adapter.spec.tail_local:
             return cls(multiple, adapter.spec.delay_samples)
         steps = max(1, round(policy.tail_seconds * adapter.sample_rate / multiple))

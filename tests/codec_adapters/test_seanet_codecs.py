@@ -104,6 +104,14 @@ def test_any_length_becomes_whole_frames(golden: Golden, samples: int) -> None:
         assert output.isfinite().all()
 
 
+@pytest.mark.parametrize("golden", FIRST)
+def test_zeros_are_not_what_fills_the_last_frame(golden: Golden) -> None:
+    adapter = _load(golden)
+    filled = torch.nn.functional.pad(golden.wav, (0, -golden.wav.shape[1] % adapter.hop))
+    assert adapter.length_multiple == 1
+    assert not torch.equal(adapter.encode(filled)[0], adapter.encode(golden.wav)[0])
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("golden", TINY)
 def test_runs_in_half_precision(golden: Golden, dtype: str) -> None:

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -47,6 +48,10 @@ def test_padding_rules_follow_from_what_the_codec_is(tiny: dict[str, Path]) -> N
     assert PaddingRule.of(local, policy) == PaddingRule(step=19 * 320, margin=320)
     whole = codec_adapters.load("snac_24khz", checkpoint=tiny["snac_24khz"])
     assert PaddingRule.of(whole, policy) == PaddingRule(step=2048, margin=0)
+    mirroring = SimpleNamespace(hop=320, length_multiple=1, spec=codec_adapters.spec("speechtokenizer_hubert_avg"))
+    assert PaddingRule.of(mirroring, policy) == PaddingRule(step=320, margin=0)  # type: ignore[arg-type]
+    late = SimpleNamespace(hop=320, length_multiple=1, spec=codec_adapters.spec("funcodec_libritts_gr8nq32ds320"))
+    assert PaddingRule.of(late, policy) == PaddingRule(step=320, margin=160)  # type: ignore[arg-type]
 
 
 def utterance(number: int = 1, sha256: str = "a" * 64) -> Utterance:
