@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
         specs = {name: job.spec for name, job in jobs.items()}
         contents = count_contents(recipe, [split.name for split in plan.splits], records, specs, classes)
         document = provenance_text(provenance(recipe, plan, jobs, records))
+        if not contents.splits:
+            raise CheckFailedError(f"every clip was rejected, so there is no dataset: {_reasons(records)}")
         root = _finish(out, plan, contents, records, document)
     _check_rejections(contents)
     return BuildResult(contents, root, len(made), len(done))
@@ -154,7 +157,7 @@ def _remove_stale(out: Path, shards: list[Shard]) -> None:
         record_path(out, path.relative_to(out).as_posix()).unlink(missing_ok=True)
         path.unlink()
     splits = {shard.split for shard in shards}
-    for folder in (out / "data").iterdir():
+    for folder in (out / "data").glob("*"):
         if folder.is_dir() and folder.name not in splits:
             shutil.rmtree(folder)
 
@@ -176,7 +179,7 @@ def _finish(out: Path, plan: Plan, contents: Contents, records: list[ShardRecord
     files = sha256_text(*sorted(f"{record.sha256}  {record.file}" for record in records))
     write_text(out / CROISSANT, croissant_text(contents, files))
     (out / CARD).unlink(missing_ok=True)
-    hashes = hash_files(out, {record.file: record.sha256 for record in records})
+    hashes = hash_files(out, {record.file: record.sha256 for record in records if record.clips})
     root = root_hash(hashes)
     languages = sorted(pc.unique(plan.utterances["language"]).to_pylist())
     write_text(out / CARD, card(contents, languages, root))
@@ -186,14 +189,21 @@ def _finish(out: Path, plan: Plan, contents: Contents, records: list[ShardRecord
 
 
 def _check_rejections(contents: Contents) -> None:
+    if failures := _failures(contents):
+        raise CheckFailedError(f"the dataset is built, but {failures}; rejected.parquet lists each with its reason")
+
+
+def _failures(contents: Contents) -> str:
+    """The variants on which codecs failed more often than the policy allows, in words; empty where there are none."""
     allowed = contents.recipe.audio.max_rejected_share
     failed = [
         f"{cell.split}/{cell.variant}: {cell.rejected} of {cell.rejected + cell.clips} clips"
         for cell in contents.cells
         if cell.rejected > allowed * (cell.rejected + cell.clips)
     ]
-    if failed:
-        raise CheckFailedError(
-            f"the dataset is built, but codecs failed on more than {allowed:.0%} of the clips of {'; '.join(failed)}; "
-            "rejected.parquet lists each with its reason"
-        )
+    return f"codecs failed on more than {allowed:.0%} of the clips of {'; '.join(failed)}" if failed else ""
+
+
+def _reasons(records: list[ShardRecord]) -> str:
+    counts = Counter(rejection.reason for record in records for rejection in record.rejected)
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))

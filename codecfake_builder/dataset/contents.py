@@ -37,8 +37,8 @@ class Contents:
 
     @property
     def splits(self) -> list[str]:
-        """Names of the splits, in the recipe's order."""
-        return list(dict.fromkeys(cell.split for cell in self.cells))
+        """Names of the splits that hold clips, in the recipe's order."""
+        return list(dict.fromkeys(cell.split for cell in self.cells if cell.clips))
 
     @property
     def families(self) -> list[str]:
@@ -99,7 +99,7 @@ def count_contents(
                     clips=sum(record.clips for record in own),
                     seconds=sum(record.seconds for record in own),
                     rejected=sum(len(record.rejected) for record in own),
-                    files=tuple(record.file for record in own),
+                    files=tuple(record.file for record in own if record.clips),
                 )
             )
     return Contents(recipe, tuple(cells), specs, classes)

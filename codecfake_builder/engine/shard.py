@@ -108,6 +108,7 @@ class ShardRecord:
     key: str
     sha256: str
     bytes: int
+    """0 for a shard of which every clip was rejected; it has no file."""
     clips: int
     seconds: float
     """Speech in the shard."""
@@ -133,7 +134,8 @@ def load_record(dataset: Path, file: str) -> ShardRecord | None:
         values: dict[str, Any] = json.loads(record_path(dataset, file).read_text(encoding="utf-8"))
         rejected = tuple(Rejection(**row) for row in values.pop("rejected"))
         record = ShardRecord(**values, rejected=rejected)
-        same_size = (dataset / file).stat().st_size == record.bytes
+        path = dataset / file
+        same_size = (path.stat().st_size if path.is_file() else 0) == record.bytes
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return record if same_size and record.file == file else None

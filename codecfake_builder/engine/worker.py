@@ -304,7 +304,13 @@ def _row(shard: Shard, utterance: Utterance, clip: Any, adapter: Adapter | None)
 
 
 def _write(path: Path, rows: list[dict[str, Any]], classes: tuple[str, ...]) -> tuple[str, int]:
-    """Write a shard whole; returns its sha256 and its size in bytes."""
+    """Write a shard whole; returns its sha256 and its size in bytes.
+
+    A shard without clips has no file, since ``datasets`` cannot read one without rows: no hash, 0 bytes.
+    """
+    if not rows:
+        path.unlink(missing_ok=True)
+        return "", 0
     table = pa.Table.from_pylist(rows, schema=schema(classes))
     with replacing(path) as temporary:
         pq.write_table(

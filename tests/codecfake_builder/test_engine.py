@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +24,7 @@ from codecfake_builder.engine.shard import CodecJob, Shard, Utterance
 from codecfake_builder.engine.worker import WorkerSettings
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.recipe import AudioPolicy, Execution
+from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
 
 
@@ -201,6 +203,17 @@ def test_faulty_clips_are_listed_and_fail_the_build(
     assert {row["variant"] for row in rejected} == {f"faulty_{fault}"}
     assert len(rows(tmp_path / "d")) == 20
     assert {row["codec"] for row in rows(tmp_path / "d")} == {"real"}
+    for config, clips in (("all", 20), ("metadata", 20)):  # a class without clips must not keep the others from loading
+        found = datasets.load_dataset(str(tmp_path / "d"), config, cache_dir=str(tmp_path / "cache"))
+        assert sum(split.num_rows for split in found.values()) == clips
+    assert verify(tmp_path / "d").problems == []
+
+
+def test_a_dataset_without_a_clip_is_none(vctk: Path, aishell3: Path, tmp_path: Path) -> None:
+    recipe = small_recipe(vctk, aishell3, ["faulty_nan"], plugins=[FAULTY_PLUGIN])
+    with pytest.raises(CheckFailedError, match=r"every clip was rejected.*non_finite 20"):
+        built(recipe, tmp_path / "d")
+    assert not (tmp_path / "d" / "checksums.sha256").exists()
 
 
 def test_a_codec_that_raises_costs_only_the_clips_it_raises_on(vctk: Path, aishell3: Path, tmp_path: Path) -> None:
