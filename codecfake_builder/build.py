@@ -57,12 +57,12 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
     """
     _refuse_foreign(out)
     load_plugins(recipe.plugins, Path())
-    with _locked(out):
-        plan = make_plan(recipe, limit)
-        announce(plan)
-        jobs = _codec_jobs(recipe, plan)
-        classes = tuple(class_names({j.spec.family: j.spec.label for j in jobs.values()}))
-        shards = list(_shards(recipe, plan, jobs, classes))
+    plan = make_plan(recipe, limit)
+    announce(plan)
+    jobs = _codec_jobs(recipe, plan)
+    classes = tuple(class_names({job.spec.family: job.spec.label for job in jobs.values()}))
+    shards = list(_shards(recipe, plan, jobs, classes))
+    with _locked(out):  # only now: what is wrong with the input leaves no folder behind
         remove_temporaries(out)
         done, missing = split_done(shards, out)
         say(f"{len(shards)} shards: {len(done)} are there, {len(missing)} to make")

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from codec_adapters.spec import LABELS
 from codecfake_builder.audio import RATE
+from codecfake_builder.errors import RecipeError
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "id": ("string", "unique within the dataset: variant, corpus, utterance"),
@@ -41,11 +42,16 @@ COLUMNS: dict[str, tuple[str, str]] = {
 
 
 def class_names(extra: dict[str, int] | None = None) -> list[str]:
-    """Label names by id; ``extra`` adds families of plugins (ids from 12 on, without gaps)."""
+    """Label names by id; ``extra`` adds families of plugins (ids from 12 on, without gaps).
+
+    Raises:
+        RecipeError: a gap, or a label that is taken.
+    """
     labels = {**LABELS, **(extra or {})}
     names = sorted(labels, key=labels.__getitem__)
     if [labels[name] for name in names] != list(range(len(names))):
-        raise ValueError(f"labels must run from 0 without gaps or repetition, got {labels}")
+        added = ", ".join(f"{name} {label}" for name, label in (extra or {}).items() if name not in LABELS)
+        raise RecipeError(f"plugins: labels of new families must run on from {len(LABELS)} without gaps; got {added}")
     return names
 
 

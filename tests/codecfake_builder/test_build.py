@@ -21,8 +21,8 @@ import yaml
 import codec_adapters
 from codecfake_builder.engine import worker
 from codecfake_builder.engine.shard import record_path
-from codecfake_builder.errors import DatasetError
-from codecfake_builder.features import COLUMNS, features, yaml_features
+from codecfake_builder.errors import DatasetError, RecipeError
+from codecfake_builder.features import COLUMNS, class_names, features, yaml_features
 from codecfake_builder.recipe import Recipe
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
@@ -221,6 +221,20 @@ def test_a_shard_that_vanished_or_changed_size_is_made_again(recipe: Recipe, dat
     record_path(dataset, "data/train/real-00000.parquet").write_text("{")
     assert built(recipe, dataset).shards_made == len({shards[0], shards[-1]}) + 1
     assert files(dataset) == whole
+
+
+def test_bad_input_leaves_no_folder_behind(recipe: Recipe, tmp_path: Path) -> None:
+    absent = recipe.model_copy(update={"weights": {**recipe.weights, "dac_16khz": tmp_path / "absent"}})
+    with pytest.raises(codec_adapters.CheckpointError, match="no such folder"):
+        built(absent, tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
+def test_labels_of_plugins_must_run_on(recipe: Recipe) -> None:
+    assert class_names({"faulty": 12})[12] == "faulty"
+    for label in (3, 15):
+        with pytest.raises(RecipeError, match=f"run on from 12 without gaps; got faulty {label}"):
+            class_names({"faulty": label})
 
 
 def test_foreign_folders_are_not_touched(recipe: Recipe, tmp_path: Path) -> None:
