@@ -40,6 +40,7 @@ from codec_adapters.checkpoint import (
     validated,
 )
 from codec_adapters.errors import CheckpointError, InputError
+from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.hifigan import ResidualBlock, fused, same_conv1d
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.quantization import GroupedResidualVectorQuantizer, single_codes
@@ -173,19 +174,18 @@ def load_network(config: HifiCodecConfig, document: Mapping[str, Any], path: Pat
     Raises:
         CheckpointError: the two do not fit.
     """
-    parts = {part: tensors_at(document, path, [part], (*PARTS, *TRAINING)) for part in PARTS}
-    codebooks = {
-        f"groups.{group}.embed": take_stacked(
-            parts["quantizer"], [f"quantizer_modules{stage}.{group}.embedding.weight" for stage in ("", "2")], path
-        )
-        for group in range(config.n_code_groups)
-    }
-    parts["quantizer"].update(codebooks)
-    state = folded_state({f"{part}.{key}": value for part, own in parts.items() for key, value in own.items()})
+    state: dict[str, Tensor] = {}
+    for part in PARTS:
+        own = tensors_at(document, path, [part], (*PARTS, *TRAINING))
+        # blocks of type 2 call their convolutions "convs"
+        state.update({f"{part}.{key}".replace(".convs.", ".convs1."): value for key, value in own.items()})
+    state = folded_state(state)
+    for group in range(config.n_code_groups):
+        stages = [f"quantizer.quantizer_modules{stage}.{group}.embedding.weight" for stage in ("", "2")]
+        state[f"quantizer.groups.{group}.embed"] = take_stacked(state, stages, path)
     with network_from(path):
-        network = HifiCodec(
-            config, *(_channels_out(state, f"encoder.conv_{end}.weight", path) for end in ("pre", "post"))
-        )
+        width, latent = (_channels_out(state, f"encoder.conv_{end}.weight", path) for end in ("pre", "post"))
+        network = HifiCodec(config, width, latent)
     load_strict(network, state, path)
     return network.eval()
 
@@ -229,8 +229,8 @@ class HifiCodecAdapter(Adapter):
         self.config = validated(HifiCodecConfig, read_json(config), config)
         network = load_network(self.config, read_tensors(weights), weights).to(setup.device)
         self.quantizer = network.quantizer
-        self.encoder = in_precision(network.encoder, setup.dtype)
-        self.generator = in_precision(network.generator, setup.dtype)
+        self.encoder = in_precision(fastest_layout(network.encoder, setup.device), setup.dtype)
+        self.generator = in_precision(fastest_layout(network.generator, setup.device), setup.dtype)
 
     @property
     def sample_rate(self) -> int:
@@ -259,7 +259,7 @@ class HifiCodecAdapter(Adapter):
         return Codes([self._codes(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._generate(single_codes(codes, self.codebooks, self.config.n_codes))
+        return self._generate(single_codes(codes, self.codebooks, self.config.n_codes, self.spec.name))
 
     def _codes(self, wav: Tensor) -> Tensor:
         if not self._frames(wav.shape[1]):

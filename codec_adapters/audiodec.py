@@ -39,6 +39,7 @@ from codec_adapters.checkpoint import (
 )
 from codec_adapters.errors import CheckpointError
 from codec_adapters.layers.causal import keep_context_of
+from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.hifigan import split_groups
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.quantization import single_codes
@@ -148,8 +149,8 @@ class AudioDecAdapter(Adapter):
             ours, theirs = getattr(self.config, fact), getattr(receiver_config, fact)
             if ours != theirs:
                 raise CheckpointError(f"{paths[1]}: {fact} is {theirs}, but {ours} in {paths[0]}")
-        encoder = nn.Sequential(sender.encoder, sender.projector["project"])
-        decoder = receiver.decoder if isinstance(receiver, Autoencoder) else receiver
+        encoder = fastest_layout(nn.Sequential(sender.encoder, sender.projector["project"]), setup.device)
+        decoder = fastest_layout(receiver.decoder if isinstance(receiver, Autoencoder) else receiver, setup.device)
         self.quantizer = sender.quantizer
         if setup.options["warmup"]:
             self._warm_up(encoder, decoder)
@@ -181,7 +182,7 @@ class AudioDecAdapter(Adapter):
         return Codes([self._codes(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._generate(single_codes(codes, self.codebooks, self.params.codebook_size))
+        return self._generate(single_codes(codes, self.codebooks, self.params.codebook_size, self.spec.name))
 
     def _codes(self, wav: Tensor) -> Tensor:
         return self.quantizer.encode(self.encoder(wav[:, None]))

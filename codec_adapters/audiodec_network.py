@@ -217,7 +217,7 @@ class Vocoder(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         if self.mean is not None and self.scale is not None:
-            latent = (latent - self.mean[:, None]) / self.scale[:, None]
+            latent = ((latent.transpose(1, -1) - self.mean) / self.scale).transpose(1, -1)
         hidden = self.input_conv(latent)
         for upsample, block in zip(self.upsamples, self.blocks, strict=True):
             hidden = block(upsample(leaky_relu(hidden, self.slope, inplace=True)))

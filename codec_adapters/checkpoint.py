@@ -20,8 +20,6 @@ from torch import Tensor, nn
 
 from codec_adapters.errors import CheckpointError
 
-_YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 
 class ConfigModel(BaseModel):
     """Base of the schemas that say which keys of a checkpoint's config file a network is built from, and their types.
@@ -93,7 +91,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping of plain data from a file; tags that would build objects are refused."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_YamlLoader)
+        # not libyaml's loader, which deep nesting crashes
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path}: not valid YAML of plain data ({reason})") from error

@@ -185,7 +185,11 @@ def _archive(url: str, expected: str | None) -> Path:
     name = url.rsplit("/", 1)[-1]
     if (folder / name).is_file():
         return folder / name
-    return _keep(_retrieve(url, _staging(folder)), folder, name, expected, f"archive {url}")
+    partial = _retrieve(url, _staging(folder))
+    if not zipfile.is_zipfile(partial):  # before its hash is recorded, so that the next download may differ
+        partial.unlink()
+        raise zipfile.BadZipFile(f"{url} gave no zip archive, or a part of one")
+    return _keep(partial, folder, name, expected, f"archive {url}")
 
 
 def _extract(archive: Path, name: str, staging: Path) -> Path:
@@ -193,17 +197,13 @@ def _extract(archive: Path, name: str, staging: Path) -> Path:
 
     Only this one member is read, and its path in the archive decides nothing about where it is written.
     """
-    try:
-        with zipfile.ZipFile(archive) as members:
-            fitting = [member for member in members.namelist() if f"/{name}".endswith(f"/{member}")]
-            if not fitting:
-                raise FileNotFoundError(f"the archive holds no {name}")
-            target = staging / Path(name).name
-            with members.open(max(fitting, key=len)) as source, target.open("wb") as stream:
-                shutil.copyfileobj(source, stream)
-    except zipfile.BadZipFile:
-        archive.unlink()  # a broken download: the next fetch makes a new one
-        raise
+    with zipfile.ZipFile(archive) as members:
+        fitting = [member for member in members.namelist() if f"/{name}".endswith(f"/{member}")]
+        if not fitting:
+            raise FileNotFoundError(f"the archive holds no {name}")
+        target = staging / Path(name).name
+        with members.open(max(fitting, key=len)) as source, target.open("wb") as stream:
+            shutil.copyfileobj(source, stream)
     return target
 
 

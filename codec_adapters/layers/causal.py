@@ -7,7 +7,6 @@ any batch shares it, and a whole file is one chunk.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -15,25 +14,27 @@ from torch.nn.functional import pad
 class CausalLayer(nn.Module):
     """A layer that reads ``left`` input frames before the signal.
 
-    ``context``: ``[1, channels, left]``, those frames; ``None`` where the layer makes its own.
+    ``context``: ``[1, channels, left]``, those frames; ``None`` where the layer makes its own. Frames are the last
+    axis; there may be one of height 1 before it (:mod:`codec_adapters.layers.channels_last`).
     """
 
     context: Tensor | None
 
-    def __init__(self, channels: int, left: int) -> None:
+    def __init__(self, left: int) -> None:
         super().__init__()
-        self.channels = channels
         self.left = left
         self.register_buffer("context", None, persistent=False)
 
     def extended(self, hidden: Tensor) -> Tensor:
         """``hidden`` ``[batch, channels, frames]`` with its left context before it."""
-        if self.context is None:
-            return self._own_context(hidden)
-        return torch.cat([self.context.expand(hidden.shape[0], -1, -1), hidden], dim=2)
+        padded = pad(hidden, (self.left, 0))  # keeps the memory layout, which a concatenation would not
+        context = self._own_context(hidden) if self.context is None else self.context
+        if context is not None:
+            padded[..., : self.left] = context
+        return padded
 
-    def _own_context(self, hidden: Tensor) -> Tensor:
-        return pad(hidden, (self.left, 0))
+    def _own_context(self, hidden: Tensor) -> Tensor | None:
+        return None
 
 
 class CausalConv1d(CausalLayer):
@@ -52,7 +53,7 @@ class CausalConv1d(CausalLayer):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        super().__init__(channels_in, (kernel - 1) * dilation)
+        super().__init__((kernel - 1) * dilation)
         self.conv = nn.Conv1d(
             channels_in, channels_out, kernel, stride=stride, dilation=dilation, groups=groups, bias=bias
         )
@@ -69,14 +70,14 @@ class CausalConvTranspose1d(CausalLayer):
     """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int, bias: bool = True) -> None:
-        super().__init__(channels_in, 1)
+        super().__init__(1)
         # torch's padding takes `stride` samples off both ends, where a frame's neighbour is missing
         self.deconv = nn.ConvTranspose1d(
             channels_in, channels_out, 2 * stride, stride=stride, padding=stride, bias=bias
         )
 
     def _own_context(self, hidden: Tensor) -> Tensor:
-        return torch.cat([hidden[:, :, :1], hidden], dim=2)
+        return hidden[..., :1]
 
     def forward(self, hidden: Tensor) -> Tensor:
         output: Tensor = self.deconv(self.extended(hidden))
@@ -95,13 +96,13 @@ def keep_context_of(network: nn.Module, signal: Tensor) -> Tensor:
     kept: dict[CausalLayer, Tensor] = {}
 
     def keep(layer: CausalLayer, inputs: tuple[Tensor]) -> None:
-        seen = layer.extended(inputs[0])
-        kept[layer] = seen.narrow(2, seen.shape[2] - layer.left, layer.left).clone()
+        (hidden,) = inputs
+        layer.context = hidden.new_zeros(1, *hidden.shape[1:-1], layer.left)
+        seen = layer.extended(hidden)
+        kept[layer] = seen.narrow(-1, seen.shape[-1] - layer.left, layer.left).clone()
 
     layers = [module for module in network.modules() if isinstance(module, CausalLayer)]
     hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
-    for layer in layers:
-        layer.context = signal.new_zeros(1, layer.channels, layer.left)
     output: Tensor = network(signal)
     for hook in hooks:
         hook.remove()

@@ -146,19 +146,20 @@ class GroupedResidualVectorQuantizer(nn.Module):
         return cast(list[ResidualVectorQuantizer], list(self.groups))
 
 
-def single_codes(codes: Sequence[Tensor], codebooks: int, entries: int) -> Tensor:
+def single_codes(codes: Sequence[Tensor], codebooks: int, entries: int, variant: str) -> Tensor:
     """The one tensor of a codec with one scale, checked before it reaches a codebook lookup.
 
     Args:
         codes: one int64 tensor ``[batch, codebooks, frames]``.
+        variant: name of the codec variant, for messages.
 
     Raises:
         InputError: more than one tensor, another number of codebooks, no frames, or a code outside ``[0, entries)``.
     """
     if len(codes) != 1 or codes[0].shape[1] != codebooks or 0 in codes[0].shape:
         found = ", ".join(str(list(tensor.shape)) for tensor in codes)
-        raise InputError(f"codes must be one tensor [batch, {codebooks}, frames], not empty; got {found}")
+        raise InputError(f"{variant}: codes must be one tensor [batch, {codebooks}, frames], not empty; got {found}")
     low, high = codes[0].aminmax()
     if low < 0 or high >= entries:
-        raise InputError(f"codes must lie in [0, {entries}); got {int(low)} to {int(high)}")
+        raise InputError(f"{variant}: codes must lie in [0, {entries}); got {int(low)} to {int(high)}")
     return codes[0]

@@ -9,6 +9,7 @@ import pickle
 import shutil
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,21 +79,21 @@ class Golden:
         assert largest_difference(adapter.decode(codes)[:, : len(expected)], output) <= BATCH_TOLERANCE
 
 
-def goldens(codec: str) -> list[ParameterSet]:
-    """Every case of a codec, for ``parametrize``; full-size ones marked slow, one skipped case where there are none."""
-    folders = sorted(path.parent for path in (GOLDENS / codec).glob("*/case.json"))
-    if not folders:
+def goldens(codec: str, full_size: bool = True) -> list[ParameterSet]:
+    """Every case of a codec, for ``parametrize``; full-size ones marked slow, one skipped case where there are none.
+
+    Args:
+        full_size: whether the full-size ones are wanted.
+    """
+    cases = [Golden(path.parent) for path in sorted((GOLDENS / codec).glob("*/case.json"))]
+    if not cases:
         reason = f"{GOLDENS / codec} is absent: goldens are kept beside the checkout"
         return [pytest.param(None, id="none", marks=pytest.mark.skip(reason=reason))]
-    cases = [Golden(folder) for folder in folders]
     return [
-        pytest.param(case, id=case.folder.name, marks=[pytest.mark.slow] if case.is_full_size else []) for case in cases
+        pytest.param(case, id=case.folder.name, marks=[pytest.mark.slow] if case.is_full_size else [])
+        for case in cases
+        if full_size or not case.is_full_size
     ]
-
-
-def tiny_goldens(codec: str) -> list[ParameterSet]:
-    """As :func:`goldens`, without the full-size ones."""
-    return [case for case in goldens(codec) if not (isinstance(case.values[0], Golden) and case.values[0].is_full_size)]
 
 
 def largest_difference(ours: Tensor, theirs: Tensor) -> float:
@@ -100,15 +101,25 @@ def largest_difference(ours: Tensor, theirs: Tensor) -> float:
 
 
 def assert_batch_invariant(adapter: Adapter, wav: Tensor) -> None:
-    """A batch of different contents gives each item what it gets alone, and so does the same batch once more."""
-    generator = torch.Generator().manual_seed(3)
-    noise = torch.randn(wav.shape, generator=generator) * 0.3
+    """A batch of different contents gives each item what it gets alone; so do a second call and a second thread."""
+    noise = torch.randn(wav.shape, generator=torch.Generator().manual_seed(3)) * 0.3
     batch = torch.cat([wav, noise, torch.zeros_like(wav), wav.flip(1) * 2.0, noise.sign()])
     codes, output = adapter.encode(batch)[0], adapter.resynthesize(batch)
     for item in range(len(batch)):
-        assert torch.equal(adapter.encode(batch[item : item + 1])[0][0], codes[item])
-        assert largest_difference(adapter.resynthesize(batch[item : item + 1])[0], output[item]) <= BATCH_TOLERANCE
-    assert torch.equal(adapter.resynthesize(batch), output)
+        alone = batch[item : item + 1]
+        assert torch.equal(adapter.encode(alone)[0][0], codes[item])
+        assert largest_difference(adapter.resynthesize(alone)[0], output[item]) <= BATCH_TOLERANCE
+    with ThreadPoolExecutor(2) as threads:
+        again = list(threads.map(adapter.resynthesize, [batch, batch]))
+    assert all(torch.equal(output, other) for other in again)
+
+
+def last_change(adapter: Adapter, wav: Tensor, silence: int) -> int:
+    """How many samples before the end of ``wav``'s own output appended silence changes something (0: tail-local)."""
+    before = adapter.resynthesize(wav)[0]
+    after = adapter.resynthesize(torch.nn.functional.pad(wav, (0, silence)))[0, : len(before)]
+    changed = ((before - after).abs() > BATCH_TOLERANCE).nonzero()
+    return len(before) - int(changed[0]) if len(changed) else 0
 
 
 def official_state(codec: str) -> dict[str, Any]:
@@ -155,7 +166,7 @@ def _truncate(path: Path) -> None:
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "truncated": _truncate,
     "empty": lambda path: path.write_bytes(b""),
-    "malicious": lambda path: path.write_bytes(pickle.dumps(_Malicious())),
+    "malicious": lambda path: path.write_bytes(pickle.dumps(_Malicious(), protocol=2)),
     "malicious in a torch file": lambda path: torch.save({"model": _Malicious()}, path),
     "of another codec": lambda path: torch.save({"encoder.model.0.conv.conv.weight": torch.zeros(2, 2)}, path),
     "of numbers": lambda path: torch.save({"model": {"generator": {"conv": 1.0}}, "generator": {"conv": 1.0}}, path),

@@ -22,11 +22,10 @@ from tests.codec_adapters.goldens import (
     goldens,
     largest_difference,
     official_state,
-    tiny_goldens,
     writable_copy,
 )
 
-CASES = tiny_goldens("facodec")
+CASES = goldens("facodec", full_size=False)
 V1 = [case for case in CASES if not (isinstance(case.values[0], Golden) and case.values[0].facts["variant"] == "v2")]
 V2 = [case for case in CASES if not (isinstance(case.values[0], Golden) and case.values[0].facts["variant"] == "v1")]
 

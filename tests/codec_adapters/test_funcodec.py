@@ -23,7 +23,6 @@ from tests.codec_adapters.goldens import (
     goldens,
     largest_difference,
     official_state,
-    tiny_goldens,
     writable_copy,
 )
 
@@ -40,7 +39,7 @@ def _load(golden: Golden, **kwargs: Any) -> FuncodecAdapter:
 @pytest.fixture
 def golden() -> Golden:
     """The first case, whichever it is."""
-    case = tiny_goldens("funcodec")[0]
+    case = goldens("funcodec", full_size=False)[0]
     if case.marks:
         pytest.skip("goldens are kept beside the checkout")
     assert isinstance(case.values[0], Golden)
@@ -85,12 +84,12 @@ def test_decodes_without_scale_in_the_unit_rms_domain(golden: Golden) -> None:
         adapter.decode(Codes([codes[0]], side={"scale": torch.ones(3, 1)}))
 
 
-@pytest.mark.parametrize("golden", tiny_goldens("funcodec"))
+@pytest.mark.parametrize("golden", goldens("funcodec", full_size=False))
 def test_a_batch_is_its_items(golden: Golden) -> None:
     assert_batch_invariant(_load(golden), golden.wav[:, :7001])
 
 
-@pytest.mark.parametrize("golden", tiny_goldens("funcodec"))
+@pytest.mark.parametrize("golden", goldens("funcodec", full_size=False))
 @pytest.mark.parametrize("beyond", [0, 1, 7, 399, 640])
 def test_short_and_odd_lengths(golden: Golden, beyond: int) -> None:
     adapter = _load(golden)
@@ -102,14 +101,14 @@ def test_short_and_odd_lengths(golden: Golden, beyond: int) -> None:
     assert codes.shape[:2] == (1, adapter.codebooks)
 
 
-@pytest.mark.parametrize("golden", tiny_goldens("funcodec"))
+@pytest.mark.parametrize("golden", goldens("funcodec", full_size=False))
 def test_digital_silence_stays_silent(golden: Golden) -> None:
     output = _load(golden).resynthesize(torch.zeros(2, 5000))
     assert output.abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("golden", tiny_goldens("funcodec"))
+@pytest.mark.parametrize("golden", goldens("funcodec", full_size=False))
 def test_runs_in_half_precision(golden: Golden, dtype: str) -> None:
     exact, output = _load(golden).resynthesize(golden.wav), _load(golden, dtype=dtype).resynthesize(golden.wav)
     assert output.dtype == torch.float32
@@ -237,7 +236,7 @@ def test_a_config_must_be_a_plain_mapping(golden: Golden, text: str, tmp_path: P
         codec_adapters.load(VARIANT, folder)
 
 
-@pytest.mark.parametrize("golden", tiny_goldens("funcodec"))
+@pytest.mark.parametrize("golden", goldens("funcodec", full_size=False))
 def test_wrong_inputs_are_refused(golden: Golden) -> None:
     adapter = _load(golden)
     fewest = adapter.network.domain.min_samples

@@ -27,17 +27,16 @@ from tests.codec_adapters.goldens import (
     goldens,
     largest_difference,
     official_state,
-    tiny_goldens,
     writable_copy,
 )
 
 CODECS = ("speechtokenizer", "wavtokenizer", "soundstream_academicodec")
 ALL = [case for codec in CODECS for case in goldens(codec)]
-TINY = [case for codec in CODECS for case in tiny_goldens(codec)]
+TINY = [case for codec in CODECS for case in goldens(codec, full_size=False)]
 
 
 def _first(codec: str) -> ParameterSet:
-    return tiny_goldens(codec)[0]
+    return goldens(codec, full_size=False)[0]
 
 
 FIRST = [_first(codec) for codec in CODECS]
@@ -254,7 +253,7 @@ def test_official_names_and_shapes_fit(variant: str, tmp_path: Path, monkeypatch
         codec_adapters.load(variant, tmp_path, device="meta")
 
 
-@pytest.mark.parametrize("golden", tiny_goldens("speechtokenizer"))
+@pytest.mark.parametrize("golden", goldens("speechtokenizer", full_size=False))
 def test_fewer_codebooks_are_the_first_ones(golden: Golden) -> None:
     whole, first = _load(golden), _load(golden, options={"codebooks": 1})
     assert (first.codebooks, first.bitrate) == (1, whole.bitrate / whole.codebooks)
@@ -294,7 +293,7 @@ def test_bad_speechtokenizer_configs_are_refused(golden: Golden, copy: Path, nam
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("golden", tiny_goldens("wavtokenizer"))
+@pytest.mark.parametrize("golden", goldens("wavtokenizer", full_size=False))
 def test_wavtokenizer_backbone(golden: Golden) -> None:
     if "backbone_out" not in golden.arrays:
         pytest.skip("the case has no backbone_out")
@@ -313,7 +312,7 @@ def test_wavtokenizer_bandwidth_id_matters(golden: Golden) -> None:
         _load(golden, options={"bandwidth_id": 4})
 
 
-@pytest.mark.parametrize("golden", tiny_goldens("wavtokenizer")[:1])
+@pytest.mark.parametrize("golden", goldens("wavtokenizer", full_size=False)[:1])
 def test_wavtokenizer_files_of_two_models_in_one_folder(golden: Golden, copy: Path) -> None:
     small_40 = writable_copy(golden.folder.parent / "b_small_600" / "checkpoint", copy.parent / "other")
     for path in small_40.iterdir():
@@ -385,7 +384,7 @@ def test_academicodec_levels_what_it_writes(golden: Golden, tmp_path: Path) -> N
     assert largest_difference(clipped, raw.clamp(-0.99, 0.99)) <= tolerance
 
 
-@pytest.mark.parametrize("golden", tiny_goldens("soundstream_academicodec"))
+@pytest.mark.parametrize("golden", goldens("soundstream_academicodec", full_size=False))
 def test_academicodec_bandwidth_decides_the_codebooks(golden: Golden) -> None:
     stored = golden.facts["n_codebooks_in_checkpoint"]
     paid = golden.facts["frame_rate"] * math.log2(golden.facts["codebook_size"]) / 1000
@@ -398,7 +397,7 @@ def test_academicodec_bandwidth_decides_the_codebooks(golden: Golden) -> None:
             _load(golden, options={"target_bw": target})
 
 
-@pytest.mark.parametrize("golden", tiny_goldens("soundstream_academicodec"))
+@pytest.mark.parametrize("golden", goldens("soundstream_academicodec", full_size=False))
 def test_academicodec_is_local_at_the_tail(golden: Golden) -> None:
     adapter, tail = _load(golden), golden.facts["checks"]["tail_dependence"]
     longer = torch.nn.functional.pad(golden.wav, (0, tail["appended_zeros"]))
