@@ -1,11 +1,10 @@
-"""Making one shard: read ahead, run the codec, encode behind, write the Parquet file and its record."""
+"""Making one shard: read ahead, run the codec, encode behind, write the file and its record."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import platform
-import re
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -15,8 +14,6 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from codecfake_builder import audio
@@ -24,17 +21,13 @@ from codecfake_builder.audio import FinishedClip, RejectedError, Wave
 from codecfake_builder.engine import codec_runner
 from codecfake_builder.engine.batching import batch_limit, equal_length_batches
 from codecfake_builder.engine.shard import Rejection, Shard, ShardRecord, Utterance
+from codecfake_builder.engine.shard_file import clip_row, write_shard
 from codecfake_builder.errors import CheckFailedError
-from codecfake_builder.features import schema
-from codecfake_builder.files import replacing
 from codecfake_builder.plugins import load_plugins
-from codecfake_builder.recipe import REAL
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
 
-ROWS_PER_GROUP = 100
-"""Rows per Parquet row group: a random row of a stream costs one group (facts: 100-250 is the good range)."""
 READ_AHEAD = 4
 """Batches whose audio is read and resampled before the codec asks for them."""
 IO_THREADS = 2
@@ -97,14 +90,14 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
     load_plugins(list(settings.plugins), Path())
     adapter = codec_runner.loaded_adapter(shard.codec, settings.device()) if shard.codec else None
     outcomes = _outcomes(shard, adapter, settings)
-    rows = [_row(shard, u, o, adapter) for u, o in zip(shard.utterances, outcomes, strict=True) if _kept(o)]
-    rejected = [
-        Rejection(shard.split, shard.variant, u.corpus, u.utterance_id, o.reason, o.detail)
-        for u, o in zip(shard.utterances, outcomes, strict=True)
-        if isinstance(o, RejectedError)
-    ]
-    path = settings.dataset / shard.file
-    sha256, size = _write(path, rows, shard.classes)
+    rows, rejected = [], []
+    for utterance, outcome in zip(shard.utterances, outcomes, strict=True):
+        if isinstance(outcome, RejectedError):
+            source = (utterance.corpus, utterance.utterance_id)
+            rejected.append(Rejection(shard.split, shard.variant, *source, outcome.reason, outcome.detail))
+        else:
+            rows.append(clip_row(shard, utterance, outcome, adapter))
+    sha256, size = write_shard(settings.dataset / shard.file, rows, shard.classes)
     record = ShardRecord(
         file=shard.file,
         key=shard.key,
@@ -127,10 +120,6 @@ def _settle_numerics() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-
-
-def _kept(outcome: _Outcome) -> bool:
-    return isinstance(outcome, FinishedClip)
 
 
 def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -> list[_Outcome]:
@@ -268,71 +257,3 @@ def _finished(
         slack = round(shard.policy.max_missing_seconds * audio.RATE)
         wave = audio.restore(wave, adapter.sample_rate, adapter.spec.delay_samples, samples, slack)
     return audio.finish(audio.fit(wave, samples), source_rms)
-
-
-def _row(shard: Shard, utterance: Utterance, clip: Any, adapter: Adapter | None) -> dict[str, Any]:
-    """One row of the dataset (see ``features.COLUMNS``)."""
-    spec = adapter.spec if adapter else None
-    identity = f"{shard.variant}-{utterance.corpus}-{utterance.utterance_id}"
-    samples = audio.samples_at(utterance.samples, utterance.sample_rate, audio.RATE)
-    return {
-        "id": identity,
-        "audio": {"bytes": clip.flac, "path": re.sub(r"[^\w.-]", "_", identity) + ".flac"},
-        "label": spec.label if spec else 0,
-        "is_fake": spec is not None,
-        "codec": spec.family if spec else REAL,
-        "variant": shard.variant,
-        "language": utterance.language,
-        "speaker": utterance.speaker,
-        "corpus": utterance.corpus,
-        "utterance_id": utterance.utterance_id,
-        "text": utterance.text,
-        "duration": samples / audio.RATE,
-        "source_sha256": utterance.sha256,
-        "audio_sha256": hashlib.sha256(clip.pcm.astype("<i2").tobytes()).hexdigest(),
-        "gain": clip.gain,
-        "bitrate_bps": adapter.bitrate if adapter else None,
-        "frame_rate_hz": adapter.frame_rate if adapter else None,
-        "codebooks": adapter.codebooks if adapter else None,
-        "native_sample_rate": adapter.sample_rate if adapter else None,
-        "quantizer": spec.taxonomy.quantizer if spec else None,
-        "auxiliary": spec.taxonomy.auxiliary if spec else None,
-        "decoder_domain": spec.taxonomy.decoder_domain if spec else None,
-        "alm": None,
-        "prompt_id": None,
-    }
-
-
-def _write(path: Path, rows: list[dict[str, Any]], classes: tuple[str, ...]) -> tuple[str, int]:
-    """Write a shard whole; returns its sha256 and its size in bytes.
-
-    A shard without clips has no file, since ``datasets`` cannot read one without rows: no hash, 0 bytes.
-    """
-    if not rows:
-        path.unlink(missing_ok=True)
-        return "", 0
-    table = pa.Table.from_pylist(rows, schema=schema(classes))
-    with replacing(path) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            row_group_size=ROWS_PER_GROUP,
-            compression={name: "NONE" if name.startswith("audio.") else "SNAPPY" for name in _leaves(table.schema)},
-            use_dictionary=[name for name in _leaves(table.schema) if not name.startswith("audio.")],
-            write_page_index=True,
-        )
-        with temporary.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        size = temporary.stat().st_size
-    return digest, size
-
-
-def _leaves(arrow: pa.Schema) -> list[str]:
-    """Parquet column paths of a schema whose only nested column is the audio."""
-    leaves = []
-    for column in arrow:
-        if pa.types.is_struct(column.type):
-            leaves += [f"{column.name}.{inner.name}" for inner in column.type]
-        else:
-            leaves.append(column.name)
-    return leaves

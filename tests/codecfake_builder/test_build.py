@@ -19,7 +19,7 @@ import soundfile
 import yaml
 
 import codec_adapters
-from codecfake_builder.engine import worker
+from codecfake_builder.engine import shard_file
 from codecfake_builder.engine.shard import record_path
 from codecfake_builder.errors import DatasetError, RecipeError
 from codecfake_builder.features import COLUMNS, class_names, features, yaml_features
@@ -329,6 +329,6 @@ def test_a_failing_checkpoint_ends_the_build_with_one_line(
 
 
 def test_real_speech_has_no_codec_columns_and_an_unused_worker_setting_changes_nothing(dataset: Path) -> None:
-    assert worker.ROWS_PER_GROUP == 100
+    assert shard_file.ROWS_PER_GROUP == 100
     for row in rows(dataset, "*/real-*.parquet"):
         assert [row[name] for name in ("bitrate_bps", "codebooks", "quantizer", "alm", "prompt_id")] == [None] * 5

@@ -1,0 +1,92 @@
+"""The Parquet file of a shard: one row per clip."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from codecfake_builder import audio
+from codecfake_builder.audio import FinishedClip
+from codecfake_builder.engine.shard import Shard, Utterance
+from codecfake_builder.features import schema
+from codecfake_builder.files import replacing
+from codecfake_builder.recipe import REAL
+
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter
+
+ROWS_PER_GROUP = 100
+"""Rows per Parquet row group: a random row of a stream costs one group (facts: 100-250 is the good range)."""
+
+
+def clip_row(shard: Shard, utterance: Utterance, clip: FinishedClip, adapter: Adapter | None) -> dict[str, Any]:
+    """One row of the dataset (see ``features.COLUMNS``)."""
+    spec = adapter.spec if adapter else None
+    identity = f"{shard.variant}-{utterance.corpus}-{utterance.utterance_id}"
+    samples = audio.samples_at(utterance.samples, utterance.sample_rate, audio.RATE)
+    return {
+        "id": identity,
+        "audio": {"bytes": clip.flac, "path": re.sub(r"[^\w.-]", "_", identity) + ".flac"},
+        "label": spec.label if spec else 0,
+        "is_fake": spec is not None,
+        "codec": spec.family if spec else REAL,
+        "variant": shard.variant,
+        "language": utterance.language,
+        "speaker": utterance.speaker,
+        "corpus": utterance.corpus,
+        "utterance_id": utterance.utterance_id,
+        "text": utterance.text,
+        "duration": samples / audio.RATE,
+        "source_sha256": utterance.sha256,
+        "audio_sha256": hashlib.sha256(clip.pcm.astype("<i2").tobytes()).hexdigest(),
+        "gain": clip.gain,
+        "bitrate_bps": adapter.bitrate if adapter else None,
+        "frame_rate_hz": adapter.frame_rate if adapter else None,
+        "codebooks": adapter.codebooks if adapter else None,
+        "native_sample_rate": adapter.sample_rate if adapter else None,
+        "quantizer": spec.taxonomy.quantizer if spec else None,
+        "auxiliary": spec.taxonomy.auxiliary if spec else None,
+        "decoder_domain": spec.taxonomy.decoder_domain if spec else None,
+        "alm": None,
+        "prompt_id": None,
+    }
+
+
+def write_shard(path: Path, rows: list[dict[str, Any]], classes: tuple[str, ...]) -> tuple[str, int]:
+    """Write a shard whole; returns its sha256 and its size in bytes.
+
+    A shard without clips has no file, since ``datasets`` cannot read one without rows: no hash, 0 bytes.
+    """
+    if not rows:
+        path.unlink(missing_ok=True)
+        return "", 0
+    table = pa.Table.from_pylist(rows, schema=schema(classes))
+    with replacing(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            row_group_size=ROWS_PER_GROUP,
+            compression={name: "NONE" if name.startswith("audio.") else "SNAPPY" for name in _leaves(table.schema)},
+            use_dictionary=[name for name in _leaves(table.schema) if not name.startswith("audio.")],
+            write_page_index=True,
+        )
+        with temporary.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        size = temporary.stat().st_size
+    return digest, size
+
+
+def _leaves(arrow: pa.Schema) -> list[str]:
+    """Parquet column paths of a schema whose only nested column is the audio."""
+    leaves = []
+    for column in arrow:
+        if pa.types.is_struct(column.type):
+            leaves += [f"{column.name}.{inner.name}" for inner in column.type]
+        else:
+            leaves.append(column.name)
+    return leaves
