@@ -154,7 +154,7 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
     path = _recipe_path(recipe)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
         raise RecipeError(f"{path}: expected a mapping with name, corpora and splits")
@@ -187,7 +187,7 @@ def _override(document: dict[str, Any], override: str) -> None:
         raise RecipeError(f"--set {override}: expected KEY=VALUE with dots in KEY, e.g. corpora.vctk.root=/data/VCTK")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise RecipeError(f"--set {override}: the value is not valid YAML") from error
     *parents, last = key.split(".")
     target = document

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-WIDE = 64
-"""Channels of a stack's widest layer from which on the layout pays; torch runs small tensors by other code."""
+NARROWEST = 8
+"""Channels that every layer between waveform and waveform must have for the layout to pay: about a vector register."""
 
 
 class ChannelsLast(nn.Module):
@@ -28,9 +28,10 @@ class ChannelsLast(nn.Module):
 
 
 def fastest_layout(stack: nn.Module, device: torch.device) -> nn.Module:
-    """``stack`` as :class:`ChannelsLast` where that is faster: wide stacks on a CPU. Else ``stack`` itself."""
-    widths = [layer.out_channels for layer in stack.modules() if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d)]
-    return ChannelsLast(stack) if device.type == "cpu" and max(widths, default=0) >= WIDE else stack
+    """``stack`` as :class:`ChannelsLast` where that is faster, on a CPU and with enough channels; else itself."""
+    layers = [layer for layer in stack.modules() if isinstance(layer, nn.Conv1d | nn.ConvTranspose1d)]
+    widths = {width for layer in layers for width in (layer.in_channels, layer.out_channels)} - {1}
+    return ChannelsLast(stack) if device.type == "cpu" and min(widths, default=0) >= NARROWEST else stack
 
 
 def _make_2d(module: nn.Module) -> None:

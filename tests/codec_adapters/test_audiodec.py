@@ -78,9 +78,9 @@ def test_warmup_codes_are_those_of_silence(golden: Golden, scratch: Path) -> Non
 
 @tiny_golden
 @pytest.mark.parametrize("warmup", [True, False])
-def test_wide_layout(golden: Golden, scratch: Path, warmup: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layout_of_wide_networks(golden: Golden, scratch: Path, warmup: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The layout that full-size networks run in on a CPU changes nothing."""
-    monkeypatch.setattr(channels_last, "WIDE", 1)
+    monkeypatch.setattr(channels_last, "NARROWEST", 1)
     adapter = load(golden, golden.checkpoint(scratch), {"warmup": warmup})
     assert isinstance(adapter.encoder, channels_last.ChannelsLast)
     golden.assert_reproduced(adapter, "" if warmup else "_offline")

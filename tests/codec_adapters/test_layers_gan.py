@@ -96,9 +96,9 @@ def test_channels_last_changes_nothing() -> None:
 
     wav = torch.randn(2, 1, 50)
     assert torch.allclose(ChannelsLast(stack())(wav), stack()(wav), atol=1e-6)
-    assert not isinstance(fastest_layout(stack(), torch.device("cpu")), ChannelsLast)
-    wide = nn.Sequential(nn.Conv1d(1, 64, 1))
-    assert isinstance(fastest_layout(wide, torch.device("cpu")), ChannelsLast)
+    assert isinstance(fastest_layout(stack(), torch.device("cpu")), ChannelsLast)
+    for narrow in (nn.Conv1d(8, 4, 1), nn.ReLU()):
+        assert not isinstance(fastest_layout(nn.Sequential(narrow), torch.device("cpu")), ChannelsLast)
 
 
 def test_grouped_quantizer_orders_codes_by_stage() -> None:

@@ -82,7 +82,7 @@ def test_unknown_recipe_names_the_nearest() -> None:
         load_recipe("lira")
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "just text", "!!python/object/apply:os.getcwd []"])
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "just text", "!!python/object/apply:os.getcwd []", "[" * 5000])
 def test_files_that_are_no_recipes(tmp_path: Path, text: str) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(text)
