@@ -86,6 +86,7 @@ class Selection:
             )
         if absent:
             self.notes.append(f"{name}: {len(absent)} of {len(wanted)} listed utterances are not in the corpora")
+        self._free[rows] = False  # all of them: what a trial leaves out of an evaluation list is not drawn for training
         return rows[: self._scaled(len(wanted))]
 
     def _select_drawn(self) -> None:

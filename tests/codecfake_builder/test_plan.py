@@ -119,6 +119,16 @@ def test_limit_scales_everything(roots: list[str]) -> None:
     assert max(len(split.rows) for split in plan.splits) <= 5
 
 
+def test_a_trial_draws_nothing_from_an_evaluation_list(roots: list[str], tmp_path: Path) -> None:
+    listed = [f"p{speaker}_{item:03d}" for speaker in (225, 226, 227) for item in range(1, 5)]
+    (tmp_path / "eval.txt").write_text("\n".join(listed))
+    splits: dict[str, dict[str, object]] = {"train": {"draw": 24}, "eval_id": {"ids": str(tmp_path / "eval.txt")}}
+    plan = make_plan(recipe_of(splits, roots), limit=8)
+    assert len(ids(plan, "eval_id")) == 4
+    assert len(ids(plan, "train")) == 8
+    assert not set(listed) & set(ids(plan, "train"))
+
+
 def test_the_published_recipe_plans_a_trial(roots: list[str]) -> None:
     plan = make_plan(load_recipe("stcodecfake", [*roots, "splits.eval_id.missing=skip"]), limit=8)
     assert [split.name for split in plan.splits] == ["train", "dev", "eval_id", "eval_ood", "id_config", "ood_config"]
