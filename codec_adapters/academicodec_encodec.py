@@ -17,19 +17,20 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from codec_adapters import weights
-from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.base import Codes, Setup
 from codec_adapters.checkpoint import find_file, load_strict, network_from, read_tensors, tensor_state
 from codec_adapters.errors import OptionError
 from codec_adapters.layers.quantization import stack_codebooks
 from codec_adapters.layers.seanet import SeanetCodec, sizes_of_encoder
 from codec_adapters.layers.weight_norm import folded_state
+from codec_adapters.seanet_adapter import SeanetAdapter
 from codec_adapters.spec import CodecSpec
 
 _PARALLEL = "module."  # what torch's DistributedDataParallel puts before every name
 _LEVEL_LIMIT = 0.99
 
 
-class AcademiCodecEncodecAdapter(Adapter):
+class AcademiCodecEncodecAdapter(SeanetAdapter):
     """AcademiCodec's EnCodec, with the two switches of upstream's own script.
 
     Option ``target_bw`` (kbit/s) decides how many of the checkpoint's codebooks are used: as many as it pays for, at
@@ -52,27 +53,8 @@ class AcademiCodecEncodecAdapter(Adapter):
     def sample_rate(self) -> int:
         return self.spec.sample_rate
 
-    @property
-    def hop(self) -> int:
-        return self.network.sizes.hop
-
-    @property
-    def codebooks(self) -> int:
-        return self.used
-
-    @property
-    def bitrate(self) -> float:
-        return self.frame_rate * self.used * self.network.quantizer.bits
-
-    @property
-    def length_multiple(self) -> int:
-        return 1  # the codec fills its last frame by mirroring the signal, not with zeros
-
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         return self._levelled(self.network.decode(self.network.encode(wav, self.used)))
-
-    def _encode(self, wav: Tensor) -> Codes:
-        return Codes([self.network.encode(wav, self.used)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
         return self._levelled(self.network.decode(self.network.quantizer.checked(codes)))

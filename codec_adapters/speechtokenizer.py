@@ -21,7 +21,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from codec_adapters import weights
-from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.base import Codes, Setup
 from codec_adapters.checkpoint import (
     ConfigModel,
     PositiveInts,
@@ -37,6 +37,7 @@ from codec_adapters.layers.activation import Activation, Snake, elu
 from codec_adapters.layers.quantization import stack_codebooks
 from codec_adapters.layers.seanet import SeanetCodec, SeanetSizes, sizes_of_encoder
 from codec_adapters.layers.weight_norm import folded_state
+from codec_adapters.seanet_adapter import SeanetAdapter
 
 _ACTIVATIONS: Mapping[str, Activation] = {"ELU": elu, "Snake": Snake}
 _TRAINING_ONLY = ("transform.",)  # projects codes to HuBERT's width for the distillation loss
@@ -73,7 +74,7 @@ class SpeechTokenizerConfig(ConfigModel):
         )
 
 
-class SpeechTokenizerAdapter(Adapter):
+class SpeechTokenizerAdapter(SeanetAdapter):
     """SpeechTokenizer; option ``codebooks`` = how many of the checkpoint's codebooks are used, the first ones."""
 
     def __init__(self, setup: Setup) -> None:
@@ -89,27 +90,8 @@ class SpeechTokenizerAdapter(Adapter):
     def sample_rate(self) -> int:
         return self.config.sample_rate
 
-    @property
-    def hop(self) -> int:
-        return self.network.sizes.hop
-
-    @property
-    def codebooks(self) -> int:
-        return self.used
-
-    @property
-    def bitrate(self) -> float:
-        return self.frame_rate * self.used * self.network.quantizer.bits
-
-    @property
-    def length_multiple(self) -> int:
-        return 1  # the codec fills its last frame by mirroring the signal, not with zeros
-
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         return self.network.decode(self.network.encode(wav, self.used))
-
-    def _encode(self, wav: Tensor) -> Codes:
-        return Codes([self.network.encode(wav, self.used)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
         return self.network.decode(self.network.quantizer.checked(codes))
