@@ -110,11 +110,8 @@ def _gathered(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa.Table, pa.
     """One table of usable utterances over all corpora, and one of those left out."""
     usable, left_out = [], []
     for index in indexes:
-        corpus = pa.array([index.name] * index.table.num_rows, pa.string())
-        table = index.table.add_column(0, UTTERANCES.field("corpus"), corpus)
-        bad = pc.is_valid(table["reason"])
-        left_out.append(table.filter(bad).select(LEFT_OUT.names))
-        good = table.filter(pc.invert(bad))
+        left_out.append(_named(index.unusable, index.name).select(LEFT_OUT.names))
+        good = _named(index.usable, index.name)
         seconds = pc.divide(pc.cast(good["samples"], pa.float64()), good["sample_rate"])
         short = pc.less(seconds, recipe.audio.min_seconds)
         long = pc.greater(seconds, recipe.audio.max_seconds)
@@ -123,6 +120,10 @@ def _gathered(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa.Table, pa.
         usable.append(good.filter(pc.invert(pc.or_(short, long))).select(UTTERANCES.names))
     order = [("corpus", "ascending"), ("utterance_id", "ascending")]
     return pa.concat_tables(usable).sort_by(order).combine_chunks(), pa.concat_tables(left_out).sort_by(order)
+
+
+def _named(table: pa.Table, corpus: str) -> pa.Table:
+    return table.add_column(0, UTTERANCES.field("corpus"), pa.array([corpus] * table.num_rows, pa.string()))
 
 
 def _refused(table: pa.Table, reason: str, detail: str) -> pa.Table:
