@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -77,6 +77,7 @@ class _Source:
 
 
 _Outcome = FinishedClip | RejectedError
+_Result = TypeVar("_Result", FinishedClip, _Source)
 
 
 def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
@@ -145,7 +146,8 @@ def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -
         return [_settled(outcomes[position]) for position in range(len(lengths))]
 
 
-def _settled(outcome: Future[FinishedClip] | RejectedError) -> _Outcome:
+def _settled(outcome: Future[_Result] | RejectedError) -> _Result | RejectedError:
+    """What a future gave; a rejection that it raised, or that stands in its place, is a result too."""
     if isinstance(outcome, RejectedError):
         return outcome
     try:
@@ -166,14 +168,7 @@ def _read_ahead(
         if not waiting:
             return
         positions, futures = waiting.popleft()
-        yield positions, [_read_outcome(future) for future in futures]
-
-
-def _read_outcome(future: Future[_Source]) -> _Source | RejectedError:
-    try:
-        return future.result()
-    except RejectedError as error:
-        return error
+        yield positions, [_settled(future) for future in futures]
 
 
 def _read(utterance: Utterance, rate: int) -> _Source:
