@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from codec_adapters.checkpoint import read_json, required_file
 from codec_adapters.errors import CheckpointError
 from codec_adapters.layers.weight_norm import fold_weight_norm
@@ -32,6 +34,7 @@ def load_pretrained(model_class: Any, folder: Path) -> Any:
             model, report = model_class.from_pretrained(
                 folder,
                 local_files_only=True,
+                dtype=torch.float32,  # whatever the file has; an adapter casts what it wants in half precision
                 trust_remote_code=False,
                 weights_only=True,
                 use_safetensors=weights.suffix == ".safetensors",

@@ -1,0 +1,178 @@
+"""Makes synthesized speech with espeak-ng: the clips of the embedded edition, or material to train its codecs on.
+
+    python tools/make_speech.py edition recipes/mini            # the 64 clips that the repository carries
+    python tools/make_speech.py training /tmp/speech --clips 800
+
+espeak-ng (GPL-3.0, a program that is called, not a part of this project) must be installed; what it speaks is the
+user's own. Both kinds: 24 kHz mono FLAC, 16 bit, peak 0.4, and a noise floor near -86 dBFS, since no recording is
+digitally silent. Training material never shares a sentence or a voice with the edition's clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import random
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import yaml
+
+RATE = 24000
+"""Hz."""
+PEAK = 0.4
+NOISE = 5e-5
+"""Standard deviation of the noise floor."""
+LANGUAGES = {"en": ("en-us", "en-gb", "en-gb-scotland"), "zh": ("cmn-latn-pinyin",)}
+"""espeak-ng's voices per language; the pinyin voice reads Chinese characters too."""
+SENTENCES = Path(__file__).parent.parent / "recipes" / "mini" / "sentences.yaml"
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A speaker: an espeak-ng variant at a pitch and a rate."""
+
+    name: str
+    variant: str
+    pitch: int
+    """0 to 99."""
+    words_per_minute: int
+
+
+EDITION: dict[str, dict[str, list[Voice]]] = {
+    "recorded": {
+        "en": [
+            Voice("e01", "f1", 55, 188),
+            Voice("e02", "m1", 35, 198),
+            Voice("e03", "f2", 70, 173),
+            Voice("e04", "m3", 45, 208),
+            Voice("e05", "Andrea", 60, 193),
+            Voice("e06", "m5", 25, 183),
+        ],
+        "zh": [
+            Voice("z01", "f1", 60, 193),
+            Voice("z02", "m2", 40, 203),
+            Voice("z03", "f3", 50, 183),
+            Voice("z04", "m4", 30, 198),
+            Voice("z05", "Annie", 65, 188),
+            Voice("z06", "m6", 50, 208),
+        ],
+    },
+    "other": {
+        "en": [Voice("oe1", "klatt2", 40, 188), Voice("oe2", "f5", 50, 198)],
+        "zh": [Voice("oz1", "klatt3", 55, 188), Voice("oz2", "m8", 35, 193)],
+    },
+}
+"""Corpus, language, speakers. ``other`` stands in for a second source (formant synthesis of another kind, new voices)."""
+TRAINING_VARIANTS = ("Alicia", "adam", "ed", "f4", "linda", "m7", "max", "michael", "steph", "victor", "klatt4", "paul")
+
+_NOUNS = (
+    "garden window paper teacher mountain river engine doctor letter bottle market station summer winter candle "
+    "window harbour picture camera guitar forest village kitchen pencil ladder island planet tunnel basket ribbon"
+).split()
+_VERBS = (
+    "carried followed opened painted measured forgot cleaned repaired noticed described borrowed folded "
+    "finished imagined visited counted watched ordered remembered collected"
+).split()
+_ADJECTIVES = (
+    "small bright heavy silent narrow golden broken modern gentle strange yellow purple ancient thin careful cheap"
+).split()
+_PLACES = (
+    "near the bridge|under the table|behind the school|in the evening|after the storm|with great care|before noon|"
+    "across the valley|on Thursday|without a sound|for three hours|at the corner"
+).split("|")
+_ZH = (
+    ("老人|学生|朋友|姐姐|司机|画家|邮差|农民|同事|校长|客人|姑娘").split("|"),
+    ("昨天|上个月|傍晚|清晨|刚才|有时候|周末|去年夏天").split("|"),
+    ("在桥下|从北京|在商店里|跟朋友|在屋子里|沿着大街|在码头|为了大家").split("|"),
+    ("看见|买了|送来|找到|忘记了|打开|修好了|画了|带走|借了").split("|"),
+    ("一把雨伞|五本杂志|新的手表|许多照片|两只箱子|一辆自行车|那封信|白色的帽子|几条鱼|自己的名字").split("|"),
+)
+
+
+def training_sentence(language: str, rng: random.Random) -> str:
+    """A random sentence; grammar of a kind, meaning none."""
+    if language == "zh":
+        return "".join(rng.choice(words) for words in _ZH) + "。"
+    subject, thing = f"{rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)}", rng.choice(_NOUNS)
+    return f"The {subject} {rng.choice(_VERBS)} a {rng.choice(_ADJECTIVES)} {thing} {rng.choice(_PLACES)}."
+
+
+def spoken(text: str, language_voice: str, voice: Voice, seed: int) -> np.ndarray:
+    """``text`` as float32 ``[samples]`` at 24 kHz, silent ends cut to 1/16 s.
+
+    Raises:
+        SystemExit: espeak-ng is missing or refuses.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "speech.wav"
+        options = ["-p", str(voice.pitch), "-s", str(voice.words_per_minute), "-w", str(path)]
+        try:
+            subprocess.run(
+                ["espeak-ng", "-v", f"{language_voice}+{voice.variant}", *options, text], check=True, capture_output=True
+            )
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise SystemExit(f"espeak-ng: {error}; install it (Debian: apt install espeak-ng)") from error
+        wave, rate = soundfile.read(path, dtype="float32")
+    wave = soxr.resample(wave, rate, RATE, quality="VHQ")
+    loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max())
+    wave = wave[max(0, loud[0] - RATE // 16) : loud[-1] + RATE // 16]
+    noise = np.random.default_rng(seed).standard_normal(len(wave)) * NOISE
+    return (wave / np.abs(wave).max() * PEAK + noise).astype(np.float32)
+
+
+def make_edition(folder: Path) -> None:
+    """The edition's clips below ``folder``: ``<corpus>/<speaker>_<number>.flac``, and a table per corpus."""
+    sentences = {language: iter(texts) for language, texts in yaml.safe_load(SENTENCES.read_text("utf-8")).items()}
+    for corpus, languages in EDITION.items():
+        (folder / corpus).mkdir(parents=True, exist_ok=True)
+        rows = []
+        for language, voices in languages.items():
+            accents = LANGUAGES[language]
+            for place, voice in enumerate(voices):
+                for number in range(1, 5):
+                    text = next(sentences[language])
+                    name = f"{voice.name}_{number}"
+                    wave = spoken(text, accents[place % len(accents)], voice, seed=len(rows))
+                    soundfile.write(folder / corpus / f"{name}.flac", wave, RATE, subtype="PCM_16", compression_level=1.0)
+                    rows.append((f"{name}.flac", name, voice.name, language, text))
+        with (folder / f"{corpus}.csv").open("w", encoding="utf-8", newline="") as stream:
+            table = csv.writer(stream, lineterminator="\n")
+            table.writerow(("path", "utterance_id", "speaker", "language", "text"))
+            table.writerows(rows)
+
+
+def training_clips(clips: int, seed: int) -> Iterator[tuple[str, str, str, Voice]]:
+    """Name, text, espeak-ng voice and speaker of each training clip."""
+    rng = random.Random(seed)
+    for number in range(clips):
+        language = "zh" if number % 2 else "en"
+        voice = Voice("", rng.choice(TRAINING_VARIANTS), rng.randint(15, 85), rng.randint(140, 200))
+        yield f"{number:05d}_{language}", training_sentence(language, rng), rng.choice(LANGUAGES[language]), voice
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("edition", "training"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--clips", type=int, default=800, help="training clips to make")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    if arguments.what == "edition":
+        make_edition(arguments.folder)
+        return
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    for number, (name, text, accent, voice) in enumerate(training_clips(arguments.clips, arguments.seed)):
+        path = arguments.folder / f"{name}.flac"
+        if not path.is_file():
+            soundfile.write(path, spoken(text, accent, voice, seed=10_000 + number), RATE, subtype="PCM_16")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,813 @@
+"""Small networks of every codec family, trainable as a whole, and their checkpoints in the official file formats.
+
+Each class builds the family's own network (the adapter's, or the library's) at a few channels per layer, gives the
+trainer a differentiable way in (:meth:`SmallCodec.vectors`) and out (:meth:`SmallCodec.synthesis`) around the quantizer
+of :mod:`tools.vector_quantizer`, and writes what was learned as the files that the adapter loads. What the networks
+share with their full-size originals: rates, hops, layers, kind of quantizer and of decoder; not their size.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+
+import codec_adapters
+from tools.vector_quantizer import Chain, VectorQuantizer
+
+TensorDict = dict[str, Tensor]
+
+
+class SmallCodec(nn.Module, ABC):
+    """A family's small network.
+
+    ``vectors`` are what is quantized, ``[batch, dim, frames]``; where the network's latent is wider than ``dim``, the
+    projection between the two is fixed and orthonormal, so that residual stages see what the trainer's quantizer saw.
+    """
+
+    variant: str
+    rate: int
+    """Hz."""
+    hop: int
+    chains: tuple[Chain, ...]
+    seconds: float = 0.64
+    """Length of a training segment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quantizer = VectorQuantizer(self.chains)
+
+    @abstractmethod
+    def vectors(self, wav: Tensor) -> Tensor:
+        """``[batch, samples]`` to ``[batch, dim, frames]``."""
+
+    @abstractmethod
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        """Quantized vectors to ``[batch, samples]``; ``wav`` for what a codec sends beside its codes."""
+
+    @abstractmethod
+    def export(self, folder: Path) -> None:
+        """Write the checkpoint."""
+
+    def levelled(self, wav: Tensor) -> Tensor:
+        """The input as the codec's own front end brings it to level."""
+        return wav
+
+    @property
+    def delay(self) -> int:
+        """Samples by which the codec's output lags, by its specification."""
+        return codec_adapters.spec(self.variant).delay_samples
+
+
+def orthonormal(rows: int, columns: int, seed: int) -> Tensor:
+    """``[rows, columns]`` with orthonormal rows."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.linalg.qr(torch.randn(columns, rows, generator=generator))[0].t().contiguous()
+
+
+def half(state: TensorDict) -> TensorDict:
+    """Floating-point tensors in half precision: the adapters load them into float32 networks."""
+    return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def weight_normed(state: TensorDict, wanted: Callable[[str], bool]) -> TensorDict:
+    """Weights of the layers ``wanted`` as pairs (g, v), as training with weight norm leaves them."""
+    paired: TensorDict = {}
+    for key, value in state.items():
+        layer = key.removesuffix(".weight")
+        if layer == key or value.ndim < 2 or not wanted(layer):
+            paired[key] = value
+            continue
+        norm = value.flatten(1).norm(dim=1).view(-1, *[1] * (value.ndim - 1))
+        paired[f"{layer}.weight_g"] = norm
+        paired[f"{layer}.weight_v"] = torch.where(norm > 0, value, torch.ones_like(value))
+    return paired
+
+
+def encodec_codebooks(books: Tensor, prefix: str) -> TensorDict:
+    """Codebooks ``[stages, entries, dim]`` under EnCodec's names, less the moving averages that only training needs."""
+    state: TensorDict = {}
+    for stage, book in enumerate(books):
+        name = f"{prefix}vq.layers.{stage}._codebook."
+        state[f"{name}inited"] = torch.ones(1)
+        state[f"{name}cluster_size"] = torch.ones(len(book))
+        state[f"{name}embed"] = book
+    return state
+
+
+def angular(books: Tensor, vectors_rms: Tensor) -> Iterator[tuple[Tensor, float]]:
+    """Codebooks for a search by angle that finds what a search by distance finds.
+
+    Each codeword gets one more coordinate, a constant several times the vectors' length: of two vectors so extended, the
+    angle grows with the distance. Yields (codewords ``[entries, dim + 1]``, that constant) per stage.
+    """
+    for book, rms in zip(books, vectors_rms, strict=True):
+        constant = 4.0 * float(rms)
+        yield torch.cat([book, torch.full((len(book), 1), constant)], dim=1), constant
+
+
+class Encodec(SmallCodec):
+    variant, rate, hop = "encodec_24khz_6kbps", 24000, 320
+    chains = (Chain(12, 1024, (1,) * 8),)
+
+    def __init__(self) -> None:
+        from transformers import EncodecConfig, EncodecModel
+
+        super().__init__()
+        self.model = EncodecModel(
+            EncodecConfig(
+                target_bandwidths=[1.5, 3.0, 6.0], num_filters=4, hidden_size=12, codebook_dim=12, num_lstm_layers=1
+            )
+        )
+
+    def vectors(self, wav: Tensor) -> Tensor:
+        latent: Tensor = self.model.encoder(wav[:, None])
+        return latent
+
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        audio: Tensor = self.model.decoder(vectors)
+        return audio[:, 0]
+
+    def export(self, folder: Path) -> None:
+        for layer, book in zip(self.model.quantizer.layers, self.quantizer.codebooks(0), strict=True):
+            layer.codebook.embed.copy_(book)
+            layer.codebook.embed_avg.copy_(book)
+            layer.codebook.cluster_size.fill_(1.0)
+        save_transformers(self.model, folder)
+
+
+def save_transformers(model: Any, folder: Path) -> None:
+    """A ``transformers`` model as ``config.json`` and half-precision ``model.safetensors``."""
+    from safetensors.torch import save_file
+
+    model.config.save_pretrained(folder)
+    state = {key: value.contiguous().clone() for key, value in half(model.state_dict()).items()}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+class Mimi(SmallCodec):
+    variant, rate, hop = "mimi_8codebooks", 24000, 1920
+    chains = (Chain(6, 256, (1,)), Chain(18, 256, (1,) * 7))
+    seconds = 1.28
+
+    def __init__(self) -> None:
+        from transformers import MimiConfig, MimiModel
+
+        super().__init__()
+        self.model = MimiModel(
+            MimiConfig(
+                hidden_size=48,
+                num_filters=5,
+                codebook_size=256,
+                codebook_dim=24,
+                vector_quantization_hidden_dimension=24,
+                num_quantizers=8,
+                num_hidden_layers=2,
+                intermediate_size=96,
+                num_attention_heads=3,
+                num_key_value_heads=3,
+                head_dim=16,
+                upsample_groups=48,
+                sliding_window=50,
+                layer_scale_initial_scale=0.1,
+            )
+        )
+        self.register_buffer("basis", orthonormal(24, 48, seed=5))
+
+    basis: Tensor
+
+    def vectors(self, wav: Tensor) -> Tensor:
+        return self.basis @ self.model.encoder(wav[:, None]).latents
+
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        audio: Tensor = self.model.decoder(self.basis.t() @ vectors).audio_values
+        return audio[:, 0]
+
+    def export(self, folder: Path) -> None:
+        quantizer = self.model.quantizer
+        parts = (quantizer.semantic_residual_vector_quantizer, quantizer.acoustic_residual_vector_quantizer)
+        first = 0
+        for number, part in enumerate(parts):
+            last = first + self.chains[number].dim
+            mask = torch.zeros(24, 1)
+            mask[first:last] = 1.0
+            part.input_proj.weight.data = (self.basis * mask)[:, :, None].clone()
+            part.output_proj.weight.data = (self.basis * mask).t()[:, :, None].clone()
+            for layer, book in zip(part.layers, self.quantizer.codebooks(number), strict=True):
+                layer.codebook.embed_sum.zero_()
+                layer.codebook.embed_sum[:, first:last] = book
+                layer.codebook.cluster_usage.fill_(1.0)
+            first = last
+        save_transformers(self.model, folder)
+
+
+class Dac(SmallCodec):
+    variant, rate, hop = "dac_16khz", 16000, 320
+    chains = (Chain(15, 256, (1,) * 12),)
+
+    def __init__(self) -> None:
+        from transformers import DacConfig, DacModel
+
+        super().__init__()
+        self.model = DacModel(
+            DacConfig(
+                encoder_hidden_size=4,
+                downsampling_ratios=[2, 4, 5, 8],
+                decoder_hidden_size=64,
+                upsampling_ratios=[8, 5, 4, 2],
+                n_codebooks=12,
+                codebook_size=256,
+                codebook_dim=16,
+                sampling_rate=16000,
+            )
+        )
+        self.register_buffer("basis", orthonormal(15, 64, seed=11))
+
+    basis: Tensor
+
+    def vectors(self, wav: Tensor) -> Tensor:
+        return self.basis @ self.model.encoder(wav[:, None])
+
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        audio: Tensor = self.model.decoder(self.basis.t() @ vectors)
+        return audio[:, 0]
+
+    def export(self, folder: Path) -> None:
+        stages = angular(self.quantizer.codebooks(0), self.quantizer.rms(0))
+        for stage, (words, constant) in zip(self.model.quantizer.quantizers, stages, strict=True):
+            fill_factorized(stage, self.basis, words, constant)
+        save_transformers(self.model, folder)
+
+
+def fill_factorized(stage: Any, basis: Tensor, words: Tensor, constant: float) -> None:
+    """Projections and codebook of a factorized stage (1x1 convolutions ``in_proj``, ``out_proj``)."""
+    dim, width = basis.shape
+    stage.in_proj.weight.data = torch.cat([basis, basis.new_zeros(1, width)])[:, :, None]
+    stage.in_proj.bias.data = torch.cat([basis.new_zeros(dim), basis.new_full((1,), constant)])
+    stage.out_proj.weight.data = torch.cat([basis.t(), basis.new_zeros(width, 1)], dim=1)[:, :, None]
+    stage.out_proj.bias.data = basis.new_zeros(width)
+    stage.codebook.weight.data = words.clone()
+
+
+class Snac(SmallCodec):
+    variant, rate, hop = "snac_24khz", 24000, 512
+    chains = (Chain(15, 1024, (4, 2, 1)),)
+    seconds = 2048 * 10 / 24000
+
+    def __init__(self) -> None:
+        from snac import SNAC
+
+        super().__init__()
+        self.config = {
+            "sampling_rate": 24000,
+            "encoder_dim": 4,
+            "encoder_rates": [2, 4, 8, 8],
+            "decoder_dim": 64,
+            "decoder_rates": [8, 8, 4, 2],
+            "attn_window_size": None,
+            "codebook_size": 1024,
+            "codebook_dim": 16,
+            "vq_strides": [4, 2, 1],
+            "noise": True,
+            "depthwise": False,
+        }
+        self.model = SNAC(**self.config)
+        self.register_buffer("basis", orthonormal(15, 64, seed=6))
+
+    basis: Tensor
+
+    def vectors(self, wav: Tensor) -> Tensor:
+        return self.basis @ self.model.encoder(wav[:, None])
+
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        audio: Tensor = self.model.decoder(self.basis.t() @ vectors)
+        return audio[:, 0]
+
+    def export(self, folder: Path) -> None:
+        from snac import SNAC
+
+        state = self.model.state_dict()
+        stages = angular(self.quantizer.codebooks(0), self.quantizer.rms(0))
+        for number, (words, constant) in enumerate(stages):
+            plain = nn.Module()
+            plain.in_proj, plain.out_proj = nn.Conv1d(64, 16, 1), nn.Conv1d(16, 64, 1)
+            plain.codebook = nn.Embedding(1024, 16)
+            fill_factorized(plain, self.basis, words, constant)
+            for key, value in plain.state_dict().items():
+                name = f"quantizer.quantizers.{number}.{key}"
+                if name in state:
+                    state[name] = value
+                    continue
+                pair = weight_normed({key: value}, lambda layer: True)
+                layer = name.removesuffix(".weight")
+                state[f"{layer}.parametrizations.weight.original0"] = pair[key + "_g"]
+                state[f"{layer}.parametrizations.weight.original1"] = pair[key + "_v"]
+        SNAC(**self.config).load_state_dict(state)
+        (folder / "config.json").write_text(json.dumps(self.config, indent=1) + "\n", encoding="utf-8")
+        torch.save(half(state), folder / "pytorch_model.bin")
+
+
+class SpeechTokenizer(SmallCodec):
+    variant, rate, hop = "speechtokenizer_hubert_avg", 16000, 320
+    chains = (Chain(16, 256, (1,) * 8),)
+
+    def __init__(self) -> None:
+        from codec_adapters.layers.seanet import SeanetCodec
+        from codec_adapters.speechtokenizer import SpeechTokenizerConfig
+
+        super().__init__()
+        self.config = {
+            "n_filters": 4,
+            "strides": [8, 5, 4, 2],
+            "dimension": 16,
+            "lstm_layers": 1,
+            "bidirectional": True,
+            "dilation_base": 2,
+            "residual_kernel_size": 3,
+            "n_residual_layers": 1,
+            "activation": "ELU",
+            "codebook_size": 256,
+            "n_q": 8,
+            "sample_rate": 16000,
+        }
+        sizes = SpeechTokenizerConfig.model_validate(self.config).sizes(seanet_sizes(4, 16, (8, 5, 4, 2)))
+        self.net = SeanetCodec(sizes, (8, 256, 16))
+
+    def vectors(self, wav: Tensor) -> Tensor:
+        return self.net.latent(wav)
+
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        audio: Tensor = self.net.decoder(vectors)
+        return audio[:, 0]
+
+    def export(self, folder: Path) -> None:
+        state = seanet_state(self.net)
+        state.update(encodec_codebooks(self.quantizer.codebooks(0), "quantizer."))
+        (folder / "config.json").write_text(json.dumps(self.config, indent=1) + "\n", encoding="utf-8")
+        torch.save(half(state), folder / "SpeechTokenizer.pt")
+
+
+def seanet_sizes(filters: int, dimension: int, ratios: tuple[int, ...]) -> Any:
+    """Sizes of a SEANet with one LSTM layer, the rest as the family has it."""
+    from codec_adapters.layers.seanet import SeanetSizes
+
+    return SeanetSizes(filters=filters, dimension=dimension, ratios=ratios, lstm_layers=1)
+
+
+def seanet_state(network: nn.Module) -> TensorDict:
+    """A SEANet's tensors, convolutions weight-normed, less codebooks."""
+    state = {key: value for key, value in network.state_dict().items() if not key.endswith("quantizer.embed")}
+    return weight_normed(state, lambda layer: layer.endswith((".conv", ".convtr")))
+
+
+class WavTokenizer(SmallCodec):
+    variant, rate, hop = "wavtokenizer_small_75tps", 24000, 320
+    chains = (Chain(12, 4096, (1,)),)
+    ratios: tuple[int, ...] = (8, 5, 4, 2)
+    n_fft = 640
+    checkpoint_stem = "WavTokenizer_small_320_24k_4096"
+
+    def __init__(self) -> None:
+        from codec_adapters.layers.vocos import VocosSizes
+        from codec_adapters.wavtokenizer import WavTokenizer as Network
+
+        super().__init__()
+        decoder = VocosSizes(12, 32, 192, 4, 4, self.n_fft, self.hop)
+        self.net = Network(seanet_sizes(4, 12, self.ratios), (1, 4096, 12), decoder)
+        self.net.head.istft.window.copy_(torch.hann_window(self.n_fft))
+        for block in self.net.backbone.convnext:
+            block.gamma.data.fill_(0.25)
+        for norm in (self.net.backbone.norm, *(block.norm for block in self.net.backbone.convnext)):
+            norm.scale.weight.data.fill_(1.0)
+            norm.shift.weight.data.zero_()
+
+    def vectors(self, wav: Tensor) -> Tensor:
+        return self.net.encodec.latent(wav)
+
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        audio: Tensor = self.net.head(self.net.backbone(vectors, 0))
+        return audio
+
+    def export(self, folder: Path) -> None:
+        state = seanet_state(self.net.feature_extractor)
+        state = {f"feature_extractor.{key}": value for key, value in state.items()}
+        prefix = "feature_extractor.encodec.quantizer."
+        state.update(encodec_codebooks(self.quantizer.codebooks(0), prefix))
+        rest = self.net.state_dict()
+        state.update({key: value for key, value in rest.items() if not key.startswith("feature_extractor.")})
+        torch.save({"state_dict": half(state)}, folder / f"{self.checkpoint_stem}.ckpt")
+        extractor = {"num_quantizers": 1, "dowmsamples": list(self.ratios), "vq_bins": 4096}
+        backbone = {
+            "input_channels": 12,
+            "dim": 32,
+            "intermediate_dim": 192,
+            "num_layers": 4,
+            "adanorm_num_embeddings": 4,
+        }
+        head = {"dim": 32, "n_fft": self.n_fft, "hop_length": self.hop, "padding": "same"}
+        parts = {"feature_extractor": extractor, "backbone": backbone, "head": head}
+        init = {"sample_rate": self.rate, **{name: {"init_args": part} for name, part in parts.items()}}
+        text = yaml.safe_dump({"model": {"init_args": init}}, sort_keys=False)
+        (folder / f"{self.checkpoint_stem}.yaml").write_text(text, encoding="utf-8")
+
+
+class WavTokenizer40(WavTokenizer):
+    variant, rate, hop = "wavtokenizer_small_40tps", 24000, 600
+    ratios = (6, 5, 5, 4)
+    n_fft = 1200
+    checkpoint_stem = "WavTokenizer_small_600_24k_4096"
+
+
+class HifiCodec(SmallCodec):
+    variant, rate, hop = "academicodec_hifi_16k_320d", 16000, 320
+    chains = (Chain(8, 512, (1, 1)), Chain(8, 512, (1, 1)))
+
+    def __init__(self) -> None:
+        from codec_adapters.academicodec import HifiCodec as Network
+        from codec_adapters.academicodec import HifiCodecConfig
+
+        super().__init__()
+        self.config = {
+            "resblock": "2",
+            "upsample_rates": [8, 8, 5],
+            "upsample_kernel_sizes": [16, 16, 11],
+            "upsample_initial_channel": 64,
+            "resblock_kernel_sizes": [3, 7],
+            "resblock_dilation_sizes": [[1, 3], [1, 3]],
+            "sampling_rate": 16000,
+            "n_code_groups": 2,
+            "n_codes": 512,
+        }
+        self.net = Network(HifiCodecConfig.model_validate(self.config), 8, 16)
+
+    def vectors(self, wav: Tensor) -> Tensor:
+        latent: Tensor = self.net.encoder(wav[:, None])
+        return latent
+
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        audio: Tensor = self.net.generator(vectors)
+        return audio[:, 0]
+
+    def export(self, folder: Path) -> None:
+        parts: dict[str, TensorDict] = {}
+        for name in ("generator", "encoder"):
+            state = {key.replace(".convs1.", ".convs."): v for key, v in getattr(self.net, name).state_dict().items()}
+            plain = "conv_post" if name == "encoder" else None
+            parts[name] = half(weight_normed(state, lambda layer, plain=plain: layer != plain))
+        books: TensorDict = {}
+        for group in range(2):
+            for stage, book in enumerate(self.quantizer.codebooks(group)):
+                books[f"quantizer_modules{'2' if stage else ''}.{group}.embedding.weight"] = book
+        torch.save({**parts, "quantizer": half(books)}, folder / "HiFi-Codec-16k-320d")
+        (folder / "config_16k_320d.json").write_text(json.dumps(self.config, indent=1) + "\n", encoding="utf-8")
+
+
+class AudioDec(SmallCodec):
+    variant, rate, hop = "audiodec_libritts_v1", 24000, 300
+    chains = (Chain(16, 256, (1,) * 8),)
+
+    def __init__(self) -> None:
+        from codec_adapters.audiodec_network import Autoencoder, AutoencoderParams, Vocoder, VocoderParams
+
+        super().__init__()
+        self.encoder_params = {
+            "input_channels": 1,
+            "output_channels": 1,
+            "encode_channels": 4,
+            "decode_channels": 1,
+            "code_dim": 16,
+            "codebook_num": 8,
+            "codebook_size": 256,
+            "bias": True,
+            "enc_ratios": [2, 4, 8, 16],
+            "dec_ratios": [16, 8, 4, 2],
+            "enc_strides": [3, 4, 5, 5],
+            "dec_strides": [5, 5, 4, 3],
+            "mode": "causal",
+            "codec": "audiodec",
+            "projector": "conv1d",
+            "quantier": "residual_vq",
+        }
+        self.decoder_params = {
+            "in_channels": 16,
+            "out_channels": 1,
+            "channels": 64,
+            "kernel_size": 7,
+            "upsample_scales": [5, 5, 4, 3],
+            "upsample_kernel_sizes": [10, 10, 8, 6],
+            "resblock_kernel_sizes": [5],
+            "resblock_dilations": [[1, 3]],
+            "groups": 3,
+            "bias": True,
+            "use_additional_convs": False,
+            "nonlinear_activation": "LeakyReLU",
+            "nonlinear_activation_params": {"negative_slope": 0.1},
+            "stats": "stats/symAD_libritts_24000_hop300_clean.npy",
+        }
+        self.sender = Autoencoder(AutoencoderParams.model_validate(self.encoder_params))
+        self.receiver = Vocoder(VocoderParams.model_validate(self.decoder_params))
+        self.receiver.scale.fill_(1.0)
+
+    def vectors(self, wav: Tensor) -> Tensor:
+        latent: Tensor = self.sender.projector["project"](self.sender.encoder(wav[:, None]))
+        return latent
+
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        audio: Tensor = self.receiver(vectors)
+        return audio[:, 0]
+
+    def export(self, folder: Path) -> None:
+        sender = {k: v for k, v in self.sender.state_dict().items() if k != "quantizer.embed"}
+        for stage, book in enumerate(self.quantizer.codebooks(0)):
+            sender[f"quantizer.codebook.layers.{stage}.embed"] = book.t().contiguous()
+        receiver = weight_normed(joined_groups(self.receiver.state_dict()), lambda layer: True)
+        names = {
+            "autoencoder/symAD_libritts_24000_hop300": ("symAudioDec", self.encoder_params, sender),
+            "vocoder/AudioDec_v1_symAD_libritts_24000_hop300_clean": ("HiFiGAN", self.decoder_params, receiver),
+        }
+        for name, (kind, params, state) in names.items():
+            place = folder / "exp" / name
+            place.mkdir(parents=True, exist_ok=True)
+            config = {"model_type": kind, "sampling_rate": 24000, "generator_params": params}
+            (place / "config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+            torch.save({"model": {"generator": half(state)}}, place / "checkpoint-500000steps.pkl")
+
+
+def joined_groups(state: TensorDict) -> TensorDict:
+    """The inverse of ``hifigan.split_groups``: blocks per group as one block of grouped convolutions."""
+    joined: TensorDict = {}
+    found: dict[str, list[Tensor]] = {}
+    for key, value in state.items():
+        block, is_group, rest = key.partition(".groups.")
+        if is_group:
+            found.setdefault(f"{block}.{rest.partition('.')[2]}", []).append(value)
+        else:
+            joined[key] = value
+    return {**joined, **{key: torch.cat(parts) for key, parts in found.items()}}
+
+
+class Funcodec(SmallCodec):
+    variant, rate, hop = "funcodec_zh_en_nq32ds640", 16000, 640
+    chains = (Chain(16, 128, (1,) * 32),)
+    ratios: tuple[int, ...] = (8, 5, 4, 4)
+
+    def __init__(self) -> None:
+        from codec_adapters.funcodec import FuncodecNetwork
+        from codec_adapters.funcodec_config import FuncodecConfig
+
+        super().__init__()
+        side = {
+            "ratios": list(self.ratios),
+            "norm": "time_group_norm",
+            "causal": False,
+            "n_filters": 4,
+            "seq_model": "lstm",
+            "seq_layer_num": 1,
+        }
+        self.config = {
+            "model": "encodec",
+            "input_size": 1,
+            "encoder_conf": {**side, "dimension": 16},
+            "decoder_conf": {**side},
+            "quantizer": "costume_quantizer",
+            "quantizer_conf": {
+                "codebook_size": 128,
+                "num_quantizers": 32,
+                "sampling_rate": 16000,
+                "encoder_hop_length": self.hop,
+            },
+            "model_conf": {
+                "target_sample_hz": 16000,
+                "audio_normalize": True,
+                "segment_dur": None,
+                "codec_domain": ["time", "time"],
+            },
+        }
+        self.net = FuncodecNetwork(FuncodecConfig.model_validate(self.config))
+
+    def levelled(self, wav: Tensor) -> Tensor:
+        return wav / (wav.square().mean(dim=1, keepdim=True).sqrt() + 1e-8)
+
+    def vectors(self, wav: Tensor) -> Tensor:
+        return self.net.analyse(self.levelled(wav))
+
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        scale = wav.square().mean(dim=1, keepdim=True).sqrt() + 1e-8
+        return self.net.synthesise(vectors) * scale
+
+    def export(self, folder: Path) -> None:
+        state = {k: v for k, v in self.net.state_dict().items() if k != "quantizer.rq.model.embed"}
+        books = self.quantizer.codebooks(0)
+        state["quantizer.rq.model.embed"] = books
+        state["quantizer.rq.model.inited"] = torch.ones(32, 1)
+        state["quantizer.rq.model.cluster_size"] = torch.ones(32, 128)
+        torch.save(half(state), folder / "model.pth")
+        (folder / "config.yaml").write_text(yaml.safe_dump(self.config), encoding="utf-8")
+
+
+class Facodec(SmallCodec):
+    variant, rate, hop = "facodec_v2", 16000, 200
+    chains = (Chain(7, 256, (1,)), Chain(15, 256, (1,) * 5))
+    width = 32
+
+    def __init__(self) -> None:
+        from codec_adapters.facodec_network import FacodecDecoder, FacodecEncoder
+        from codec_adapters.facodec_sizes import Shapes
+
+        super().__init__()
+        path = Path("ns3_facodec_v2")
+        encoder, decoder = facodec_states(self.width, filters=4, bands=20)
+        self.encoder = FacodecEncoder(Shapes(encoder, path), True)
+        self.decoder = FacodecDecoder(Shapes(decoder, path), True, False)
+        self.encoder.load_state_dict(encoder)
+        self.decoder.load_state_dict(decoder)
+        for part in (self.encoder, self.decoder):
+            for name, parameter in part.named_parameters():
+                parameter.requires_grad_(not name.startswith("quantizer."))
+        self.register_buffer("basis", orthonormal(22, self.width, seed=8))
+
+    basis: Tensor
+
+    def vectors(self, wav: Tensor) -> Tensor:
+        latent = self.encoder(wav)
+        mel = self.encoder.mel_transform(wav, self.decoder.bands)
+        prosody = self.decoder.melspec_encoder(self.decoder.melspec_linear(mel.transpose(1, 2)))
+        frames = min(latent.shape[1], prosody.shape[1])
+        first, second = self.basis[:7], self.basis[7:]
+        parts = [prosody[:, :frames] @ first.t(), latent[:, :frames] @ second.t()]
+        return torch.cat(parts, dim=2).transpose(1, 2)
+
+    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
+        audio: Tensor = self.decoder(vectors.transpose(1, 2) @ self.basis, self.decoder.speaker(self.encoder(wav)))
+        return audio
+
+    def export(self, folder: Path) -> None:
+        encoder = facodec_official(self.encoder.state_dict())
+        decoder = {k: v for k, v in self.decoder.state_dict().items() if not k.startswith("quantizer.")}
+        decoder = facodec_official(decoder)
+        stages = list(angular(self.quantizer.codebooks(0), self.quantizer.rms(0)))
+        later = list(angular(self.quantizer.codebooks(1), self.quantizer.rms(1)))
+        places = [("0.layers.0", stages[0]), *((f"1.layers.{i}", later[i]) for i in range(2))]
+        places += [(f"2.layers.{i}", later[2 + i]) for i in range(3)]
+        for place, (words, constant) in places:
+            basis = self.basis[:7] if place.startswith("0") else self.basis[7:]
+            stage = nn.Module()
+            stage.in_proj, stage.out_proj = nn.Conv1d(1, 1, 1), nn.Conv1d(1, 1, 1)
+            stage.codebook = nn.Embedding(1, 1)
+            fill_factorized(stage, basis, words, constant)
+            own = {
+                "in_proj.weight": stage.in_proj.weight.data[:, :, 0],
+                "in_proj.bias": stage.in_proj.bias.data,
+                "out_proj.weight": stage.out_proj.weight.data[:, :, 0],
+                "out_proj.bias": stage.out_proj.bias.data,
+            }
+            paired = weight_normed(own, lambda layer: True)
+            decoder.update({f"quantizer.{place}.{key}": value for key, value in paired.items()})
+            decoder[f"quantizer.{place}._codebook.weight"] = words
+        torch.save(half(encoder), folder / "ns3_facodec_encoder_v2.bin")
+        torch.save(half(decoder), folder / "ns3_facodec_decoder_v2.bin")
+
+
+def facodec_official(state: TensorDict) -> TensorDict:
+    """A running FACodec network's tensors as its files have them: weight-normed, activations unfolded."""
+    official: TensorDict = {}
+    for key, value in state.items():
+        if key.endswith(".act.alpha"):
+            value = value.clamp(min=1e-3).log()
+        elif key.endswith(".act.beta"):
+            value = (value.clamp(min=1e-3).reciprocal() - 1e-9).log()
+        elif key.endswith(".upsample.filter"):
+            taps = value.shape[-1]
+            value = torch.stack([value[..., : taps // 2], value[..., taps // 2 :]], dim=-1).flatten(-2).flip(-1) / 2
+        elif key.endswith(".downsample.lowpass.filter"):
+            taps = value.shape[-1]
+            value = torch.stack([value[..., taps // 2 :], value[..., : taps // 2]], dim=-1).flatten(-2)
+        official[key] = value
+    return weight_normed(official, lambda layer: layer.startswith(("block.", "model.")))
+
+
+def facodec_states(width: int, filters: int, bands: int) -> tuple[TensorDict, TensorDict]:
+    """Fresh tensors of encoder and decoder file, activations and weight norm folded: the shapes say all sizes."""
+    encoder, decoder = _FacodecDraft(), _FacodecDraft()
+    channels = filters
+    encoder.conv("block.0", filters, 1, 7)
+    for level, stride in enumerate((2, 4, 5, 5), start=1):
+        encoder.unit(f"block.{level}.block.0", channels)
+        encoder.activation(f"block.{level}.block.1", channels)
+        encoder.conv(f"block.{level}.block.2", 2 * channels, channels, 2 * stride)
+        channels *= 2
+    encoder.activation("block.5", channels)
+    encoder.conv("block.6", width, channels, 3)
+    basis = librosa.filters.mel(sr=16000, n_fft=1024, n_mels=80, fmin=0, fmax=8000)
+    encoder.state["mel_transform.mel_basis"] = torch.from_numpy(basis)
+    encoder.state["mel_transform.hann_window"] = torch.hann_window(800)
+    channels = 16 * filters
+    decoder.conv("model.0", channels, width, 7)
+    for level, stride in enumerate((5, 5, 4, 2), start=1):
+        decoder.activation(f"model.{level}.block.0", channels)
+        decoder.conv(f"model.{level}.block.1", channels, channels // 2, 2 * stride, bias=channels // 2)
+        channels //= 2
+        decoder.unit(f"model.{level}.block.2", channels)
+    decoder.activation("model.5", channels)
+    decoder.conv("model.6", 1, channels, 7)
+    for group, (stages, dim) in enumerate(((1, 8), (2, 16), (3, 16))):
+        for stage in range(stages):
+            name = f"quantizer.{group}.layers.{stage}"
+            decoder.linear(f"{name}.in_proj", dim, width)
+            decoder.linear(f"{name}.out_proj", width, dim)
+            decoder.state[f"{name}._codebook.weight"] = torch.randn(256, dim)
+    for name in ("timbre_encoder", "melspec_encoder"):
+        decoder.transformer(name, width, layers=1, inner=64, kernel=5)
+    decoder.linear("timbre_linear", 2 * width, width)
+    decoder.state["timbre_linear.bias"][:width] = 1.0
+    decoder.linear("melspec_linear", width, bands)
+    return encoder.state, decoder.state
+
+
+class _FacodecDraft:
+    """A state dict in the making."""
+
+    def __init__(self) -> None:
+        self.state: TensorDict = {}
+
+    def conv(self, name: str, out: int, channels: int, kernel: int, bias: int | None = None) -> None:
+        self.state[f"{name}.weight"] = torch.randn(out, channels, kernel) / (channels * kernel) ** 0.5
+        self.state[f"{name}.bias"] = torch.zeros(out if bias is None else bias)
+
+    def linear(self, name: str, out: int, channels: int) -> None:
+        self.state[f"{name}.weight"] = torch.randn(out, channels) / channels**0.5
+        self.state[f"{name}.bias"] = torch.zeros(out)
+
+    def activation(self, name: str, channels: int) -> None:
+        from codec_adapters.layers.alias_free import folded_activations
+
+        taps = kaiser_lowpass(12)
+        self.state.update(
+            folded_activations(
+                {
+                    f"{name}.act.alpha": torch.zeros(channels),
+                    f"{name}.act.beta": torch.zeros(channels),
+                    f"{name}.upsample.filter": taps,
+                    f"{name}.downsample.lowpass.filter": taps,
+                }
+            )
+        )
+
+    def unit(self, name: str, channels: int) -> None:
+        self.activation(f"{name}.block.0", channels)
+        self.conv(f"{name}.block.1", channels, channels, 7)
+        self.activation(f"{name}.block.2", channels)
+        self.conv(f"{name}.block.3", channels, channels, 1)
+        self.state[f"{name}.block.3.weight"] *= 0.3
+
+    def transformer(self, name: str, width: int, layers: int, inner: int, kernel: int) -> None:
+        self.state[f"{name}.position_emb.pe"] = torch.zeros(1, 1, width)
+        for layer in range(layers):
+            place = f"{name}.layers.{layer}"
+            for norm in ("ln_1", "ln_2"):
+                self.state[f"{place}.{norm}.weight"], self.state[f"{place}.{norm}.bias"] = (
+                    torch.ones(width),
+                    torch.zeros(width),
+                )
+            self.state[f"{place}.self_attn.in_proj_weight"] = torch.randn(3 * width, width) / width**0.5
+            self.state[f"{place}.self_attn.in_proj_bias"] = torch.zeros(3 * width)
+            self.linear(f"{place}.self_attn.out_proj", width, width)
+            self.conv(f"{place}.ffn.ffn_1", inner, width, kernel)
+            self.linear(f"{place}.ffn.ffn_2", width, inner)
+        self.state[f"{name}.last_ln.weight"] = torch.ones(width)
+        self.state[f"{name}.last_ln.bias"] = torch.zeros(width)
+
+
+def kaiser_lowpass(taps: int) -> Tensor:
+    """A windowed-sinc lowpass at half the band, ``[1, 1, taps]``, of unit gain."""
+    time = np.arange(taps) - taps / 2 + 0.5
+    window = np.kaiser(taps, 4.66)
+    filter_ = np.sinc(0.5 * time) * window
+    return torch.from_numpy((filter_ / filter_.sum()).astype(np.float32)).view(1, 1, -1)
+
+
+FAMILIES: dict[str, type[SmallCodec]] = {
+    kind.__name__.lower(): kind
+    for kind in (
+        Mimi,
+        SpeechTokenizer,
+        Funcodec,
+        Encodec,
+        Facodec,
+        Snac,
+        WavTokenizer,
+        HifiCodec,
+        AudioDec,
+        Dac,
+        WavTokenizer40,
+    )
+}
+"""Everything that is trained; SoundStream is Lyra's official checkpoint."""
