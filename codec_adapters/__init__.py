@@ -5,12 +5,15 @@
 24000
 """
 
+from codec_adapters import alm
+from codec_adapters.alm.spec import AlmSpec
 from codec_adapters.errors import CheckpointError, CodecError, InputError, OptionError, UnknownVariantError
 from codec_adapters.registry import is_builtin, load, names, register, spec
 from codec_adapters.spec import LABELS, CodecSpec, Taxonomy
 
 __all__ = [
     "LABELS",
+    "AlmSpec",
     "CheckpointError",
     "CodecError",
     "CodecSpec",
@@ -18,6 +21,7 @@ __all__ = [
     "OptionError",
     "Taxonomy",
     "UnknownVariantError",
+    "alm",
     "is_builtin",
     "load",
     "names",

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from codec_adapters import weights
 from codec_adapters.catalog import builtin
@@ -18,13 +18,15 @@ from codec_adapters.errors import CheckpointError, OptionError, UnknownVariantEr
 from codec_adapters.spec import CodecSpec, OptionValue
 
 if TYPE_CHECKING:
+    import torch
+
     from codec_adapters.base import Adapter, Setup
 
     AdapterFactory = Callable[[Setup], Adapter]
 
 ENTRY_POINT_GROUP = "codec_adapters"
 """Installed packages add variants here. The entry point names a callable without arguments that calls
-:func:`register` for each variant."""
+:func:`register` for each variant (and :func:`codec_adapters.alm.register` for each audio language model)."""
 
 _registered: dict[str, tuple[CodecSpec, AdapterFactory]] = {}
 
@@ -41,13 +43,19 @@ def register(spec: CodecSpec, factory: AdapterFactory) -> None:
     """
     if spec.name in builtin():
         raise ValueError(f"{spec.name}: a built-in variant has this name; choose another")
-    if not re.fullmatch(r"[A-Za-z0-9_.]+", spec.name):
-        raise ValueError(f"{spec.name!r}: a variant's name has letters, digits, dots and underscores only")
+    refuse_odd_name(spec.name)
     _registered[spec.name] = (spec, factory)
 
 
+def refuse_odd_name(name: str) -> None:
+    """Raise :class:`ValueError` for a name that could not stand in a file name."""
+    if not re.fullmatch(r"[A-Za-z0-9_.]+", name):
+        raise ValueError(f"{name!r}: a variant's name has letters, digits, dots and underscores only")
+
+
 @cache
-def _load_entry_points() -> None:
+def load_entry_points() -> None:
+    """Let installed packages register their variants, once; a package that fails costs a warning."""
     for point in entry_points(group=ENTRY_POINT_GROUP):
         try:
             point.load()()
@@ -55,9 +63,14 @@ def _load_entry_points() -> None:
             warnings.warn(f"codec plugin {point.name} ({point.value}) failed to register: {error}", stacklevel=2)
 
 
+def known() -> frozenset[str]:
+    """The variants known so far: without looking for installed packages, so that those can ask while registering."""
+    return frozenset({*builtin(), *_registered})
+
+
 def names() -> list[str]:
     """Every known variant name, built-in ones first in label order. Imports no codec."""
-    _load_entry_points()
+    load_entry_points()
     return [*builtin(), *sorted(_registered)]
 
 
@@ -74,12 +87,23 @@ def spec(name: str) -> CodecSpec:
     """
     if name in builtin():
         return builtin()[name].spec
-    _load_entry_points()
+    load_entry_points()
     if name in _registered:
         return _registered[name][0]
     near = difflib.get_close_matches(name, names(), n=1)
     hint = f"did you mean {near[0]}?" if near else "codec_adapters.names() lists them all"
     raise UnknownVariantError(f"unknown codec variant {name!r}; {hint}")
+
+
+class Loadable(Protocol):
+    """What the spec of anything loadable has: a codec variant's, or an audio language model's."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def checkpoint(self) -> str: ...
+    @property
+    def options(self) -> Mapping[str, OptionValue]: ...
 
 
 def load(
@@ -102,12 +126,23 @@ def load(
     Raises:
         UnknownVariantError, OptionError, CheckpointError: one line each, naming what and where.
     """
-    import torch
-
     from codec_adapters.base import Setup
 
     variant = spec(name)
     merged = merged_options(variant, options)
+    target, precision = checked_target(name, device, dtype)
+    folder = checkpoint_folder(variant, checkpoint)
+    return _factory(name)(Setup(variant, merged, folder, target, precision))
+
+
+def checked_target(name: str, device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
+    """The device and precision that ``name`` is to run on.
+
+    Raises:
+        OptionError: the device is not there, or the dtype is none that codecs run in.
+    """
+    import torch
+
     if dtype not in ("float32", "bfloat16", "float16"):
         raise OptionError(f"{name}: dtype {dtype!r} is not one of float32, bfloat16, float16")
     try:
@@ -115,11 +150,10 @@ def load(
         torch.empty(0, device=target)
     except (RuntimeError, AssertionError) as error:
         raise OptionError(f"{name}: device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
-    folder = _checkpoint_folder(variant, checkpoint)
-    return _factory(name)(Setup(variant, merged, folder, target, getattr(torch, dtype)))
+    return target, getattr(torch, dtype)
 
 
-def merged_options(variant: CodecSpec, options: Mapping[str, OptionValue] | None) -> dict[str, OptionValue]:
+def merged_options(variant: Loadable, options: Mapping[str, OptionValue] | None) -> dict[str, OptionValue]:
     """The variant's options with ``options`` laid over the defaults; kinds must match (an int may stand for a float).
 
     Raises:
@@ -139,7 +173,12 @@ def merged_options(variant: CodecSpec, options: Mapping[str, OptionValue] | None
     return merged
 
 
-def _checkpoint_folder(variant: CodecSpec, checkpoint: str | Path | None) -> Path | None:
+def checkpoint_folder(variant: Loadable, checkpoint: str | Path | None) -> Path | None:
+    """The folder to load from: the given one, else the official one; ``None`` for a variant without weights.
+
+    Raises:
+        CheckpointError: the folder is not there, or the official weights cannot be had.
+    """
     if checkpoint is None:
         return weights.fetch(variant.checkpoint) if variant.checkpoint else None
     folder = Path(checkpoint)

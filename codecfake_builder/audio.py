@@ -2,7 +2,8 @@
 
 decode -> mono -> resample to the codec's rate -> codec -> resample to 16 kHz -> take out the codec's delay -> the
 source's own length -> scale down if over full scale -> FLAC, 16 bit, mono. Real clips pass the same chain without the
-codec. Waveforms are float32 arrays ``[samples]`` with full scale at 1.
+codec; what an audio language model says passes it from the resampling to 16 kHz on, at its own length. Waveforms are
+float32 arrays ``[samples]`` with full scale at 1.
 """
 
 from __future__ import annotations
@@ -117,15 +118,36 @@ def restore(wave: Wave, rate: int, delay: int, samples: int, slack: int) -> Wave
     return fit(at_rate, samples)
 
 
-def finish(wave: Wave, source_rms: float) -> FinishedClip:
-    """Level and encode a clip at 16 kHz.
+def generated(wave: Wave, rate: int, min_seconds: float, max_seconds: float) -> Wave:
+    """An audio language model's output at 16 kHz. It has its own length, which no source's can replace.
 
     Raises:
-        RejectedError: ``silent``, where speech went in and silence came out.
+        RejectedError: ``nothing_generated``, ``non_finite``, ``too_short`` or ``too_long``.
+    """
+    if not len(wave):
+        raise RejectedError("nothing_generated", "the model ended before its first frame of speech")
+    if not np.isfinite(wave).all():
+        raise RejectedError("non_finite", f"the model's output has {int((~np.isfinite(wave)).sum())} such samples")
+    seconds = len(wave) / rate
+    if not min_seconds <= seconds <= max_seconds:
+        reason = "too_short" if seconds < min_seconds else "too_long"
+        raise RejectedError(reason, f"{seconds:.3f} s generated, the recipe takes {min_seconds:g} to {max_seconds:g} s")
+    return resample(np.ascontiguousarray(wave), rate, RATE)
+
+
+def finish(wave: Wave, source_rms: float | None) -> FinishedClip:
+    """Level and encode a clip at 16 kHz.
+
+    Args:
+        source_rms: level of the source; ``None`` where there is no source and speech is expected in any case.
+
+    Raises:
+        RejectedError: ``silent``, where speech went in, or was to come out, and silence came out.
     """
     level = rms(wave)
-    if source_rms > SPEECH_RMS and level < SILENCE_RMS:
-        raise RejectedError("silent", f"output RMS {level:.1e} for a source of RMS {source_rms:.1e}")
+    if level < SILENCE_RMS and (source_rms is None or source_rms > SPEECH_RMS):
+        source = "" if source_rms is None else f" for a source of RMS {source_rms:.1e}"
+        raise RejectedError("silent", f"output RMS {level:.1e}{source}")
     peak = float(np.abs(wave).max())
     gain = FULL_SCALE / peak if peak > FULL_SCALE else 1.0
     pcm = np.rint(wave.astype(np.float64) * (gain * 32768)).astype(np.int16)

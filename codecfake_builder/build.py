@@ -13,9 +13,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-import codec_adapters
 from codec_adapters import weights
-from codec_adapters.registry import merged_options
 from codecfake_builder.dataset.card import card
 from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, hash_files, read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.contents import Contents, count_contents
@@ -23,12 +21,22 @@ from codecfake_builder.dataset.croissant import CROISSANT, croissant_text
 from codecfake_builder.dataset.metadata import write_metadata, write_rejected
 from codecfake_builder.dataset.provenance import PROVENANCE, provenance, provenance_text
 from codecfake_builder.engine.run import run_shards, split_done
-from codecfake_builder.engine.shard import STATE_FOLDER, CodecJob, Shard, ShardRecord, Utterance, record_path
+from codecfake_builder.engine.shard import (
+    STATE_FOLDER,
+    AlmJob,
+    Job,
+    Shard,
+    ShardRecord,
+    Utterance,
+    record_path,
+    speaking_codec,
+)
 from codecfake_builder.errors import CheckFailedError, DatasetError
 from codecfake_builder.features import class_names
 from codecfake_builder.files import remove_temporaries, sha256_text, write_text
+from codecfake_builder.jobs import make_jobs
 from codecfake_builder.plan import Plan, announce, make_plan
-from codecfake_builder.plugins import load_plugins, plugin_hashes
+from codecfake_builder.plugins import load_plugins
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import REAL, Recipe
 
@@ -59,8 +67,9 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
     load_plugins(recipe.plugins, Path())
     plan = make_plan(recipe, limit)
     announce(plan)
-    jobs = _codec_jobs(recipe, plan)
-    classes = tuple(class_names({job.spec.family: job.spec.label for job in jobs.values()}))
+    jobs = make_jobs(recipe, [variant for split in plan.splits for variant in split.variants])
+    codecs = [speaking_codec(job).spec for job in jobs.values()]
+    classes = tuple(class_names({spec.family: spec.label for spec in codecs}))
     shards = list(_shards(recipe, plan, jobs, classes))
     with _locked(out):  # only now: what is wrong with the input leaves no folder behind
         remove_temporaries(out)
@@ -71,8 +80,7 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
         made = run_shards(missing, out, recipe.execution, recipe.plugins) if missing else []
         _remove_stale(out, shards)
         records = done + made
-        specs = {name: job.spec for name, job in jobs.items()}
-        contents = count_contents(recipe, [split.name for split in plan.splits], records, specs, classes)
+        contents = count_contents(recipe, [split.name for split in plan.splits], records, jobs, classes)
         document = provenance_text(provenance(recipe, plan, jobs, records))
         if not contents.splits:
             raise CheckFailedError(f"every clip was rejected, so there is no dataset: {_reasons(records)}")
@@ -103,39 +111,18 @@ def _locked(out: Path) -> Iterator[None]:
         yield
 
 
-def _codec_jobs(recipe: Recipe, plan: Plan) -> dict[str, CodecJob]:
-    """How to load each variant that the plan uses; fetches official weights that are not in the cache."""
-    used = dict.fromkeys(variant for split in plan.splits for variant in split.variants if variant != REAL)
-    jobs = {}
-    for name in used:
-        spec = codec_adapters.spec(name)
-        folder = recipe.weights.get(name) or recipe.weights.get(spec.checkpoint)
-        if folder is None and spec.checkpoint:
-            if weights.cached(spec.checkpoint) is None:
-                say(f"fetching {spec.checkpoint} from {weights.locked(spec.checkpoint).source}")
-            folder = weights.fetch(spec.checkpoint)
-        elif folder is not None and not folder.is_dir():
-            raise codec_adapters.CheckpointError(f"weights: {folder}: no such folder (checkpoint of {name})")
-        hashes = weights.checkpoint_hashes(spec.checkpoint, folder) if folder else {}
-        if not codec_adapters.is_builtin(name):
-            hashes |= plugin_hashes(recipe.plugins)
-        options = merged_options(spec, recipe.options.get(name))
-        jobs[name] = CodecJob(spec, options, folder and folder.resolve(), hashes, recipe.execution.dtype)
-    return jobs
-
-
-def _shards(recipe: Recipe, plan: Plan, jobs: dict[str, CodecJob], classes: tuple[str, ...]) -> Iterator[Shard]:
+def _shards(recipe: Recipe, plan: Plan, jobs: dict[str, Job], classes: tuple[str, ...]) -> Iterator[Shard]:
     """All shards, sorted by variant so that a worker seldom changes its codec."""
-    size = recipe.execution.clips_per_shard
-    chunks = {
-        split.name: [_utterances(plan, split.rows[start : start + size]) for start in range(0, len(split.rows), size)]
-        for split in plan.splits
-    }
+    utterances = {split.name: _utterances(plan, split.rows) for split in plan.splits}
     for variant in [REAL, *jobs]:
+        job = jobs.get(variant)
+        size = recipe.execution.prompts_per_shard if isinstance(job, AlmJob) else recipe.execution.clips_per_shard
         for split in plan.splits:
             if variant in split.variants:
-                for number, chunk in enumerate(chunks[split.name]):
-                    yield Shard(split.name, variant, number, chunk, jobs.get(variant), recipe.audio, classes)
+                members = utterances[split.name]
+                for number, start in enumerate(range(0, len(members), size)):
+                    chunk = members[start : start + size]
+                    yield Shard(split.name, variant, number, chunk, job, recipe.audio, classes)
 
 
 def _utterances(plan: Plan, rows: object) -> tuple[Utterance, ...]:

@@ -127,22 +127,45 @@ def codecs() -> None:
     print(format_table(header, rows))
 
 
+@app.command(epilog="Example: python -m codecfake_builder alms")
+def alms() -> None:
+    """List every audio language model: the codec it speaks through, its class, prompt, options, licence, weights."""
+    from codec_adapters import alm, weights
+    from codecfake_builder.tables import format_table
+    from codecfake_builder.variants import codec_spec
+
+    header = ["name", "model", "label", "speaks through", "prompt", "options", "weights' licence", "cached"]
+    rows = []
+    for name in alm.names():
+        spec = alm.spec(name)
+        there = ("yes" if weights.cached(spec.checkpoint) else "no") if spec.checkpoint else "-"
+        options = " ".join(f"{key}={value}" for key, value in spec.options.items())
+        prompt = " + ".join(spec.prompt)
+        label = codec_spec(name).label
+        rows.append([name, spec.title, label, spec.codec_variant, prompt, options, spec.weights_licence, there])
+    print(format_table(header, rows))
+
+
 @app.command(epilog="Example: python -m codecfake_builder fetch lyra_v2")
 def fetch(
-    checkpoints: Annotated[list[str], typer.Argument(help="Entries of weights.lock, or variant names.")],
+    checkpoints: Annotated[list[str], typer.Argument(help="Entries of weights.lock, or variants: codecs or ALMs.")],
 ) -> None:
-    """Download official weights into the cache, checked against their sha256."""
-    import codec_adapters
+    """Download official weights into the cache, checked against their sha256; with an ALM's, its codec's."""
     from codec_adapters import weights
     from codecfake_builder.resources import nearest
+    from codecfake_builder.variants import codec_spec, known_variants, variant_spec
 
-    names = {name: codec_adapters.spec(name).checkpoint for name in codec_adapters.names()}
+    needed = {name: [variant_spec(name).checkpoint, codec_spec(name).checkpoint] for name in known_variants()}
+    wanted = []
     for given in checkpoints:
-        name = names.get(given, given)
-        if name not in weights.lock():
+        if given not in needed and given not in weights.lock():
             raise BuilderError(
-                f"{given}: neither a checkpoint nor a variant; {nearest(given, [*weights.lock(), *names])}"
+                f"{given}: neither a checkpoint nor a variant; {nearest(given, [*weights.lock(), *needed])}"
             )
+        if not needed.get(given, [given])[0]:
+            say(f"{given}: has no official weights of its own to fetch")
+        wanted += [name for name in needed.get(given, [given]) if name]
+    for name in dict.fromkeys(wanted):
         entry = weights.locked(name)
         say(f"{name}: from {entry.source}, licence {entry.licence}")
         print(f"{name}  {weights.fetch(name)}")

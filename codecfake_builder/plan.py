@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from codec_adapters import alm
 from codecfake_builder.corpora.index import SCHEMA, CorpusIndex, index_corpus
 from codecfake_builder.errors import CorpusError, PlanError
 from codecfake_builder.files import sha256_text
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import Recipe
 from codecfake_builder.selection import Rows, Selection
+from codecfake_builder.variants import is_alm
 
 UTTERANCES = pa.schema([("corpus", pa.string()), *(f for f in SCHEMA if f.name not in ("reason", "detail"))])
 LEFT_OUT = pa.schema([(name, pa.string()) for name in ("corpus", "utterance_id", "path", "reason", "detail")])
@@ -89,7 +91,8 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         PlannedSplit(name, tuple(split.variants), selection.rows[name]) for name, split in recipe.splits.items()
     )
     _refuse_twice(splits)
-    return Plan(utterances, {index.name: index.root for index in indexes}, splits, left_out, (*notes, *selection.notes))
+    notes += [*selection.notes, *_without_text(splits, utterances)]
+    return Plan(utterances, {index.name: index.root for index in indexes}, splits, left_out, tuple(notes))
 
 
 def _without_absent(recipe: Recipe, notes: list[str]) -> Recipe:
@@ -142,6 +145,20 @@ def _refuse_twice(splits: tuple[PlannedSplit, ...]) -> None:
                     f"splits.{second.name}: {common} of its {len(second.rows)} utterances are in {first.name} too, "
                     f"with the same variants ({', '.join(variants)}); a clip can be in one split only"
                 )
+
+
+def _without_text(splits: tuple[PlannedSplit, ...], utterances: pa.Table) -> Iterator[str]:
+    """Notes on prompts that an ALM cannot be given, since it needs a text that the corpus does not have."""
+    for split in splits:
+        textless = pc.sum(pc.is_null(utterances["text"].take(pa.array(split.rows)))).as_py()
+        readers = [
+            name for name in split.variants if is_alm(name) and {"text", "transcript"} & set(alm.spec(name).prompt)
+        ]
+        if textless and readers:
+            yield (
+                f"{split.name}: {textless} of {len(split.rows)} utterances have no text, so that {', '.join(readers)} "
+                "will make no clip of them (reason no_text)"
+            )
 
 
 def announce(plan: Plan) -> None:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import codec_adapters
 from codecfake_builder.plan import Plan
 from codecfake_builder.recipe import REAL
 from codecfake_builder.tables import format_table
+from codecfake_builder.variants import codec_spec, is_alm
 
 BYTES_PER_SECOND = 20_000
 """Of 16 kHz, 16-bit mono speech as FLAC."""
 
 
 def plan_table(plan: Plan) -> str:
-    """A row per split and class, and a total."""
+    """A row per split and class, and a total; how long an ALM will speak is not known before it has."""
     rows: list[list[object]] = []
     clips, seconds = 0, 0.0
     for split in plan.splits:
         speech = plan.seconds(split)
         for variant in split.variants:
-            family = REAL if variant == REAL else codec_adapters.spec(variant).family
-            rows.append([split.name, family, variant, *_figures(len(split.rows), speech)])
+            family = REAL if variant == REAL else codec_spec(variant).family
             clips += len(split.rows)
+            if is_alm(variant):
+                rows.append([split.name, family, variant, len(split.rows), "-", "-"])
+                continue
+            rows.append([split.name, family, variant, *_figures(len(split.rows), speech)])
             seconds += speech
     rows.append(["total", "", "", *_figures(clips, seconds)])
     return format_table(["split", "class", "variant", "clips", "hours", "GB on disk"], rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -9,13 +10,14 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-import codec_adapters
+from codec_adapters import OptionError
 from codec_adapters.registry import merged_options
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import UserPath
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.plugins import load_plugins
 from codecfake_builder.resources import nearest, resource_folder
+from codecfake_builder.variants import codec_spec, known_variants, variant_spec
 
 REAL = "real"
 """The variant of clips that passed no codec."""
@@ -32,6 +34,8 @@ class _Part(BaseModel):
 
 class Split(_Part):
     """Which utterances of which corpora a split holds, and through which variants they pass.
+
+    A variant is ``real``, a codec variant, or an ALM, for which the utterances are the prompts.
 
     Exactly one of ``draw`` (a number of utterances), ``share`` (a part of what no list claims), ``ids`` (a list of
     utterance ids: a packaged one by name, or a file), ``labels`` (a released ST-Codecfake label file: its real
@@ -95,6 +99,8 @@ class Execution(_Part):
     scheduler: str | None = None
     """Address of a running dask scheduler (``tcp://host:8786``), whose workers see the same folders."""
     clips_per_shard: int = Field(default=1000, ge=1)
+    prompts_per_shard: int = Field(default=100, ge=1)
+    """Clips per shard of an ALM: fewer, since each takes long and an interruption costs the unfinished shards."""
     batch_seconds: float | None = Field(default=None, gt=0)
     """Audio per batch; by default one clip on a CPU and a measured amount on a GPU."""
 
@@ -109,9 +115,9 @@ class Recipe(_Part):
     assignment: Assignment = Assignment()
     audio: AudioPolicy = AudioPolicy()
     options: dict[str, dict[str, OptionValue]] = {}
-    """Inference options per variant, over the variant's defaults."""
+    """Inference options per variant, over the variant's defaults; a codec's hold where an ALM speaks through it too."""
     weights: dict[str, UserPath] = {}
-    """Local folder per checkpoint (an entry of weights.lock) or per variant; other checkpoints are fetched."""
+    """Local folder per checkpoint (an entry of weights.lock) or per variant (codec or ALM); others are fetched."""
     plugins: list[str] = []
     """Python modules, or files relative to the recipe, that register further variants. They are code, and run."""
     execution: Execution = Execution()
@@ -119,7 +125,7 @@ class Recipe(_Part):
     def variants(self) -> list[str]:
         """Every variant that a split uses, ``real`` first, then in label order."""
         used = {variant for split in self.splits.values() for variant in split.variants}
-        return sorted(used, key=lambda name: (name != REAL, name != REAL and codec_adapters.spec(name).label, name))
+        return sorted(used, key=lambda name: (name != REAL, name != REAL and codec_spec(name).label, name))
 
     def selected_by(self, name: str) -> str:
         """The split whose selection decides the utterances of split ``name``: itself, or the one it is the same as."""
@@ -245,7 +251,8 @@ def _corpus_kinds() -> dict[str, type[BaseModel]]:
 
 def _cross_checks(recipe: Recipe) -> Iterator[str]:
     """What only shows when the parts are held against each other."""
-    known = [REAL, *codec_adapters.names()]
+    known = [REAL, *known_variants()]
+    yield from (f"plugins: {name} is both a codec variant and an ALM" for name in _doubles(known))
     for name, split in recipe.splits.items():
         for number, variant in enumerate(split.variants):
             if variant not in known:
@@ -262,10 +269,10 @@ def _cross_checks(recipe: Recipe) -> Iterator[str]:
             yield f"options.{variant}: unknown variant; {_near_variant(variant, known)}"
             continue
         try:
-            merged_options(codec_adapters.spec(variant), options)
-        except codec_adapters.OptionError as error:
+            merged_options(variant_spec(variant), options)
+        except OptionError as error:
             yield f"options: {error}"
-    checkpoints = {codec_adapters.spec(name).checkpoint for name in codec_adapters.names()} - {""}
+    checkpoints = {variant_spec(name).checkpoint for name in known[1:]} - {""}
     for key in recipe.weights:
         if key not in checkpoints and key not in known[1:]:
             yield f"weights.{key}: neither a checkpoint nor a variant; {nearest(key, sorted(checkpoints))}"
@@ -285,7 +292,11 @@ def _check_selection(recipe: Recipe, name: str, split: Split) -> Iterator[str]:
         yield f"{place}.variants: a variant is named twice"
 
 
+def _doubles(names: list[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
 def _near_variant(variant: str, known: list[str]) -> str:
     """A hint for an unknown variant; a family's bare name is answered with its variants."""
-    own = [name for name in known if name != REAL and codec_adapters.spec(name).family == variant]
+    own = [name for name in known if name != REAL and codec_spec(name).family == variant]
     return f"choose a variant of it: {', '.join(own)}" if own else nearest(variant, known)

@@ -97,9 +97,9 @@ class _Rows:
         self.found = found
         self.pool = pool
         self.provenance = json.loads((dataset / PROVENANCE).read_text(encoding="utf-8"))
-        self.specs: dict[str, dict[str, Any]] = {
-            name: variant["spec"] for name, variant in self.provenance["variants"].items()
-        }
+        self.alms: dict[str, dict[str, Any]] = self.provenance.get("alms", {})
+        codecs = self.provenance["variants"] | {name: alm["codec"] for name, alm in self.alms.items()}
+        self.specs: dict[str, dict[str, Any]] = {name: codec["spec"] for name, codec in codecs.items()}
         self.files: dict[str, str] = {}
         """File by row id, for uniqueness."""
         self.durations: dict[tuple[str, str], float] = {}
@@ -144,6 +144,8 @@ class _Rows:
             "codec": spec["family"],
             "label": spec["label"],
             "is_fake": variant != REAL,
+            "alm": variant if variant in self.alms else None,
+            "prompt_id": f"{row['corpus']}/{row['utterance_id']}" if variant in self.alms else None,
         }
         for column, value in expected.items():
             if row[column] != value:
@@ -152,9 +154,10 @@ class _Rows:
             yield f"the same id stands in {self.files[row['id']]}"
         self.files[row["id"]] = name
         utterance = (row["corpus"], row["utterance_id"])
-        length = self.durations.setdefault(utterance, row["duration"])
-        if length != row["duration"]:
-            yield f"lasts {row['duration']} s, other clips of its utterance {length} s"
+        if variant not in self.alms:  # what a language model says has a length of its own
+            length = self.durations.setdefault(utterance, row["duration"])
+            if length != row["duration"]:
+                yield f"lasts {row['duration']} s, other clips of its utterance {length} s"
         self.members.setdefault((split, variant), []).append(utterance)
         self.speakers.setdefault(split, set()).add((row["corpus"], row["speaker"]))
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests import synthetic
-from tests.tiny_checkpoints import MAKERS
+from tests.tiny_checkpoints import ALM_MAKERS, MAKERS
 
 REPOSITORY = Path(__file__).parent.parent
 torch.set_num_threads(1)
@@ -38,6 +38,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small random checkpoint per variant that has a maker, in the official file layout."""
     root = tmp_path_factory.mktemp("tiny")
     return {name: make(root / name) for name, make in MAKERS.items()}
+
+
+@pytest.fixture(scope="session")
+def tiny_alms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small random checkpoint per ALM that has a maker, in the official file layout, without its codec's."""
+    root = tmp_path_factory.mktemp("tiny_alms")
+    return {name: make(root / name) for name, make in ALM_MAKERS.items()}
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import yaml
@@ -90,6 +91,7 @@ def _prose(contents: Contents, root: str) -> str:
             "codec's delay, cut or pad to the source's own length, scale down if over full scale (column `gain`), "
             "FLAC 16 bit. Real clips pass the same chain without the codec. Versions and checkpoint hashes: "
             "`provenance.json`.",
+            *_alms(contents),
             "",
             "## Variants and licences",
             "",
@@ -101,7 +103,7 @@ def _prose(contents: Contents, root: str) -> str:
             *(
                 f"| {spec.name} | {spec.label} {spec.family} | {spec.sample_rate} | {spec.bitrate:g} | "
                 f"{spec.codebooks} | {spec.paper} | {spec.weights_licence} |"
-                for spec in sorted(contents.specs.values(), key=lambda spec: (spec.label, spec.name))
+                for spec in contents.codecs
             ),
             "",
             "## Columns",
@@ -118,6 +120,32 @@ def _prose(contents: Contents, root: str) -> str:
             "",
         ]
     )
+
+
+def _alms(contents: Contents) -> list[str]:
+    """The section on audio language models, where the dataset has clips of any."""
+    if not contents.alms:
+        return []
+    lines = [
+        "",
+        "## Audio language models",
+        "",
+        "A model's clip is speech of its own, made from a prompt (`prompt_id`; corpus, speaker and language are the "
+        "prompt's): as long as the model spoke, and no re-synthesis of its source. Its class is the codec that the "
+        "model speaks through. From the resampling to 16 kHz on it passes the chain above.",
+        "",
+        "| model | class | codec | clips ended by the model / at the limit / with ids cut | paper | weights' licence |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, spec in contents.alms.items():
+        codec = contents.specs[name]
+        counts = sum((Counter(cell.endings) for cell in contents.cells if cell.variant == name), Counter())
+        ends = " / ".join(str(counts[key]) for key in ("eos", "length", "cut"))
+        lines.append(
+            f"| {spec.title} ({name}) | {codec.label} {codec.family} | {codec.name} | {ends} | {spec.paper} | "
+            f"{spec.weights_licence} |"
+        )
+    return lines
 
 
 def _table(contents: Contents) -> list[str]:

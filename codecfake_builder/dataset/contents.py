@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from codec_adapters.spec import CodecSpec
-from codecfake_builder.engine.shard import ShardRecord
+from codec_adapters import AlmSpec, CodecSpec
+from codecfake_builder.engine.shard import AlmJob, Job, ShardRecord, speaking_codec
 from codecfake_builder.recipe import REAL, Recipe
 
 NO_AUDIO_CONFIG = "metadata"
@@ -24,6 +25,8 @@ class Cell:
     seconds: float
     rejected: int
     files: tuple[str, ...]
+    endings: dict[str, int]
+    """How an ALM's clips ended, see :class:`~codecfake_builder.engine.shard.ShardRecord`."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Contents:
     recipe: Recipe
     cells: tuple[Cell, ...]
     specs: dict[str, CodecSpec]
+    """By variant: the codec that makes its waveforms, for an ALM the one it speaks through."""
+    alms: dict[str, AlmSpec]
     classes: tuple[str, ...]
 
     @property
@@ -45,6 +50,12 @@ class Contents:
         """Codec families in label order."""
         labels = {spec.family: spec.label for spec in self.specs.values()}
         return sorted(labels, key=labels.__getitem__)
+
+    @property
+    def codecs(self) -> list[CodecSpec]:
+        """The codec variants that made clips, in label order."""
+        codecs = {spec.name: spec for spec in self.specs.values()}
+        return sorted(codecs.values(), key=lambda spec: (spec.label, spec.name))
 
     def family(self, variant: str) -> str:
         """Class name of a variant."""
@@ -80,10 +91,14 @@ def count_contents(
     recipe: Recipe,
     splits: Iterable[str],
     records: Iterable[ShardRecord],
-    specs: dict[str, CodecSpec],
+    jobs: dict[str, Job],
     classes: tuple[str, ...],
 ) -> Contents:
-    """Count the clips of every split and variant."""
+    """Count the clips of every split and variant.
+
+    Args:
+        jobs: of every variant but ``real``.
+    """
     grouped: dict[tuple[str, str], list[ShardRecord]] = {}
     for record in sorted(records, key=lambda record: record.file):
         path = PurePosixPath(record.file)
@@ -100,6 +115,9 @@ def count_contents(
                     seconds=sum(record.seconds for record in own),
                     rejected=sum(len(record.rejected) for record in own),
                     files=tuple(record.file for record in own if record.clips),
+                    endings=dict(sum((Counter(record.endings) for record in own), Counter())),
                 )
             )
-    return Contents(recipe, tuple(cells), specs, classes)
+    specs = {name: speaking_codec(job).spec for name, job in jobs.items()}
+    alms = {name: job.spec for name, job in jobs.items() if isinstance(job, AlmJob)}
+    return Contents(recipe, tuple(cells), specs, alms, classes)

@@ -74,7 +74,7 @@ def croissant_text(contents: Contents, files_sha256: str) -> str:
         "description": f"{recipe.title}: speech and the same speech re-synthesized through neural audio codecs.",
         "version": "1.0.0",
         "url": PAPER,
-        "license": sorted({spec.weights_licence for spec in contents.specs.values()}) or ["see the corpora"],
+        "license": sorted(_licences(contents)) or ["see the corpora"],
         "citeAs": "Xie et al., Neural Codec Source Tracing, arXiv 2501.06514",
         "rai:dataCollection": "Speech of public corpora, re-synthesized through neural audio codecs by a program.",
         "rai:dataUseCases": "Detecting synthetic speech and tracing the codec it came through.",
@@ -97,6 +97,12 @@ def croissant_text(contents: Contents, files_sha256: str) -> str:
         "recordSet": [_record_set(split) for split in contents.splits],
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _licences(contents: Contents) -> set[str]:
+    """Of the weights that made the clips."""
+    codecs, alms = contents.specs.values(), contents.alms.values()
+    return {spec.weights_licence for spec in codecs} | {spec.weights_licence for spec in alms}
 
 
 def _file_set(split: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import codecfake_builder
-from codecfake_builder.engine.shard import AUDIO_CHAIN_VERSION, CodecJob, ShardRecord
+from codecfake_builder.engine.shard import AUDIO_CHAIN_VERSION, AlmJob, Job, ShardRecord
 from codecfake_builder.plan import Plan
 from codecfake_builder.recipe import Recipe
 
@@ -31,11 +31,11 @@ _PACKAGES = (
 """The packages whose code makes the clips and the files."""
 
 
-def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, CodecJob], records: list[ShardRecord]) -> dict[str, Any]:
+def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, Job], records: list[ShardRecord]) -> dict[str, Any]:
     """The document as data.
 
     Args:
-        jobs: the codec job of each variant but ``real``.
+        jobs: of each variant but ``real``.
         records: of all shards; they say on which kinds of device (``cpu``, ``cuda``) the codecs ran.
     """
     return {
@@ -56,15 +56,17 @@ def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, CodecJob], records: l
             }
             for split in plan.splits
         },
-        "variants": {
-            name: {
-                "spec": asdict(job.spec),
-                "options": job.options,
-                "checkpoint_sha256": job.checkpoint_hashes,
-            }
+        "variants": {name: _made_with(job) for name, job in sorted(jobs.items()) if not isinstance(job, AlmJob)},
+        "alms": {
+            name: {**_made_with(job), "codec": _made_with(job.codec)}
             for name, job in sorted(jobs.items())
+            if isinstance(job, AlmJob)
         },
     }
+
+
+def _made_with(job: Job) -> dict[str, Any]:
+    return {"spec": asdict(job.spec), "options": job.options, "checkpoint_sha256": job.checkpoint_hashes}
 
 
 def provenance_text(document: dict[str, Any]) -> str:

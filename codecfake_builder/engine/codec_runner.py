@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -50,16 +50,26 @@ def seed_of(utterance: Utterance) -> int:
     return int.from_bytes(hashlib.sha256(utterance.name.encode()).digest()[:8], "big") >> 1
 
 
-_kept: dict[tuple[str, str, str], Adapter] = {}
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
+_kept: dict[tuple[str, ...], Any] = {}
 
 
 def loaded_adapter(job: CodecJob, device: str) -> Adapter:
     """The adapter of a job on a device; a process keeps the last one, since shards come sorted by variant."""
-    key = (job.fingerprint(), str(job.checkpoint), device)
+    return kept(
+        (job.fingerprint(), str(job.checkpoint), device),
+        lambda: codec_adapters.load(job.spec.name, job.checkpoint, device, job.dtype, job.options),
+    )
+
+
+def kept(key: tuple[str, ...], load: Callable[[], _Made]) -> _Made:
+    """What a process loaded last, if it is what ``key`` names, else what ``load`` loads."""
     if key not in _kept:
         _kept.clear()  # before loading the next: two large codecs need not fit side by side
-        _kept[key] = codec_adapters.load(job.spec.name, job.checkpoint, device, job.dtype, job.options)
-    return _kept[key]
+        _kept[key] = load()
+    model: _Made = _kept[key]
+    return model
 
 
 def resynthesize(adapter: Adapter, waves: Sequence[Wave], seeds: Sequence[int], length: int) -> list[Wave]:
@@ -80,13 +90,13 @@ def _run(adapter: Adapter, waves: list[Wave], seeds: list[int], length: int) -> 
     return list(adapter.resynthesize(batch, seeds).cpu().numpy())
 
 
-def halving(run: Callable[[list[Wave], list[int]], list[Wave]], waves: list[Wave], seeds: list[int]) -> list[Wave]:
+def halving(run: Callable[[list[_Item], list[int]], list[_Made]], items: list[_Item], seeds: list[int]) -> list[_Made]:
     """``run`` on everything at once, or, out of GPU memory, on each half; a single clip that does not fit raises."""
     try:
-        return run(waves, seeds)
+        return run(items, seeds)
     except torch.OutOfMemoryError:
-        if len(waves) == 1:
+        if len(items) == 1:
             raise
     torch.cuda.empty_cache()
-    middle = len(waves) // 2
-    return halving(run, waves[:middle], seeds[:middle]) + halving(run, waves[middle:], seeds[middle:])
+    middle = len(items) // 2
+    return halving(run, items[:middle], seeds[:middle]) + halving(run, items[middle:], seeds[middle:])

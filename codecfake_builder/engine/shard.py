@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from codec_adapters.alm.spec import AlmSpec
 from codec_adapters.spec import CodecSpec, OptionValue
 from codecfake_builder.files import sha256_text, write_text
 from codecfake_builder.recipe import AudioPolicy
@@ -60,14 +61,41 @@ class CodecJob:
 
 
 @dataclass(frozen=True)
+class AlmJob:
+    """Everything a worker needs to load an ALM."""
+
+    spec: AlmSpec
+    options: dict[str, OptionValue]
+    """All inference options, defaults included."""
+    checkpoint: Path | None
+    checkpoint_hashes: dict[str, str]
+    codec: CodecJob
+    """The codec that speaks."""
+
+    def fingerprint(self) -> str:
+        """What makes this ALM's output what it is: its own spec, options and weights, and all of its codec."""
+        spec = asdict(self.spec)
+        spec["options"] = self.options
+        return json.dumps([spec, sorted(self.checkpoint_hashes.items()), self.codec.fingerprint()], sort_keys=True)
+
+
+Job = CodecJob | AlmJob
+
+
+def speaking_codec(job: Job) -> CodecJob:
+    """The codec that makes the job's waveforms: the job itself, or the codec that its ALM speaks through."""
+    return job.codec if isinstance(job, AlmJob) else job
+
+
+@dataclass(frozen=True)
 class Shard:
-    """One shard to make; ``codec`` is ``None`` for real speech."""
+    """One shard to make; ``job`` is ``None`` for real speech. For an ALM the utterances are the prompts."""
 
     split: str
     variant: str
     chunk: int
     utterances: tuple[Utterance, ...]
-    codec: CodecJob | None
+    job: Job | None
     policy: AudioPolicy
     classes: tuple[str, ...]
 
@@ -82,7 +110,7 @@ class Shard:
         return sha256_text(
             f"chain {AUDIO_CHAIN_VERSION}",
             self.policy.model_dump_json(),
-            self.codec.fingerprint() if self.codec else "real",
+            self.job.fingerprint() if self.job else "real",
             json.dumps(self.classes),
             *(json.dumps([u.corpus, u.utterance_id, u.speaker, u.language, u.text, u.sha256]) for u in self.utterances),
         )
@@ -113,6 +141,9 @@ class ShardRecord:
     seconds: float
     """Speech in the shard."""
     rejected: tuple[Rejection, ...] = field(default=())
+    endings: dict[str, int] = field(default_factory=dict)
+    """Of an ALM's clips: how many ended by themselves (``eos``) and at the limit (``length``), and in how many ids had
+    to be ``cut``."""
     device: str | None = None
     """Kind of device the codec ran on; ``None`` for real speech."""
     wall_seconds: float = 0.0

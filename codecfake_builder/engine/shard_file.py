@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip
+from codecfake_builder.engine.alm_runner import Spoken
 from codecfake_builder.engine.shard import Shard, Utterance
 from codecfake_builder.features import schema
 from codecfake_builder.files import replacing
@@ -24,11 +25,19 @@ ROWS_PER_GROUP = 100
 """Rows per Parquet row group: a random row of a stream costs one group (facts: 100-250 is the good range)."""
 
 
-def clip_row(shard: Shard, utterance: Utterance, clip: FinishedClip, adapter: Adapter | None) -> dict[str, Any]:
-    """One row of the dataset (see ``features.COLUMNS``)."""
+def clip_row(
+    shard: Shard, utterance: Utterance, made: FinishedClip | Spoken, adapter: Adapter | None
+) -> dict[str, Any]:
+    """One row of the dataset (see ``features.COLUMNS``).
+
+    Args:
+        utterance: the source, or the prompt of an ALM.
+        adapter: the codec that made the waveform; ``None`` for real speech.
+    """
     spec = adapter.spec if adapter else None
+    spoken = made if isinstance(made, Spoken) else None
+    clip = made.clip if isinstance(made, Spoken) else made
     identity = f"{shard.variant}-{utterance.corpus}-{utterance.utterance_id}"
-    samples = audio.samples_at(utterance.samples, utterance.sample_rate, audio.RATE)
     return {
         "id": identity,
         "audio": {"bytes": clip.flac, "path": re.sub(r"[^\w.-]", "_", identity) + ".flac"},
@@ -40,8 +49,8 @@ def clip_row(shard: Shard, utterance: Utterance, clip: FinishedClip, adapter: Ad
         "speaker": utterance.speaker,
         "corpus": utterance.corpus,
         "utterance_id": utterance.utterance_id,
-        "text": utterance.text,
-        "duration": samples / audio.RATE,
+        "text": spoken.text if spoken else utterance.text,
+        "duration": len(clip.pcm) / audio.RATE,
         "source_sha256": utterance.sha256,
         "audio_sha256": hashlib.sha256(clip.pcm.astype("<i2").tobytes()).hexdigest(),
         "gain": clip.gain,
@@ -52,8 +61,8 @@ def clip_row(shard: Shard, utterance: Utterance, clip: FinishedClip, adapter: Ad
         "quantizer": spec.taxonomy.quantizer if spec else None,
         "auxiliary": spec.taxonomy.auxiliary if spec else None,
         "decoder_domain": spec.taxonomy.decoder_domain if spec else None,
-        "alm": None,
-        "prompt_id": None,
+        "alm": shard.variant if spoken else None,
+        "prompt_id": utterance.name if spoken else None,
     }
 
 

@@ -1,13 +1,15 @@
-"""Making one shard: read ahead, run the codec, encode behind, write the file and its record."""
+"""Making one shard: read ahead, run the codec, encode behind, write the file and its record.
+
+The shards of ALMs have a way of their own from prompt to clip (``alm_runner.py``); the rest is the same.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -18,11 +20,13 @@ import torch
 
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip, RejectedError, Wave
-from codecfake_builder.engine import codec_runner
+from codecfake_builder.engine import alm_runner, codec_runner
+from codecfake_builder.engine.alm_runner import Spoken
 from codecfake_builder.engine.batching import batch_limit, equal_length_batches
-from codecfake_builder.engine.shard import Rejection, Shard, ShardRecord, Utterance
+from codecfake_builder.engine.failures import refuse_sick_device, rejection_for
+from codecfake_builder.engine.shard import AlmJob, CodecJob, Rejection, Shard, ShardRecord, Utterance
 from codecfake_builder.engine.shard_file import clip_row, write_shard
-from codecfake_builder.errors import CheckFailedError
+from codecfake_builder.engine.sources import Source, read_source
 from codecfake_builder.plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -68,16 +72,8 @@ class WorkerSettings:
         raise AssertionError("count() does not end")
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A source utterance at the codec's rate, and its level at that rate."""
-
-    wave: Wave
-    rms: float
-
-
-_Outcome = FinishedClip | RejectedError
-_Result = TypeVar("_Result", FinishedClip, _Source)
+_Outcome = FinishedClip | Spoken | RejectedError
+_Result = TypeVar("_Result", FinishedClip, Source)
 
 
 def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
@@ -89,15 +85,14 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
     started = time.monotonic()
     _settle_numerics()
     load_plugins(list(settings.plugins), Path())
-    adapter = codec_runner.loaded_adapter(shard.codec, settings.device()) if shard.codec else None
-    outcomes = _outcomes(shard, adapter, settings)
+    codec, outcomes = _made(shard, settings)
     rows, rejected = [], []
     for utterance, outcome in zip(shard.utterances, outcomes, strict=True):
         if isinstance(outcome, RejectedError):
             source = (utterance.corpus, utterance.utterance_id)
             rejected.append(Rejection(shard.split, shard.variant, *source, outcome.reason, outcome.detail))
         else:
-            rows.append(clip_row(shard, utterance, outcome, adapter))
+            rows.append(clip_row(shard, utterance, outcome, codec))
     sha256, size = write_shard(settings.dataset / shard.file, rows, shard.classes)
     record = ShardRecord(
         file=shard.file,
@@ -107,11 +102,21 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
         clips=len(rows),
         seconds=sum(row["duration"] for row in rows),
         rejected=tuple(rejected),
-        device=adapter.device.type if adapter else None,
+        endings=alm_runner.endings(outcomes),
+        device=codec.device.type if codec else None,
         wall_seconds=round(time.monotonic() - started, 3),
     )
     record.save(settings.dataset)
     return record
+
+
+def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | None, Sequence[_Outcome]]:
+    """The codec that made the clips (``None`` for real speech), and what became of each utterance."""
+    if isinstance(shard.job, AlmJob):
+        alm = alm_runner.loaded_alm(shard.job, settings.device())
+        return alm.codec, alm_runner.spoken_clips(shard, alm, settings.batch_seconds)
+    adapter = codec_runner.loaded_adapter(shard.job, settings.device()) if shard.job else None
+    return adapter, _outcomes(shard, adapter, settings)
 
 
 def _settle_numerics() -> None:
@@ -123,15 +128,15 @@ def _settle_numerics() -> None:
     torch.backends.cudnn.deterministic = True
 
 
-def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -> list[_Outcome]:
+def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -> list[FinishedClip | RejectedError]:
     """What became of each utterance, in the shard's order."""
     rate = adapter.sample_rate if adapter else audio.RATE
     lengths = [audio.samples_at(u.samples, u.sample_rate, rate) for u in shard.utterances]
     limit = 1
-    if adapter and shard.codec:
+    if adapter and isinstance(shard.job, CodecJob):
         rule = codec_runner.PaddingRule.of(adapter, shard.policy)
         lengths = [rule.padded(length) for length in lengths]
-        limit = batch_limit(adapter, shard.codec, settings.batch_seconds, settings.dataset)
+        limit = batch_limit(adapter, shard.job, settings.batch_seconds, settings.dataset)
     batches = equal_length_batches(lengths, limit)
     outcomes: dict[int, Future[FinishedClip] | RejectedError] = {}
     with ThreadPoolExecutor(IO_THREADS) as pool:
@@ -158,41 +163,29 @@ def _settled(outcome: Future[_Result] | RejectedError) -> _Result | RejectedErro
 
 def _read_ahead(
     pool: ThreadPoolExecutor, utterances: tuple[Utterance, ...], batches: list[list[int]], rate: int
-) -> Iterator[tuple[list[int], list[_Source | RejectedError]]]:
+) -> Iterator[tuple[list[int], list[Source | RejectedError]]]:
     """Each batch with its sources, a bounded number of batches being read while the codec works."""
-    waiting: deque[tuple[list[int], list[Future[_Source]]]] = deque()
+    waiting: deque[tuple[list[int], list[Future[Source]]]] = deque()
     upcoming = iter(batches)
     while True:
         while len(waiting) < READ_AHEAD and (positions := next(upcoming, None)) is not None:
-            waiting.append((positions, [pool.submit(_read, utterances[p], rate) for p in positions]))
+            waiting.append((positions, [pool.submit(read_source, utterances[p], rate) for p in positions]))
         if not waiting:
             return
         positions, futures = waiting.popleft()
         yield positions, [_settled(future) for future in futures]
 
 
-def _read(utterance: Utterance, rate: int) -> _Source:
-    """The utterance at ``rate``, checked to be the file that was indexed."""
-    try:
-        data = Path(utterance.path).read_bytes()
-    except OSError as error:
-        raise RejectedError("missing", f"{utterance.path}: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != utterance.sha256:
-        raise RejectedError("source_changed", f"{utterance.path} is not the file that was indexed")
-    wave, own_rate = audio.decode(data)
-    return _Source(audio.resample(wave, own_rate, rate), audio.rms(wave))
-
-
 def _through_codec(
     shard: Shard,
     adapter: Adapter | None,
     positions: list[int],
-    sources: list[_Source | RejectedError],
+    sources: list[Source | RejectedError],
     lengths: list[int],
     outcomes: dict[int, Any],
-) -> Iterator[tuple[int, Wave, _Source]]:
+) -> Iterator[tuple[int, Wave, Source]]:
     """Outputs of one batch by position; what cannot be read, or fails, goes into ``outcomes`` as a rejection."""
-    good: list[tuple[int, _Source]] = []
+    good: list[tuple[int, Source]] = []
     for position, source in zip(positions, sources, strict=True):
         if isinstance(source, RejectedError):
             outcomes[position] = source
@@ -209,8 +202,8 @@ def _through_codec(
 
 
 def _resynthesized(
-    shard: Shard, adapter: Adapter, batch: list[tuple[int, _Source]], lengths: list[int]
-) -> Iterator[tuple[int, _Source, Wave | RejectedError]]:
+    shard: Shard, adapter: Adapter, batch: list[tuple[int, Source]], lengths: list[int]
+) -> Iterator[tuple[int, Source, Wave | RejectedError]]:
     """A batch through the codec; when it fails as a whole, clip by clip, so that one bad clip costs only itself."""
     if not batch:
         return
@@ -220,28 +213,15 @@ def _resynthesized(
     try:
         outputs = list(codec_runner.resynthesize(adapter, waves, seeds, lengths[batch[0][0]]))
     except Exception as error:  # noqa: BLE001 - a codec may raise anything; the clip is listed with what it said
-        _refuse_sick_device(shard, [shard.utterances[position] for position, _ in batch], error)
+        utterances = [shard.utterances[position] for position, _ in batch]
+        refuse_sick_device(shard.variant, max(u.samples / u.sample_rate for u in utterances), error)
         if len(batch) > 1:
             for item in batch:
                 yield from _resynthesized(shard, adapter, [item], lengths)
             return
-        reason = str(error).splitlines()[0] if str(error) else ""
-        outputs = [RejectedError("codec_error", f"{type(error).__name__}: {reason}")]
+        outputs = [rejection_for(error, "codec_error")]
     for (position, source), output in zip(batch, outputs, strict=True):
         yield position, source, output
-
-
-def _refuse_sick_device(shard: Shard, utterances: list[Utterance], error: Exception) -> None:
-    """End the build where it is the device that failed: its failures must not be taken for the clips' own."""
-    if isinstance(error, torch.OutOfMemoryError):
-        longest = max(u.samples / u.sample_rate for u in utterances)
-        raise CheckFailedError(
-            f"{shard.variant}: a clip of {longest:.1f} s does not fit into the device's memory even alone; lower "
-            "audio.max_seconds or use another device; what is finished is kept"
-        ) from error
-    if isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error):
-        reason = str(error).splitlines()[0]
-        raise CheckFailedError(f"{shard.variant}: the device failed ({reason}); what is finished is kept") from error
 
 
 def _finished(

@@ -1,0 +1,67 @@
+"""Drawing token ids: temperature, top-k and top-p, each prompt from its own generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from codec_adapters.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How ids are drawn from logits; temperature 0 takes the likeliest."""
+
+    temperature: float
+    top_k: int = 0
+    """Only the k likeliest; 0 is all."""
+    top_p: float = 1.0
+    """Only the likeliest that together have this probability; 1 is all."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that describe no distribution.
+
+        Raises:
+            OptionError: naming the setting and its range.
+        """
+        if self.temperature < 0:
+            raise OptionError(f"temperature must be 0 or above, got {self.temperature:g}")
+        if self.top_k < 0:
+            raise OptionError(f"top_k must be 0 (all) or above, got {self.top_k}")
+        if not 0 < self.top_p <= 1:
+            raise OptionError(f"top_p must be above 0 and at most 1, got {self.top_p:g}")
+
+    def draw(self, logits: Tensor, generators: Sequence[Generator]) -> Tensor:
+        """One id per row.
+
+        The Gumbel-max way: an arg-max over logits plus noise. The noise comes from CPU generators, so that a draw does
+        not depend on the device, and rows do not depend on each other.
+
+        Args:
+            logits: float ``[batch, ids]``; minus infinity excludes an id.
+            generators: one per row, on the CPU.
+
+        Returns:
+            int64 ``[batch]``.
+        """
+        scores = logits.float()
+        if self.temperature == 0:
+            return scores.argmax(dim=-1)
+        scores = self._kept(scores / self.temperature)
+        uniform = torch.stack([torch.rand(scores.shape[-1], generator=g, dtype=torch.float64) for g in generators])
+        gumbel = -torch.log(-torch.log(uniform.clamp_min(torch.finfo(torch.float64).tiny)))
+        return (scores + gumbel.float().to(scores.device)).argmax(dim=-1)
+
+    def _kept(self, scores: Tensor) -> Tensor:
+        """``scores`` with everything that top-k and top-p leave out at minus infinity."""
+        if 0 < self.top_k < scores.shape[-1]:
+            least = scores.topk(self.top_k, dim=-1).values[:, -1:]
+            scores = scores.masked_fill(scores < least, -torch.inf)
+        if self.top_p < 1:
+            ranked, order = scores.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
+            beyond = ranked.cumsum(dim=-1) - ranked >= self.top_p  # the likeliest id always stays
+            scores = scores.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), -torch.inf)
+        return scores

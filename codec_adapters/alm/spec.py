@@ -1,0 +1,53 @@
+"""What is known about an audio language model before any network is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from codec_adapters.spec import OptionValue
+
+PromptPart = Literal["text", "audio", "transcript"]
+"""What a prompt may have to hold: the text to speak, speech, and what is said in that speech."""
+
+
+@dataclass(frozen=True)
+class AlmSpec:
+    """One audio language model, as its authors released it.
+
+    Class, taxonomy and rates of its clips are those of the codec that speaks, :attr:`codec_variant`.
+    """
+
+    name: str
+    """Unique name, e.g. ``moshi``; no codec variant has it."""
+    title: str
+    """The name its authors gave it, e.g. ``Mini-Omni``."""
+    codec_variant: str
+    """The codec variant whose decoder speaks, e.g. ``mimi_8codebooks``."""
+    prompt: tuple[PromptPart, ...]
+    """The parts that a prompt must have."""
+    code_licence: str
+    weights_licence: str
+    paper: str
+    repo: str
+    checkpoint: str
+    """Entry of ``manifests/weights.lock`` that holds the official weights; empty where there are none to fetch."""
+    local_only: bool = False
+    """Has weights, but no official ones: a folder must be given."""
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    """Inference options with their defaults; ``max_seconds`` (most speech per prompt) is among them."""
+    version: int = 1
+    """Raised whenever the module's output changes; part of a shard's content key."""
+
+    def __post_init__(self) -> None:
+        """Refuse prompt parts that do not exist and a missing limit.
+
+        Raises:
+            ValueError: the spec is wrong.
+        """
+        unknown = sorted(set(self.prompt) - set(get_args(PromptPart)))
+        if unknown or not self.prompt:
+            raise ValueError(f"{self.name}: prompt needs some of {', '.join(get_args(PromptPart))}; got {unknown}")
+        if not isinstance(self.options.get("max_seconds"), float):
+            raise ValueError(f"{self.name}: needs an option max_seconds, a float")

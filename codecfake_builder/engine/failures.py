@@ -1,0 +1,33 @@
+"""What a failing codec or ALM means: a clip's own failure, or the device's, which ends the build."""
+
+from __future__ import annotations
+
+import torch
+
+from codecfake_builder.audio import RejectedError
+from codecfake_builder.errors import CheckFailedError
+
+
+def refuse_sick_device(variant: str, longest: float, error: Exception) -> None:
+    """End the build where it is the device that failed: its failures must not be taken for the clips' own.
+
+    Args:
+        longest: seconds of the longest clip of the batch, for the message.
+
+    Raises:
+        CheckFailedError: out of memory for a single clip, or an error of the accelerator.
+    """
+    if isinstance(error, torch.OutOfMemoryError):
+        raise CheckFailedError(
+            f"{variant}: a clip of {longest:.1f} s does not fit into the device's memory even alone; lower "
+            "audio.max_seconds or use another device; what is finished is kept"
+        ) from error
+    if isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error):
+        reason = str(error).splitlines()[0]
+        raise CheckFailedError(f"{variant}: the device failed ({reason}); what is finished is kept") from error
+
+
+def rejection_for(error: Exception, reason: str) -> RejectedError:
+    """The rejection of a clip on which a codec or ALM raised ``error``."""
+    said = str(error).splitlines()[0] if str(error) else ""
+    return RejectedError(reason, f"{type(error).__name__}: {said}")

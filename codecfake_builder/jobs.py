@@ -1,0 +1,56 @@
+"""How to load what a recipe names: options, checkpoint folders and their hashes, for codecs and ALMs alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import codec_adapters
+from codec_adapters import AlmSpec, CheckpointError, CodecSpec, alm, weights
+from codec_adapters.registry import merged_options
+from codecfake_builder.engine.shard import AlmJob, CodecJob, Job
+from codecfake_builder.plugins import plugin_hashes
+from codecfake_builder.progress import say
+from codecfake_builder.recipe import REAL, Recipe
+from codecfake_builder.variants import is_alm, is_builtin
+
+
+def make_jobs(recipe: Recipe, variants: Iterable[str]) -> dict[str, Job]:
+    """A job for each variant but ``real``, in order; fetches official weights that are not in the cache.
+
+    Raises:
+        CheckpointError: a folder of ``weights:`` is not there, or weights cannot be had.
+    """
+    names = dict.fromkeys(variant for variant in variants if variant != REAL)
+    return {name: _alm_job(recipe, name) if is_alm(name) else _codec_job(recipe, name) for name in names}
+
+
+def _codec_job(recipe: Recipe, name: str) -> CodecJob:
+    spec = codec_adapters.spec(name)
+    folder, hashes = _checkpoint(recipe, spec)
+    options = merged_options(spec, recipe.options.get(name))
+    return CodecJob(spec, options, folder, hashes, recipe.execution.dtype)
+
+
+def _alm_job(recipe: Recipe, name: str) -> AlmJob:
+    spec = alm.spec(name)
+    folder, hashes = _checkpoint(recipe, spec)
+    if folder is None and spec.local_only:
+        raise CheckpointError(f"{name}: has no official weights; give a folder (--set weights.{name}=FOLDER)")
+    options = merged_options(spec, recipe.options.get(name))
+    return AlmJob(spec, options, folder, hashes, _codec_job(recipe, spec.codec_variant))
+
+
+def _checkpoint(recipe: Recipe, spec: CodecSpec | AlmSpec) -> tuple[Path | None, dict[str, str]]:
+    """The checkpoint folder of a codec or ALM, and the sha256 of all that makes its output what it is."""
+    folder = recipe.weights.get(spec.name) or recipe.weights.get(spec.checkpoint)
+    if folder is None and spec.checkpoint:
+        if weights.cached(spec.checkpoint) is None:
+            say(f"fetching {spec.checkpoint} from {weights.locked(spec.checkpoint).source}")
+        folder = weights.fetch(spec.checkpoint)
+    elif folder is not None and not folder.is_dir():
+        raise CheckpointError(f"weights: {folder}: no such folder (checkpoint of {spec.name})")
+    hashes = weights.checkpoint_hashes(spec.checkpoint, folder) if folder else {}
+    if not is_builtin(spec.name):
+        hashes |= plugin_hashes(recipe.plugins)
+    return folder and folder.resolve(), hashes
