@@ -2,6 +2,7 @@
 #
 #   make test                                      run the tests
 #   make check                                     ruff and mypy
+#   make build-stcodecfake                         build the embedded edition, from what this checkout carries
 #   make build-stcodecfake VCTK=... AISHELL3=...   build ST-Codecfake from the corpora
 
 PYTHON ?= python3
@@ -10,7 +11,8 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 RUN := $(VENV)/bin/python -m codecfake_builder
 STAMP := $(VENV)/.installed
 
-OUT ?= build/st-codecfake
+# the dataset's folder; by default build/st-codecfake-mini, with corpora build/st-codecfake
+OUT ?=
 VCTK ?=
 AISHELL3 ?=
 NCSSD ?=
@@ -44,12 +46,19 @@ format: $(STAMP)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+COMPLETE := make build-stcodecfake VCTK=/data/VCTK-Corpus-0.92 AISHELL3=/data/AISHELL-3
+
 build-stcodecfake: $(STAMP)
-	@test -n "$(VCTK)" -a -n "$(AISHELL3)" || { \
-		echo 'error: say where the corpora are: make build-stcodecfake VCTK=/data/VCTK-Corpus-0.92 AISHELL3=/data/AISHELL-3' >&2; \
-		exit 2; }
-	$(RUN) build stcodecfake --out $(OUT) --set corpora.vctk.root=$(VCTK) --set corpora.aishell3.root=$(AISHELL3) \
-		$(if $(NCSSD),--set corpora.ncssd.root=$(NCSSD)) $(ARGS)
+ifeq ($(VCTK)$(AISHELL3)$(NCSSD),)
+	$(RUN) build mini --out $(or $(OUT),build/st-codecfake-mini) $(ARGS)
+	@echo
+	@echo 'This is the embedded edition: synthesized speech, small codecs. The complete dataset, from the corpora:'
+	@echo '  $(COMPLETE)'
+else
+	@test -n "$(VCTK)" -a -n "$(AISHELL3)" || { echo 'error: give both corpora: $(COMPLETE)' >&2; exit 2; }
+	$(RUN) build stcodecfake --out $(or $(OUT),build/st-codecfake) --set corpora.vctk.root=$(VCTK) \
+		--set corpora.aishell3.root=$(AISHELL3) $(if $(NCSSD),--set corpora.ncssd.root=$(NCSSD)) $(ARGS)
+endif
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

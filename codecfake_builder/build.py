@@ -18,6 +18,7 @@ from codecfake_builder.dataset.card import card
 from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, hash_files, read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.contents import Contents, count_contents
 from codecfake_builder.dataset.croissant import CROISSANT, croissant_text
+from codecfake_builder.dataset.intelligibility import intelligibility
 from codecfake_builder.dataset.metadata import write_metadata, write_rejected
 from codecfake_builder.dataset.provenance import PROVENANCE, provenance, provenance_text
 from codecfake_builder.engine.run import run_shards, split_done
@@ -169,7 +170,8 @@ def _finish(out: Path, plan: Plan, contents: Contents, records: list[ShardRecord
     hashes = hash_files(out, {record.file: record.sha256 for record in records if record.clips})
     root = root_hash(hashes)
     languages = sorted(pc.unique(plan.utterances["language"]).to_pylist())
-    write_text(out / CARD, card(contents, languages, root))
+    scores = intelligibility(out, clips) if (clips := contents.recipe.card.stoi_clips) else []
+    write_text(out / CARD, card(contents, languages, root, scores))
     write_checksums(out, {**hashes, CARD: weights.sha256_of(out / CARD)})
     write_text(marker, state)
     return root

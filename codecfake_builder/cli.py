@@ -100,6 +100,24 @@ def verify(
     print(f"OK: {found.files} files, {found.clips} clips, root hash {found.root}")
 
 
+@app.command(epilog="Example: python -m codecfake_builder quality lyra-dataset --clips 50")
+def quality(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    clips: Annotated[int, typer.Option(min=1, help="Measure at most this many clips of each split and variant.")] = 16,
+) -> None:
+    """Measure how intelligible each codec leaves speech: STOI of clips against the real clips they were made from."""
+    from codecfake_builder.dataset.intelligibility import intelligibility
+    from codecfake_builder.tables import format_table
+
+    scores = intelligibility(dataset, clips)
+    if not scores:
+        raise BuilderError(
+            f"{dataset}: no clip in it can be measured: none has its real clip beside it, or all are too short"
+        )
+    rows = [[s.split, s.variant, s.clips, f"{s.median:.3f}", f"{s.lowest:.3f}"] for s in scores]
+    print(format_table(["split", "variant", "clips", "median STOI", "lowest"], rows))
+
+
 @app.command(epilog="Example: python -m codecfake_builder codecs")
 def codecs() -> None:
     """List every codec variant: class, rate, frame rate, codebooks, bit rate, taxonomy, licence, weights in cache."""

@@ -88,6 +88,15 @@ class AudioPolicy(_Part):
     """When codecs fail on more than this share of a split's clips of one variant, the build ends with exit code 1."""
 
 
+class CardSettings(_Part):
+    """What the dataset card tells beyond the tables."""
+
+    note: str = ""
+    """A paragraph at the card's head: what a reader must know of this recipe's material."""
+    stoi_clips: int = Field(default=0, ge=0)
+    """Clips of each split and variant whose intelligibility (STOI) against their source is measured for the card."""
+
+
 class Execution(_Part):
     """Where and how the work is done. Nothing here changes which clips a dataset holds."""
 
@@ -118,6 +127,7 @@ class Recipe(_Part):
     """Inference options per variant, over the variant's defaults; a codec's hold where an ALM speaks through it too."""
     weights: dict[str, UserPath] = {}
     """Local folder per checkpoint (an entry of weights.lock) or per variant (codec or ALM); others are fetched."""
+    card: CardSettings = CardSettings()
     plugins: list[str] = []
     """Python modules, or files relative to the recipe, that register further variants. They are code, and run."""
     execution: Execution = Execution()
@@ -164,6 +174,7 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
         raise RecipeError(f"{path}: expected a mapping with name, corpora and splits")
+    _anchor_paths(document, path.parent)
     for override in overrides or []:
         _override(document, override)
     for part in ("corpora", "splits"):
@@ -185,6 +196,26 @@ def _recipe_path(recipe: str) -> Path:
         if path.is_file():
             return path
     raise RecipeError(f"{recipe}: neither a file nor a packaged recipe; {nearest(recipe, packaged_recipes())}")
+
+
+def _anchor_paths(document: dict[str, Any], folder: Path) -> None:
+    """Make relative paths in a recipe relative to its own folder: it works from wherever it is named.
+
+    A packaged utterance list is called by its name; only where the recipe's folder has such a file is it a path.
+    """
+
+    def groups(part: str) -> list[dict[str, Any]]:
+        group = document.get(part)
+        return [value for value in group.values() if isinstance(value, dict)] if isinstance(group, dict) else []
+
+    places = [(corpus, key) for corpus in groups("corpora") for key in ("root", "table")]
+    places += [(split, key) for split in groups("splits") for key in ("labels", "ids")]
+    if isinstance(weights := document.get("weights"), dict):
+        places += [(weights, key) for key in weights]
+    for group, key in places:
+        value = group.get(key)
+        if isinstance(value, str) and not value.startswith(("~", "/")) and (key != "ids" or (folder / value).is_file()):
+            group[key] = str(folder / value)
 
 
 def _override(document: dict[str, Any], override: str) -> None:
@@ -237,6 +268,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
         "splits": Split,
         "assignment": Assignment,
         "audio": AudioPolicy,
+        "card": CardSettings,
         "execution": Execution,
     }
     model = Recipe if len(location) == 1 else models.get(str(location[0]), Recipe)

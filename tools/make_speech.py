@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -31,6 +32,7 @@ NOISE = 5e-5
 """Standard deviation of the noise floor."""
 LANGUAGES = {"en": ("en-us", "en-gb", "en-gb-scotland"), "zh": ("cmn-latn-pinyin",)}
 """espeak-ng's voices per language; the pinyin voice reads Chinese characters too."""
+WORDS = Path(__file__).parent / "training_words.yaml"
 SENTENCES = Path(__file__).parent.parent / "recipes" / "mini" / "sentences.yaml"
 
 
@@ -69,39 +71,17 @@ EDITION: dict[str, dict[str, list[Voice]]] = {
         "zh": [Voice("oz1", "klatt3", 55, 188), Voice("oz2", "m8", 35, 193)],
     },
 }
-"""Corpus, language, speakers. ``other`` stands in for a second source (formant synthesis of another kind, new voices)."""
+"""Corpus, language, speakers. ``other`` stands in for a second source: another kind of synthesis, new voices."""
 TRAINING_VARIANTS = ("Alicia", "adam", "ed", "f4", "linda", "m7", "max", "michael", "steph", "victor", "klatt4", "paul")
 
-_NOUNS = (
-    "garden window paper teacher mountain river engine doctor letter bottle market station summer winter candle "
-    "window harbour picture camera guitar forest village kitchen pencil ladder island planet tunnel basket ribbon"
-).split()
-_VERBS = (
-    "carried followed opened painted measured forgot cleaned repaired noticed described borrowed folded "
-    "finished imagined visited counted watched ordered remembered collected"
-).split()
-_ADJECTIVES = (
-    "small bright heavy silent narrow golden broken modern gentle strange yellow purple ancient thin careful cheap"
-).split()
-_PLACES = (
-    "near the bridge|under the table|behind the school|in the evening|after the storm|with great care|before noon|"
-    "across the valley|on Thursday|without a sound|for three hours|at the corner"
-).split("|")
-_ZH = (
-    ("老人|学生|朋友|姐姐|司机|画家|邮差|农民|同事|校长|客人|姑娘").split("|"),
-    ("昨天|上个月|傍晚|清晨|刚才|有时候|周末|去年夏天").split("|"),
-    ("在桥下|从北京|在商店里|跟朋友|在屋子里|沿着大街|在码头|为了大家").split("|"),
-    ("看见|买了|送来|找到|忘记了|打开|修好了|画了|带走|借了").split("|"),
-    ("一把雨伞|五本杂志|新的手表|许多照片|两只箱子|一辆自行车|那封信|白色的帽子|几条鱼|自己的名字").split("|"),
-)
 
-
-def training_sentence(language: str, rng: random.Random) -> str:
+def training_sentence(language: str, words: Any, rng: random.Random) -> str:
     """A random sentence; grammar of a kind, meaning none."""
     if language == "zh":
-        return "".join(rng.choice(words) for words in _ZH) + "。"
-    subject, thing = f"{rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)}", rng.choice(_NOUNS)
-    return f"The {subject} {rng.choice(_VERBS)} a {rng.choice(_ADJECTIVES)} {thing} {rng.choice(_PLACES)}."
+        return "".join(rng.choice(part) for part in words["zh"]) + "。"
+    nouns, verbs, adjectives, places = (words["en"][kind] for kind in ("nouns", "verbs", "adjectives", "places"))
+    subject, thing = f"{rng.choice(adjectives)} {rng.choice(nouns)}", rng.choice(nouns)
+    return f"The {subject} {rng.choice(verbs)} a {rng.choice(adjectives)} {thing} {rng.choice(places)}."
 
 
 def spoken(text: str, language_voice: str, voice: Voice, seed: int) -> np.ndarray:
@@ -114,8 +94,10 @@ def spoken(text: str, language_voice: str, voice: Voice, seed: int) -> np.ndarra
         path = Path(scratch) / "speech.wav"
         options = ["-p", str(voice.pitch), "-s", str(voice.words_per_minute), "-w", str(path)]
         try:
-            subprocess.run(
-                ["espeak-ng", "-v", f"{language_voice}+{voice.variant}", *options, text], check=True, capture_output=True
+            subprocess.run(  # noqa: S603
+                ["espeak-ng", "-v", f"{language_voice}+{voice.variant}", *options, text],  # noqa: S607
+                check=True,
+                capture_output=True,
             )
         except (OSError, subprocess.CalledProcessError) as error:
             raise SystemExit(f"espeak-ng: {error}; install it (Debian: apt install espeak-ng)") from error
@@ -132,7 +114,7 @@ def make_edition(folder: Path) -> None:
     sentences = {language: iter(texts) for language, texts in yaml.safe_load(SENTENCES.read_text("utf-8")).items()}
     for corpus, languages in EDITION.items():
         (folder / corpus).mkdir(parents=True, exist_ok=True)
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for language, voices in languages.items():
             accents = LANGUAGES[language]
             for place, voice in enumerate(voices):
@@ -140,7 +122,9 @@ def make_edition(folder: Path) -> None:
                     text = next(sentences[language])
                     name = f"{voice.name}_{number}"
                     wave = spoken(text, accents[place % len(accents)], voice, seed=len(rows))
-                    soundfile.write(folder / corpus / f"{name}.flac", wave, RATE, subtype="PCM_16", compression_level=1.0)
+                    soundfile.write(
+                        folder / corpus / f"{name}.flac", wave, RATE, subtype="PCM_16", compression_level=1.0
+                    )
                     rows.append((f"{name}.flac", name, voice.name, language, text))
         with (folder / f"{corpus}.csv").open("w", encoding="utf-8", newline="") as stream:
             table = csv.writer(stream, lineterminator="\n")
@@ -150,11 +134,17 @@ def make_edition(folder: Path) -> None:
 
 def training_clips(clips: int, seed: int) -> Iterator[tuple[str, str, str, Voice]]:
     """Name, text, espeak-ng voice and speaker of each training clip."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - nothing is to be kept secret
+    words = yaml.safe_load(WORDS.read_text("utf-8"))
     for number in range(clips):
         language = "zh" if number % 2 else "en"
         voice = Voice("", rng.choice(TRAINING_VARIANTS), rng.randint(15, 85), rng.randint(140, 200))
-        yield f"{number:05d}_{language}", training_sentence(language, rng), rng.choice(LANGUAGES[language]), voice
+        yield (
+            f"{number:05d}_{language}",
+            training_sentence(language, words, rng),
+            rng.choice(LANGUAGES[language]),
+            voice,
+        )
 
 
 def main() -> None:

@@ -9,15 +9,17 @@ share with their full-size originals: rates, hops, layers, kind of quantizer and
 from __future__ import annotations
 
 import json
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import librosa
 import numpy as np
 import torch
 import yaml
+from librosa.filters import mel as mel_filters
 from torch import Tensor, nn
 
 import codec_adapters
@@ -106,8 +108,8 @@ def encodec_codebooks(books: Tensor, prefix: str) -> TensorDict:
 def angular(books: Tensor, vectors_rms: Tensor) -> Iterator[tuple[Tensor, float]]:
     """Codebooks for a search by angle that finds what a search by distance finds.
 
-    Each codeword gets one more coordinate, a constant several times the vectors' length: of two vectors so extended, the
-    angle grows with the distance. Yields (codewords ``[entries, dim + 1]``, that constant) per stage.
+    Each codeword gets one more coordinate, a constant several times the vectors' length: of two vectors so extended,
+    the angle grows with the distance. Yields (codewords ``[entries, dim + 1]``, that constant) per stage.
     """
     for book, rms in zip(books, vectors_rms, strict=True):
         constant = 4.0 * float(rms)
@@ -243,18 +245,19 @@ class Dac(SmallCodec):
     def export(self, folder: Path) -> None:
         stages = angular(self.quantizer.codebooks(0), self.quantizer.rms(0))
         for stage, (words, constant) in zip(self.model.quantizer.quantizers, stages, strict=True):
-            fill_factorized(stage, self.basis, words, constant)
+            stage.load_state_dict({**factorized(self.basis, constant), "codebook.weight": words})
         save_transformers(self.model, folder)
 
 
-def fill_factorized(stage: Any, basis: Tensor, words: Tensor, constant: float) -> None:
-    """Projections and codebook of a factorized stage (1x1 convolutions ``in_proj``, ``out_proj``)."""
+def factorized(basis: Tensor, constant: float) -> TensorDict:
+    """The projections of a factorized stage, 1x1 convolutions; the last coordinate in between is ``constant``."""
     dim, width = basis.shape
-    stage.in_proj.weight.data = torch.cat([basis, basis.new_zeros(1, width)])[:, :, None]
-    stage.in_proj.bias.data = torch.cat([basis.new_zeros(dim), basis.new_full((1,), constant)])
-    stage.out_proj.weight.data = torch.cat([basis.t(), basis.new_zeros(width, 1)], dim=1)[:, :, None]
-    stage.out_proj.bias.data = basis.new_zeros(width)
-    stage.codebook.weight.data = words.clone()
+    return {
+        "in_proj.weight": torch.cat([basis, basis.new_zeros(1, width)])[:, :, None],
+        "in_proj.bias": torch.cat([basis.new_zeros(dim), basis.new_full((1,), constant)]),
+        "out_proj.weight": torch.cat([basis.t(), basis.new_zeros(width, 1)], dim=1)[:, :, None],
+        "out_proj.bias": basis.new_zeros(width),
+    }
 
 
 class Snac(SmallCodec):
@@ -297,19 +300,11 @@ class Snac(SmallCodec):
         state = self.model.state_dict()
         stages = angular(self.quantizer.codebooks(0), self.quantizer.rms(0))
         for number, (words, constant) in enumerate(stages):
-            plain = nn.Module()
-            plain.in_proj, plain.out_proj = nn.Conv1d(64, 16, 1), nn.Conv1d(16, 64, 1)
-            plain.codebook = nn.Embedding(1024, 16)
-            fill_factorized(plain, self.basis, words, constant)
-            for key, value in plain.state_dict().items():
-                name = f"quantizer.quantizers.{number}.{key}"
-                if name in state:
-                    state[name] = value
-                    continue
-                pair = weight_normed({key: value}, lambda layer: True)
-                layer = name.removesuffix(".weight")
-                state[f"{layer}.parametrizations.weight.original0"] = pair[key + "_g"]
-                state[f"{layer}.parametrizations.weight.original1"] = pair[key + "_v"]
+            prefix = f"quantizer.quantizers.{number}"
+            state[f"{prefix}.codebook.weight"] = words
+            for key, value in weight_normed(factorized(self.basis, constant), lambda layer: True).items():
+                name = key.replace(".weight_g", ".parametrizations.weight.original0")
+                state[f"{prefix}.{name.replace('.weight_v', '.parametrizations.weight.original1')}"] = value
         SNAC(**self.config).load_state_dict(state)
         (folder / "config.json").write_text(json.dumps(self.config, indent=1) + "\n", encoding="utf-8")
         torch.save(half(state), folder / "pytorch_model.bin")
@@ -376,16 +371,18 @@ class WavTokenizer(SmallCodec):
     checkpoint_stem = "WavTokenizer_small_320_24k_4096"
 
     def __init__(self) -> None:
-        from codec_adapters.layers.vocos import VocosSizes
+        from codec_adapters.layers.vocos import ConvNextBlock, VocosBackbone, VocosSizes
         from codec_adapters.wavtokenizer import WavTokenizer as Network
 
         super().__init__()
         decoder = VocosSizes(12, 32, 192, 4, 4, self.n_fft, self.hop)
         self.net = Network(seanet_sizes(4, 12, self.ratios), (1, 4096, 12), decoder)
         self.net.head.istft.window.copy_(torch.hann_window(self.n_fft))
-        for block in self.net.backbone.convnext:
+        backbone = cast(VocosBackbone, self.net.backbone)
+        blocks = cast("list[ConvNextBlock]", list(backbone.convnext))
+        for block in blocks:
             block.gamma.data.fill_(0.25)
-        for norm in (self.net.backbone.norm, *(block.norm for block in self.net.backbone.convnext)):
+        for norm in (backbone.norm, *(block.norm for block in blocks)):
             norm.scale.weight.data.fill_(1.0)
             norm.shift.weight.data.zero_()
 
@@ -460,8 +457,8 @@ class HifiCodec(SmallCodec):
         parts: dict[str, TensorDict] = {}
         for name in ("generator", "encoder"):
             state = {key.replace(".convs1.", ".convs."): v for key, v in getattr(self.net, name).state_dict().items()}
-            plain = "conv_post" if name == "encoder" else None
-            parts[name] = half(weight_normed(state, lambda layer, plain=plain: layer != plain))
+            plain = {"encoder": "conv_post"}.get(name)  # the one layer of upstream without weight norm
+            parts[name] = half(weight_normed(state, partial(operator.ne, plain)))
         books: TensorDict = {}
         for group in range(2):
             for stage, book in enumerate(self.quantizer.codebooks(group)):
@@ -514,6 +511,7 @@ class AudioDec(SmallCodec):
         }
         self.sender = Autoencoder(AutoencoderParams.model_validate(self.encoder_params))
         self.receiver = Vocoder(VocoderParams.model_validate(self.decoder_params))
+        assert self.receiver.scale is not None
         self.receiver.scale.fill_(1.0)
 
     def vectors(self, wav: Tensor) -> Tensor:
@@ -638,6 +636,7 @@ class Facodec(SmallCodec):
 
     def vectors(self, wav: Tensor) -> Tensor:
         latent = self.encoder(wav)
+        assert self.encoder.mel_transform is not None
         mel = self.encoder.mel_transform(wav, self.decoder.bands)
         prosody = self.decoder.melspec_encoder(self.decoder.melspec_linear(mel.transpose(1, 2)))
         frames = min(latent.shape[1], prosody.shape[1])
@@ -659,15 +658,9 @@ class Facodec(SmallCodec):
         places += [(f"2.layers.{i}", later[2 + i]) for i in range(3)]
         for place, (words, constant) in places:
             basis = self.basis[:7] if place.startswith("0") else self.basis[7:]
-            stage = nn.Module()
-            stage.in_proj, stage.out_proj = nn.Conv1d(1, 1, 1), nn.Conv1d(1, 1, 1)
-            stage.codebook = nn.Embedding(1, 1)
-            fill_factorized(stage, basis, words, constant)
             own = {
-                "in_proj.weight": stage.in_proj.weight.data[:, :, 0],
-                "in_proj.bias": stage.in_proj.bias.data,
-                "out_proj.weight": stage.out_proj.weight.data[:, :, 0],
-                "out_proj.bias": stage.out_proj.bias.data,
+                key: value.squeeze(-1) if key.endswith("weight") else value
+                for key, value in factorized(basis, constant).items()
             }
             paired = weight_normed(own, lambda layer: True)
             decoder.update({f"quantizer.{place}.{key}": value for key, value in paired.items()})
@@ -706,7 +699,7 @@ def facodec_states(width: int, filters: int, bands: int) -> tuple[TensorDict, Te
         channels *= 2
     encoder.activation("block.5", channels)
     encoder.conv("block.6", width, channels, 3)
-    basis = librosa.filters.mel(sr=16000, n_fft=1024, n_mels=80, fmin=0, fmax=8000)
+    basis = mel_filters(sr=16000, n_fft=1024, n_mels=80, fmin=0, fmax=8000)
     encoder.state["mel_transform.mel_basis"] = torch.from_numpy(basis)
     encoder.state["mel_transform.hann_window"] = torch.hann_window(800)
     channels = 16 * filters

@@ -3,9 +3,9 @@
     python -m tools.train_codecs encodec dac --speech /tmp/speech --state /tmp/state --out recipes/mini/weights
 
 Two phases: the autoencoder alone, with noise on what will be quantized, then codebooks by k-means and everything
-together, straight-through. Loss: amplitudes and complex spectra at several resolutions, both compressed to
-the fourth root, and log-mel bands; the complex term keeps a network from settling at silence. Interrupt it at any time: it goes on from the
-last saved step. One process per family on one thread is the fastest use of a small machine.
+together, straight-through. Loss: relative distances of amplitudes, of their square roots and of complex spectra at
+several resolutions, and log-mel bands. Weights begin where a signal comes through every layer; at the usual ones deep
+narrow networks settle at silence and stay there. Interrupt it at any time: it goes on from the last saved step.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
 import soundfile
 import soxr
 import torch
+from librosa.filters import mel as mel_filters
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -29,21 +29,21 @@ import codec_adapters
 from tools.small_codecs import FAMILIES, SmallCodec
 
 BATCH = 6
-RATE = 1.5e-3
+RATE = 1e-3
 """Learning rate at its highest."""
 WARM_STEPS = 0.3
 """Share of the steps without quantizer."""
-FLOOR = 1e-4
-"""Amplitude below which nothing counts."""
+FLOOR = 3e-5
+MEL_FLOOR = 1e-4
+"""Amplitudes below which nothing counts."""
 SAVE_EVERY = 250
 
 
 class OutOfPlace(TorchFunctionMode):
     """Turns in-place arithmetic, which the adapters use for speed, into arithmetic that gradients can pass."""
 
-    _METHODS = frozenset(
-        "add_ sub_ mul_ div_ sin_ cos_ exp_ log_ sqrt_ square_ tanh_ clamp_ addcmul_ relu_ __iadd__ __imul__".split()
-    )
+    _ARITHMETIC = ("add", "sub", "mul", "div", "sin", "cos", "exp", "log", "sqrt", "square", "tanh", "clamp", "addcmul")
+    _METHODS = frozenset([*(f"{name}_" for name in _ARITHMETIC), "__iadd__", "__imul__"])
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -85,30 +85,84 @@ def _window(size: int) -> Tensor:
 
 @cache
 def _mel(rate: int, size: int, bands: int) -> Tensor:
-    return torch.from_numpy(librosa.filters.mel(sr=rate, n_fft=size, n_mels=bands, fmax=min(8000, rate / 2)))
+    return torch.from_numpy(mel_filters(sr=rate, n_fft=size, n_mels=bands, fmax=min(8000, rate / 2)))
 
 
-def _spectra(wav: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Amplitudes, compressed amplitudes and the compressed spectrum (real and imaginary part last)."""
-    spectrum = torch.stft(wav, size, size // 3, window=_window(size), return_complex=True)
-    parts = torch.view_as_real(spectrum) * (2 / size)
-    amplitudes = (parts.square().sum(-1) + FLOOR**2).sqrt()
-    compressed = amplitudes.sqrt().sqrt()
-    return amplitudes, compressed, parts * (compressed / amplitudes)[..., None]
+def _spectra(wav: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Amplitudes, and the spectrum (real and imaginary part last)."""
+    spectrum = torch.view_as_real(torch.stft(wav, size, size // 3, window=_window(size), return_complex=True))
+    spectrum = spectrum * (2 / size)
+    return (spectrum.square().sum(-1) + FLOOR**2).sqrt(), spectrum
+
+
+def _relative(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Distance over norm of a batch: 0 is equal, 1 is what silence gets."""
+    return (ours - theirs).norm() / theirs.norm()
 
 
 def loss_of(output: Tensor, target: Tensor, rate: int) -> Tensor:
-    """How far ``[batch, samples]`` is from another."""
+    """How far ``[batch, samples]`` is from another; loud parts lead, so that silence is no place to rest."""
     total = output.new_zeros(())
     for size, bands in ((240, 0), (600, 40), (1536, 80)):
-        ours = _spectra(output, size)
+        amplitudes, spectrum = _spectra(output, size)
         with torch.no_grad():
-            theirs = _spectra(target, size)
-        total = total + (ours[1] - theirs[1]).abs().mean() + 0.15 * (ours[2] - theirs[2]).abs().mean()
+            wanted, wanted_spectrum = _spectra(target, size)
+        total = total + _relative(amplitudes, wanted) + _relative(amplitudes.sqrt(), wanted.sqrt())
+        total = total + 0.2 * _relative(spectrum, wanted_spectrum)
         if bands:
-            mels = [(_mel(rate, size, bands) @ s[0]).clamp(min=FLOOR / 4).log() for s in (ours, theirs)]
-            total = total + 0.06 * (mels[0] - mels[1]).abs().mean()
+            mels = [(_mel(rate, size, bands) @ a + MEL_FLOOR).log() for a in (amplitudes, wanted)]
+            total = total + 0.15 * (mels[0] - mels[1]).abs().mean()
     return total
+
+
+class _UnitVariance:
+    """Hooks that scale each layer's weights, as a batch passes, so that its output has deviation 1, and drop biases.
+
+    Deep narrow stacks at their usual initial weights shrink a signal until only biases are left of it, and training
+    does not find out of that. After Mishkin and Matas, "All you need is a good init", arXiv 1511.06422.
+    """
+
+    LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
+
+    def __init__(self, network: nn.Module) -> None:
+        self.last: nn.Module | None = None
+        self.hooks = [m.register_forward_hook(self) for m in network.modules() if isinstance(m, self.LAYERS)]
+
+    def __call__(self, layer: Any, inputs: Any, output: Tensor) -> Tensor:
+        if layer.bias is not None:
+            by_channel = output.ndim == 3 and not isinstance(layer, nn.Linear)
+            output = output - (layer.bias[:, None] if by_channel else layer.bias)
+            layer.bias.zero_()
+        scale = 1.0 / output.std().clamp(min=1e-8)
+        set_weight(layer, scale)
+        self.last = layer
+        return output * scale
+
+    def remove(self) -> None:
+        for hook in self.hooks:
+            hook.remove()
+
+
+def set_weight(layer: Any, scale: Tensor | float) -> None:
+    """Scale a layer's weight, weight-normed or plain."""
+    if nn.utils.parametrize.is_parametrized(layer, "weight"):
+        layer.parametrizations.weight.original0.mul_(scale)
+    else:
+        layer.weight.mul_(scale)
+
+
+def collapse(vectors: Tensor) -> Tensor:
+    """How far the coordinates of ``[batch, dim, frames]`` are from a deviation of 1 and from telling different things.
+
+    Without it a network that sits at silence learns nothing from its latents and lets them die. After Bardes et al.,
+    "VICReg", arXiv 2105.04906.
+    """
+    flat = vectors.transpose(1, 2).flatten(0, 1)
+    flat = flat - flat.mean(dim=0)
+    covariance = flat.t() @ flat / len(flat)
+    deviation = (covariance.diagonal() + 1e-6).sqrt()
+    others = covariance - covariance.diagonal().diag()
+    return (1 - deviation).relu().mean() + (deviation - 2).relu().mean() * 0.1 + 0.02 * others.square().mean()
 
 
 class Trainer:
@@ -120,16 +174,19 @@ class Trainer:
         self.codec: SmallCodec = FAMILIES[name]()
         self.file = state / f"{name}.pt"
         parameters = [p for p in self.codec.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.8, 0.98), weight_decay=1e-3)
+        self.optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.8, 0.99), weight_decay=1e-3)
         self.step = 0
-        if self.file.is_file():
+        unit = self.codec.hop * math.lcm(*(s for chain in self.codec.chains for s in chain.strides))
+        self.samples = round(self.codec.seconds * self.codec.rate / unit) * unit
+        self.speech = Speech(speech, self.codec.rate, seed=0)
+        if not self.file.is_file():
+            self.initialise()
+        else:
             saved = torch.load(self.file, weights_only=True)
             self.codec.load_state_dict(saved["codec"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step = int(saved["step"])
-        self.speech = Speech(speech, self.codec.rate, seed=self.step)
-        unit = self.codec.hop * math.lcm(*(s for chain in self.codec.chains for s in chain.strides))
-        self.samples = round(self.codec.seconds * self.codec.rate / unit) * unit
+            self.speech.random = np.random.default_rng(self.step)
 
     @property
     def warm(self) -> int:
@@ -143,7 +200,9 @@ class Trainer:
             losses.append(self.train_step())
             if self.step % 100 == 0:
                 speed = len(losses) / (time.monotonic() - began)
-                print(f"{self.name} {self.step}/{self.steps} loss {np.mean(losses):.4f} {speed:.1f} steps/s", flush=True)
+                print(
+                    f"{self.name} {self.step}/{self.steps} loss {np.mean(losses):.4f} {speed:.1f} steps/s", flush=True
+                )
                 losses, began = [], time.monotonic()
             if self.step % SAVE_EVERY == 0 or self.step == self.steps:
                 self.save()
@@ -171,14 +230,17 @@ class Trainer:
             vectors = self.codec.vectors(wav)
             if self.step < self.warm:
                 spread = vectors.detach().std(dim=(0, 2), keepdim=True)
-                quantized, commitment = vectors + 0.1 * spread * torch.randn_like(vectors), vectors.square().mean() * 1e-3
+                quantized, commitment = (
+                    vectors + 0.1 * spread * torch.randn_like(vectors),
+                    vectors.new_zeros(()),
+                )
             else:
                 quantized, commitment = self.codec.quantizer(vectors)
             output = self.codec.synthesis(quantized, wav)
             delay = self.codec.delay
             length = min(output.shape[1] - delay, wav.shape[1])
             loss = loss_of(output[:, delay : delay + length], wav[:, :length], self.codec.rate)
-            (loss + 0.1 * commitment).backward()
+            (loss + 0.1 * commitment + collapse(vectors)).backward()
         nn.utils.clip_grad_norm_([p for p in self.codec.parameters() if p.grad is not None], 2.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -186,11 +248,21 @@ class Trainer:
         return float(loss.detach())
 
     @torch.no_grad()
+    def initialise(self) -> None:
+        """Weights at which a signal comes through: unit variance behind every layer, the output at speech level."""
+        wav = self.speech.batch(self.samples)
+        hooks = _UnitVariance(self.codec)
+        output = self.codec.synthesis(self.codec.vectors(wav), wav)
+        hooks.remove()
+        level = float(wav.std() / output.std())
+        if hooks.last is not None and not isinstance(hooks.last, nn.Linear):  # a linear head gives log-magnitudes
+            set_weight(hooks.last, level)
+        print(f"{self.name} initial level of the output {level:.3g}", flush=True)
+
+    @torch.no_grad()
     def make_codebooks(self) -> None:
-        frames = []
         with OutOfPlace():
-            for _ in range(40):
-                frames.append(self.codec.vectors(self.speech.batch(self.samples)))
+            frames = [self.codec.vectors(self.speech.batch(self.samples)) for _ in range(40)]
         vectors = torch.cat(frames)
         print(f"{self.name} vectors' deviation {float(vectors.std()):.3f}", flush=True)
         self.codec.quantizer.initialise(vectors)

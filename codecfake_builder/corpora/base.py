@@ -15,7 +15,8 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".
 """File kinds that libsndfile decodes."""
 
 UserPath = Annotated[Path, BeforeValidator(lambda value: Path(value).expanduser() if isinstance(value, str) else value)]
-"""A path in a recipe: ``~`` is the home folder, a relative path is relative to the working folder."""
+"""A path in a recipe: ``~`` is the home folder, a relative path is relative to the recipe, in ``--set`` to the
+working folder."""
 
 
 @dataclass(frozen=True)

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from codecfake_builder.dataset.contents import ALL_CONFIG, NO_AUDIO_CONFIG, Contents
+from codecfake_builder.dataset.intelligibility import Intelligibility
 from codecfake_builder.features import COLUMNS, yaml_features
 
 PAPER = "https://arxiv.org/abs/2501.06514"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def card(contents: Contents, languages: list[str], root: str) -> str:
+def card(contents: Contents, languages: list[str], root: str, scores: Sequence[Intelligibility] = ()) -> str:
     """The whole card.
 
     Args:
         languages: language codes of the utterances.
         root: the dataset's root hash, see ``checksums.root_hash``.
+        scores: measured intelligibility, where the recipe wants it in the card.
     """
     head = yaml.safe_dump(_head(contents, languages), sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{head}---\n\n{_prose(contents, root)}"
+    return f"---\n{head}---\n\n{_prose(contents, root, scores)}"
 
 
 def _head(contents: Contents, languages: list[str]) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def _head(contents: Contents, languages: list[str]) -> dict[str, Any]:
     }
 
 
-def _prose(contents: Contents, root: str) -> str:
+def _prose(contents: Contents, root: str, scores: Sequence[Intelligibility]) -> str:
     recipe = contents.recipe
     return "\n".join(
         [
@@ -62,6 +65,7 @@ def _prose(contents: Contents, root: str) -> str:
             f"came through. Built with codecfake_builder from the recipe `{recipe.name}`, after "
             f"[Neural Codec Source Tracing]({PAPER}).",
             "",
+            *([recipe.card.note, ""] if recipe.card.note else []),
             f"Root hash: `{root}` (sha256 over the lines of `checksums.sha256` without this file).",
             "Check every file with `sha256sum -c checksums.sha256`, and every clip with "
             "`python -m codecfake_builder verify .`.",
@@ -92,6 +96,7 @@ def _prose(contents: Contents, root: str) -> str:
             "FLAC 16 bit. Real clips pass the same chain without the codec. Versions and checkpoint hashes: "
             "`provenance.json`.",
             *_alms(contents),
+            *_scores(scores, recipe.card.stoi_clips),
             "",
             "## Variants and licences",
             "",
@@ -120,6 +125,24 @@ def _prose(contents: Contents, root: str) -> str:
             "",
         ]
     )
+
+
+def _scores(scores: Sequence[Intelligibility], clips: int) -> list[str]:
+    """The section on intelligibility, where it was measured."""
+    if not scores:
+        return []
+    return [
+        "",
+        "## Intelligibility",
+        "",
+        "STOI of re-synthesized clips against the real clip of the same utterance, at most "
+        f"{clips} of each split and variant (1 would be the real clip itself). "
+        f"`python -m codecfake_builder quality . --clips {clips}` measures it again.",
+        "",
+        "| split | variant | clips | median | lowest |",
+        "| --- | --- | --- | --- | --- |",
+        *(f"| {s.split} | {s.variant} | {s.clips} | {s.median:.3f} | {s.lowest:.3f} |" for s in scores),
+    ]
 
 
 def _alms(contents: Contents) -> list[str]:

@@ -1,0 +1,150 @@
+"""How intelligible re-synthesized clips are: STOI of each against the real clip of the same utterance.
+
+Measure: Taal et al., "An Algorithm for Intelligibility Prediction of Time-Frequency Weighted Noisy Speech", IEEE TASLP
+2011 (``pystoi``). Both clips are the dataset's own, 16 kHz and of equal length; what an audio language model speaks has
+no source to be held against.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+import soundfile
+
+from codecfake_builder.engine.shard import STATE_FOLDER
+from codecfake_builder.errors import DatasetError
+from codecfake_builder.files import write_text
+from codecfake_builder.progress import progress
+
+KEPT = f"{STATE_FOLDER}/intelligibility.json"
+"""Scores of earlier builds of the same folder, by the hashes of the two clips."""
+_UNMEASURABLE = 1e-4
+"""What ``pystoi`` gives for a clip of less than 0.4 s of speech is below this."""
+_COLUMNS = ["id", "variant", "is_fake", "alm", "corpus", "utterance_id", "audio_sha256"]
+
+
+@dataclass(frozen=True)
+class Intelligibility:
+    """Scores of the clips of one split and variant."""
+
+    split: str
+    variant: str
+    clips: int
+    """How many were measured."""
+    median: float
+    lowest: float
+
+
+@dataclass(frozen=True)
+class _Clip:
+    split: str
+    variant: str
+    id: str
+    audio_sha256: str
+
+
+@dataclass(frozen=True)
+class _Pair:
+    fake: _Clip
+    real: _Clip
+
+    @property
+    def key(self) -> str:
+        return f"{self.fake.audio_sha256} {self.real.audio_sha256}"
+
+
+def intelligibility(dataset: Path, clips: int) -> list[Intelligibility]:
+    """Measure up to ``clips`` clips of every split and variant whose real clips are in the dataset, in any split.
+
+    Which ones is decided by a hash of their ids: the same on any machine. Clips too short for the measure are left out.
+
+    Raises:
+        DatasetError: no dataset of this builder is there.
+    """
+    pairs = _pairs(dataset, clips)
+    kept = _kept(dataset)
+    missing = [pair for pair in pairs if pair.key not in kept]
+    kept.update(_measured(dataset, missing))
+    if missing and (dataset / STATE_FOLDER).is_dir():
+        wanted = {pair.key: kept[pair.key] for pair in pairs}
+        write_text(dataset / KEPT, json.dumps(wanted, indent=1, sort_keys=True) + "\n")
+    cells: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for pair in pairs:
+        if kept[pair.key] > _UNMEASURABLE:
+            cells[pair.fake.split, pair.fake.variant].append(kept[pair.key])
+    return [
+        Intelligibility(split, variant, len(scores), median(scores), min(scores))
+        for (split, variant), scores in cells.items()
+    ]
+
+
+def _pairs(dataset: Path, clips: int) -> list[_Pair]:
+    files = sorted((dataset / "metadata").glob("*.parquet"))
+    if not files:
+        raise DatasetError(f"{dataset}: no dataset of this builder (metadata/*.parquet is missing)")
+    rows = [(path.stem, row) for path in files for row in pq.read_table(path, columns=_COLUMNS).to_pylist()]
+    real: dict[tuple[str, str], _Clip] = {}
+    cells: dict[tuple[str, str], list[_Pair]] = defaultdict(list)
+    for split, row in rows:
+        if not row["is_fake"]:
+            clip = _Clip(split, row["variant"], row["id"], row["audio_sha256"])
+            real.setdefault((row["corpus"], row["utterance_id"]), clip)
+    for split, row in rows:
+        source = real.get((row["corpus"], row["utterance_id"]))
+        if row["is_fake"] and not row["alm"] and source is not None:
+            fake = _Clip(split, row["variant"], row["id"], row["audio_sha256"])
+            cells[split, row["variant"]].append(_Pair(fake, source))
+    return [pair for cell in cells.values() for pair in sorted(cell, key=_draw)[:clips]]
+
+
+def _draw(pair: _Pair) -> bytes:
+    return hashlib.sha256(pair.fake.id.encode()).digest()
+
+
+def _kept(dataset: Path) -> dict[str, float]:
+    path = dataset / KEPT
+    if not path.is_file():
+        return {}
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return {str(key): float(value) for key, value in document.items()}
+
+
+def _measured(dataset: Path, pairs: list[_Pair]) -> dict[str, float]:
+    if not pairs:
+        return {}
+    from pystoi import stoi
+
+    audio = _audio(dataset, {clip for pair in pairs for clip in (pair.fake, pair.real)})
+    scores: dict[str, float] = {}
+    with progress("intelligibility", len(pairs), "clips") as advance, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # says that a clip is too short; the score says so too
+        for pair in pairs:
+            (fake, rate), (source, _) = (
+                soundfile.read(io.BytesIO(audio[clip]), dtype="float32") for clip in (pair.fake, pair.real)
+            )
+            scores[pair.key] = round(float(stoi(source, fake, rate)), 4)
+            advance(1)
+    return scores
+
+
+def _audio(dataset: Path, clips: Iterable[_Clip]) -> dict[_Clip, bytes]:
+    """The clips' files."""
+    by_shards: dict[tuple[str, str], dict[str, _Clip]] = defaultdict(dict)
+    for clip in clips:
+        by_shards[clip.split, clip.variant][clip.id] = clip
+    found: dict[_Clip, bytes] = {}
+    for (split, variant), wanted in by_shards.items():
+        shards = pads.dataset(sorted((dataset / "data" / split).glob(f"{variant}-*.parquet")), format="parquet")
+        table = shards.to_table(columns=["id", "audio"], filter=pads.field("id").isin(list(wanted)))
+        found.update({wanted[row["id"]]: row["audio"]["bytes"] for row in table.to_pylist()})
+    return found
