@@ -19,7 +19,7 @@ from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, hash_files, rea
 from codecfake_builder.dataset.contents import Contents, count_contents
 from codecfake_builder.dataset.croissant import CROISSANT, croissant_text
 from codecfake_builder.dataset.intelligibility import intelligibility
-from codecfake_builder.dataset.metadata import write_metadata, write_rejected
+from codecfake_builder.dataset.metadata import figures_of_variants, write_metadata, write_rejected
 from codecfake_builder.dataset.provenance import PROVENANCE, provenance, provenance_text
 from codecfake_builder.engine.run import run_shards, split_done
 from codecfake_builder.engine.shard import (
@@ -171,7 +171,7 @@ def _finish(out: Path, plan: Plan, contents: Contents, records: list[ShardRecord
     root = root_hash(hashes)
     languages = sorted(pc.unique(plan.utterances["language"]).to_pylist())
     scores = intelligibility(out, clips) if (clips := contents.recipe.card.stoi_clips) else []
-    write_text(out / CARD, card(contents, languages, root, scores))
+    write_text(out / CARD, card(contents, languages, root, figures_of_variants(out, contents.splits), scores))
     write_checksums(out, {**hashes, CARD: weights.sha256_of(out / CARD)})
     write_text(marker, state)
     return root

@@ -93,6 +93,8 @@ class CardSettings(_Part):
 
     note: str = ""
     """A paragraph at the card's head: what a reader must know of this recipe's material."""
+    weights_licence: str = ""
+    """Licence of the checkpoints of ``weights:``; by default the card tells that of the official ones."""
     stoi_clips: int = Field(default=0, ge=0)
     """Clips of each split and variant whose intelligibility (STOI) against their source is measured for the card."""
 

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from codec_adapters import CodecSpec
 from codecfake_builder.dataset.contents import ALL_CONFIG, NO_AUDIO_CONFIG, Contents
 from codecfake_builder.dataset.intelligibility import Intelligibility
+from codecfake_builder.dataset.metadata import Figures
 from codecfake_builder.features import COLUMNS, yaml_features
 
 PAPER = "https://arxiv.org/abs/2501.06514"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def card(contents: Contents, languages: list[str], root: str, scores: Sequence[Intelligibility] = ()) -> str:
+def card(
+    contents: Contents,
+    languages: list[str],
+    root: str,
+    figures: Mapping[str, Figures],
+    scores: Sequence[Intelligibility] = (),
+) -> str:
     """The whole card.
 
     Args:
         languages: language codes of the utterances.
         root: the dataset's root hash, see ``checksums.root_hash``.
+        figures: of each variant, as the clips' rows have them.
         scores: measured intelligibility, where the recipe wants it in the card.
     """
     head = yaml.safe_dump(_head(contents, languages), sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{head}---\n\n{_prose(contents, root, scores)}"
+    return f"---\n{head}---\n\n{_prose(contents, root, figures, scores)}"
 
 
 def _head(contents: Contents, languages: list[str]) -> dict[str, Any]:
@@ -55,7 +64,7 @@ def _head(contents: Contents, languages: list[str]) -> dict[str, Any]:
     }
 
 
-def _prose(contents: Contents, root: str, scores: Sequence[Intelligibility]) -> str:
+def _prose(contents: Contents, root: str, figures: Mapping[str, Figures], scores: Sequence[Intelligibility]) -> str:
     recipe = contents.recipe
     return "\n".join(
         [
@@ -105,11 +114,7 @@ def _prose(contents: Contents, root: str, scores: Sequence[Intelligibility]) -> 
             "",
             "| variant | class | rate, Hz | bit/s | codebooks | paper | weights' licence |",
             "| --- | --- | --- | --- | --- | --- | --- |",
-            *(
-                f"| {spec.name} | {spec.label} {spec.family} | {spec.sample_rate} | {spec.bitrate:g} | "
-                f"{spec.codebooks} | {spec.paper} | {spec.weights_licence} |"
-                for spec in contents.codecs
-            ),
+            *(_variant(spec, figures.get(spec.name), recipe.card.weights_licence) for spec in contents.codecs),
             "",
             "## Columns",
             "",
@@ -124,6 +129,15 @@ def _prose(contents: Contents, root: str, scores: Sequence[Intelligibility]) -> 
             "closely and mostly clean: results need not carry over to other conditions.",
             "",
         ]
+    )
+
+
+def _variant(spec: CodecSpec, found: Figures | None, licence: str) -> str:
+    """A codec's line; its figures are those of the checkpoint that was used, where it made clips of its own."""
+    rate, bitrate, codebooks = found or (spec.sample_rate, spec.bitrate, spec.codebooks)
+    return (
+        f"| {spec.name} | {spec.label} {spec.family} | {rate} | {bitrate:.6g} | {codebooks} | {spec.paper} | "
+        f"{licence or spec.weights_licence} |"
     )
 
 

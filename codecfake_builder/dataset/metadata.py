@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +30,28 @@ def write_metadata(dataset: Path, split: str, files: Iterable[str], classes: tup
             table = pq.read_table(dataset / file, columns=without_audio.names)
             if table.num_rows:
                 writer.write_table(table.cast(without_audio), row_group_size=10_000)
+
+
+class Figures(NamedTuple):
+    """What the checkpoint of a variant works at."""
+
+    sample_rate: int
+    """Hz."""
+    bitrate: float
+    """bit/s."""
+    codebooks: int
+
+
+def figures_of_variants(dataset: Path, splits: Iterable[str]) -> dict[str, Figures]:
+    """The figures of every codec variant, from the rows of its clips."""
+    columns = ["variant", "native_sample_rate", "bitrate_bps", "codebooks"]
+    found: dict[str, Figures] = {}
+    for split in splits:
+        table = pq.read_table(dataset / "metadata" / f"{split}.parquet", columns=columns)
+        for row in table.group_by(columns).aggregate([]).to_pylist():
+            if row["codebooks"] is not None:
+                found[row["variant"]] = Figures(row["native_sample_rate"], row["bitrate_bps"], row["codebooks"])
+    return found
 
 
 def write_rejected(dataset: Path, left_out: pa.Table, records: Iterable[ShardRecord]) -> None:
