@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-COMMANDS = ["build", "plan", "verify", "codecs", "fetch"]
+COMMANDS = ["build", "plan", "verify", "quality", "codecs", "alms", "fetch"]
 
 
 def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:

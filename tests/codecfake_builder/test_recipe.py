@@ -129,3 +129,26 @@ def test_a_plugin_file_adds_variants(tmp_path: Path) -> None:
     }
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
     assert load_recipe(str(tmp_path / "r.yaml")).variants() == ["real", "louder"]
+
+
+def test_paths_in_a_recipe_are_relative_to_it_and_overrides_to_the_working_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("u1\n", encoding="utf-8")
+    document = {
+        "name": "near",
+        "title": "near",
+        "corpora": {"mine": {"kind": "folder", "root": "speech", "table": "speech.csv"}, "far": {"kind": "folder"}},
+        "splits": {
+            "train": {"ids": "mine.txt", "variants": ["real"]},
+            "dev": {"ids": "stcodecfake_eval", "variants": ["real"]},
+            "test": {"labels": "/data/labels.txt", "variants": ["real"]},
+        },
+        "weights": {"lyra_v2": "weights/lyra", "mimi": "~/mimi"},
+    }
+    path = tmp_path / "near.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    recipe = load_recipe(str(path), ["corpora.far.root=speech"])
+    mine, far = recipe.corpora["mine"], recipe.corpora["far"]
+    assert (mine.root, far.root) == (tmp_path / "speech", Path("speech"))
+    assert recipe.weights == {"lyra_v2": tmp_path / "weights" / "lyra", "mimi": Path.home() / "mimi"}
+    assert [split.ids for split in recipe.splits.values()] == [str(tmp_path / "mine.txt"), "stcodecfake_eval", None]
+    assert recipe.splits["test"].labels == Path("/data/labels.txt")
