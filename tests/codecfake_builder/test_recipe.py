@@ -150,5 +150,6 @@ def test_paths_in_a_recipe_are_relative_to_it_and_overrides_to_the_working_folde
     mine, far = recipe.corpora["mine"], recipe.corpora["far"]
     assert (mine.root, far.root) == (tmp_path / "speech", Path("speech"))
     assert recipe.weights == {"lyra_v2": tmp_path / "weights" / "lyra", "mimi": Path.home() / "mimi"}
-    assert [split.ids for split in recipe.splits.values()] == [str(tmp_path / "mine.txt"), "stcodecfake_eval", None]
+    assert recipe.splits["train"].ids == str(tmp_path / "mine.txt")
+    assert recipe.splits["dev"].ids == "stcodecfake_eval"
     assert recipe.splits["test"].labels == Path("/data/labels.txt")
