@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import codec_adapters
 from codec_adapters import weights
 from codec_adapters.registry import merged_options
+from codecfake_builder.clip_class import NO_LABEL, REAL
 from codecfake_builder.dataset.card import card
 from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, hash_files, read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.contents import Contents, count_contents
@@ -30,7 +31,7 @@ from codecfake_builder.files import remove_temporaries, sha256_text, write_text
 from codecfake_builder.plan import Plan, announce, make_plan
 from codecfake_builder.plugins import load_plugins, plugin_hashes
 from codecfake_builder.progress import say
-from codecfake_builder.recipe import REAL, Recipe
+from codecfake_builder.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
     plan = make_plan(recipe, limit)
     announce(plan)
     jobs = _codec_jobs(recipe, plan)
-    classes = tuple(class_names({job.spec.family: job.spec.label for job in jobs.values()}))
+    used = {job.spec.family: job.spec.label for job in jobs.values()}
+    used |= {own.codec: own.label for own in plan.imported.values() if own.label != NO_LABEL}
+    classes = tuple(class_names(used))
     shards = list(_shards(recipe, plan, jobs, classes))
     with _locked(out):  # only now: what is wrong with the input leaves no folder behind
         remove_temporaries(out)
@@ -72,7 +75,7 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
         _remove_stale(out, shards)
         records = done + made
         specs = {name: job.spec for name, job in jobs.items()}
-        contents = count_contents(recipe, [split.name for split in plan.splits], records, specs, classes)
+        contents = count_contents(recipe, [split.name for split in plan.splits], records, specs, classes, plan.imported)
         document = provenance_text(provenance(recipe, plan, jobs, records))
         if not contents.splits:
             raise CheckFailedError(f"every clip was rejected, so there is no dataset: {_reasons(records)}")
@@ -136,6 +139,11 @@ def _shards(recipe: Recipe, plan: Plan, jobs: dict[str, CodecJob], classes: tupl
             if variant in split.variants:
                 for number, chunk in enumerate(chunks[split.name]):
                     yield Shard(split.name, variant, number, chunk, jobs.get(variant), recipe.audio, classes)
+    for split in plan.splits:
+        for variant, rows in split.imported.items():
+            for number, start in enumerate(range(0, len(rows), size)):
+                chunk, own = _utterances(plan, rows[start : start + size]), plan.imported[variant]
+                yield Shard(split.name, variant, number, chunk, None, recipe.audio, classes, own)
 
 
 def _utterances(plan: Plan, rows: object) -> tuple[Utterance, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import codec_adapters
+from codecfake_builder.clip_class import REAL
 from codecfake_builder.plan import Plan
-from codecfake_builder.recipe import REAL
 from codecfake_builder.tables import format_table
 
 BYTES_PER_SECOND = 20_000
@@ -16,14 +16,20 @@ def plan_table(plan: Plan) -> str:
     rows: list[list[object]] = []
     clips, seconds = 0, 0.0
     for split in plan.splits:
-        speech = plan.seconds(split)
-        for variant in split.variants:
-            family = REAL if variant == REAL else codec_adapters.spec(variant).family
-            rows.append([split.name, family, variant, *_figures(len(split.rows), speech)])
-            clips += len(split.rows)
+        for variant in [*split.variants, *split.imported]:
+            members = split.rows_of(variant)
+            speech = plan.seconds(members)
+            rows.append([split.name, _family(plan, variant), variant, *_figures(len(members), speech)])
+            clips += len(members)
             seconds += speech
     rows.append(["total", "", "", *_figures(clips, seconds)])
     return format_table(["split", "class", "variant", "clips", "hours", "GB on disk"], rows)
+
+
+def _family(plan: Plan, variant: str) -> str:
+    if variant in plan.imported:
+        return plan.imported[variant].codec
+    return REAL if variant == REAL else codec_adapters.spec(variant).family
 
 
 def _figures(clips: int, seconds: float) -> list[object]:

@@ -55,3 +55,42 @@ def make_aishell3(root: Path, speakers: Iterable[str] = ("SSB0005", "SSB0009"), 
         with (part / "content.txt").open("a", encoding="utf-8") as stream:
             stream.writelines(lines)
     return root
+
+
+def make_asvspoof2019la(root: Path, bonafide: int = 3, spoof: int = 4) -> Path:
+    """ASVspoof 2019 LA, evaluation part: the protocol names one file that is absent, one file is on no line."""
+    flac = root / "LA" / "ASVspoof2019_LA_eval" / "flac"
+    lines = []
+    for item in range(bonafide + spoof):
+        name = f"LA_E_{1000000 + item}"
+        write_wave(flac / f"{name}.flac", 0.5 + 0.07 * item, 16000, 3000 + item)
+        fake = item >= bonafide
+        lines.append(f"LA_00{item:02d} {name} - {f'A{7 + item % 2:02d} spoof' if fake else '- bonafide'}\n")
+    lines.append("LA_0099 LA_E_9999999 - A19 spoof\n")
+    write_wave(flac / "LA_E_8888888.flac", 0.5, 16000, 3999)
+    protocol = root / "LA" / "ASVspoof2019_LA_cm_protocols" / "ASVspoof2019.LA.cm.eval.trl.txt"
+    protocol.parent.mkdir(parents=True)
+    protocol.write_text("".join(lines), encoding="utf-8")
+    return root
+
+
+def make_in_the_wild(root: Path, bonafide: int = 3, spoof: int = 3) -> Path:
+    """In-the-Wild: meta.csv with one absent file, and one file on no line."""
+    folder = root / "release_in_the_wild"
+    lines = ["file,speaker,label\n"]
+    for item in range(bonafide + spoof):
+        write_wave(folder / f"{item}.wav", 0.5 + 0.05 * item, 16000, 4000 + item)
+        lines.append(f"{item}.wav,Some Body {item % 2},{'bona-fide' if item < bonafide else 'spoof'}\n")
+    lines.append("777.wav,Some Body 0,bona-fide\n")
+    write_wave(folder / "888.wav", 0.5, 16000, 4999)
+    (folder / "meta.csv").write_text("".join(lines), encoding="utf-8")
+    return root
+
+
+def make_ncssd(root: Path, english: int = 2, mandarin: int = 2) -> Path:
+    """NCSSD's recorded dialogues, under ids of the published list."""
+    for language, count in (("EN", english), ("ZH", mandarin)):
+        for item in range(count):
+            name = f"R-{language}_0_0_d{1000 + item}"
+            write_wave(root / f"R-{language}" / f"{name}.wav", 0.5 + 0.06 * item, 16000, 5000 + item)
+    return root

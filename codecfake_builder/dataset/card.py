@@ -104,6 +104,8 @@ def _prose(contents: Contents, root: str) -> str:
                 for spec in sorted(contents.specs.values(), key=lambda spec: (spec.label, spec.name))
             ),
             "",
+            *_imported(contents),
+            *_notes(contents),
             "## Columns",
             "",
             "| column | type | meaning |",
@@ -118,6 +120,34 @@ def _prose(contents: Contents, root: str) -> str:
             "",
         ]
     )
+
+
+def _imported(contents: Contents) -> list[str]:
+    """A word on clips that were made elsewhere, where there are any."""
+    there = {cell.variant for cell in contents.cells}
+    imported = {name: own for name, own in contents.imported.items() if name in there}
+    if not imported:
+        return []
+    return [
+        "## Imported clips",
+        "",
+        "Clips that were made elsewhere (column `provenance`: imported) passed the same chain without a codec and keep "
+        "their own length. Label -1 (`vocoder`) marks fakes that no neural codec made: they belong to no class.",
+        "",
+        "| variant | class | clips |",
+        "| --- | --- | --- |",
+        *(
+            f"| {name} | {own.label} {own.codec} | {sum(c.clips for c in contents.cells if c.variant == name)} |"
+            for name, own in imported.items()
+        ),
+        "",
+    ]
+
+
+def _notes(contents: Contents) -> list[str]:
+    """What the recipe's author says about it."""
+    notes = contents.recipe.notes
+    return ["## Notes", "", *(f"- {' '.join(note.split())}" for note in notes), ""] if notes else []
 
 
 def _table(contents: Contents) -> list[str]:

@@ -52,7 +52,11 @@ def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, CodecJob], records: l
                 "variants": list(split.variants),
                 "selected_by": recipe.selected_by(split.name),
                 "utterances": len(split.rows),
-                "membership_sha256": plan.membership(split),
+                "membership_sha256": plan.membership(split.rows),
+                "imported": {
+                    variant: {"utterances": len(rows), "membership_sha256": plan.membership(rows)}
+                    for variant, rows in split.imported.items()
+                },
             }
             for split in plan.splits
         },
@@ -64,6 +68,8 @@ def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, CodecJob], records: l
             }
             for name, job in sorted(jobs.items())
         },
+        "imported": {variant: asdict(own) for variant, own in plan.imported.items()},
+        "notes": list(plan.notes),
     }
 
 

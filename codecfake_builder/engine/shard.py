@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codec_adapters.spec import CodecSpec, OptionValue
+from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.files import sha256_text, write_text
 from codecfake_builder.recipe import AudioPolicy
 
@@ -34,11 +35,21 @@ class Utterance:
     sample_rate: int
     samples: int
     sha256: str
+    codec: str | None = None
+    """With ``variant``, ``alm`` and ``prompt_id``: what made a clip that exists already."""
+    variant: str | None = None
+    alm: str | None = None
+    prompt_id: str | None = None
 
     @property
     def name(self) -> str:
         """``corpus/utterance_id``, unique within a dataset."""
         return f"{self.corpus}/{self.utterance_id}"
+
+    def identity(self) -> list[str | None]:
+        """What of an utterance decides its row, but for where it lies; the file's hash stands for the samples."""
+        origin = [self.variant, self.alm, self.prompt_id] if self.codec else []
+        return [self.corpus, self.utterance_id, self.speaker, self.language, self.text, self.sha256, *origin]
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ class CodecJob:
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard to make; ``codec`` is ``None`` for real speech."""
+    """One shard to make; ``codec`` is ``None`` for real speech and for clips that exist already."""
 
     split: str
     variant: str
@@ -70,6 +81,8 @@ class Shard:
     codec: CodecJob | None
     policy: AudioPolicy
     classes: tuple[str, ...]
+    imported: ClipClass | None = None
+    """The class of the shard's clips where they exist already."""
 
     @property
     def file(self) -> str:
@@ -84,7 +97,8 @@ class Shard:
             self.policy.model_dump_json(),
             self.codec.fingerprint() if self.codec else "real",
             json.dumps(self.classes),
-            *(json.dumps([u.corpus, u.utterance_id, u.speaker, u.language, u.text, u.sha256]) for u in self.utterances),
+            *([json.dumps(["imported", self.variant, asdict(self.imported)])] if self.imported else []),
+            *(json.dumps(utterance.identity()) for utterance in self.utterances),
         )
 
 
