@@ -175,6 +175,21 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
         raise RecipeError(f"{path}: expected a mapping with name, corpora and splits")
+    return parse_recipe(document, recipe, path.parent, overrides)
+
+
+def parse_recipe(document: dict[str, Any], recipe: str, folder: Path, overrides: list[str] | None = None) -> Recipe:
+    """Lay overrides over a recipe that is read already, and check all of it.
+
+    Args:
+        document: the recipe as data.
+        recipe: its name, for messages.
+        folder: what its relative paths of code are relative to.
+        overrides: as for :func:`load_recipe`.
+
+    Raises:
+        RecipeError: one line per problem, each with the path of the field.
+    """
     for override in overrides or []:
         _override(document, override)
     for part in ("corpora", "splits"):
@@ -184,7 +199,7 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
         parsed = Recipe.model_validate(document)
     except ValidationError as error:
         raise RecipeError("\n".join(f"{recipe}: {line}" for line in _explained(error))) from error
-    parsed = parsed.model_copy(update={"plugins": load_plugins(parsed.plugins, path.parent)})
+    parsed = parsed.model_copy(update={"plugins": load_plugins(parsed.plugins, folder)})
     problems = list(_cross_checks(parsed))
     if problems:
         raise RecipeError("\n".join(f"{recipe}: {line}" for line in problems))

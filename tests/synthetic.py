@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+REPOSITORY = Path(__file__).parent.parent
+
 
 def voice(seconds: float, rate: int, seed: int) -> np.ndarray:
     """Something like a vowel: gliding harmonics with a slow envelope, peak 0.5, float32 ``[samples]``."""
@@ -87,10 +89,11 @@ def make_in_the_wild(root: Path, bonafide: int = 3, spoof: int = 3) -> Path:
     return root
 
 
-def make_ncssd(root: Path, english: int = 2, mandarin: int = 2) -> Path:
-    """NCSSD's recorded dialogues, under ids of the published list."""
-    for language, count in (("EN", english), ("ZH", mandarin)):
-        for item in range(count):
-            name = f"R-{language}_0_0_d{1000 + item}"
-            write_wave(root / f"R-{language}" / f"{name}.wav", 0.5 + 0.06 * item, 16000, 5000 + item)
+def make_ncssd(root: Path, each: int = 2) -> Path:
+    """NCSSD's recorded dialogues: the first published utterances of both languages."""
+    published = (REPOSITORY / "manifests" / "ncssd_utterances.txt").read_text(encoding="utf-8").split()
+    for language in ("R-EN", "R-ZH"):
+        names = [name for name in published if name.startswith(language)][:each]
+        for item, name in enumerate(names):
+            write_wave(root / language / f"{name}.wav", 0.5 + 0.06 * item, 16000, 5000 + item)
     return root

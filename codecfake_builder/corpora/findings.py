@@ -43,7 +43,7 @@ def identical_clips(rows: Sequence[_Row]) -> Iterator[str]:
             yield f"{variants[0]}: {len(firsts)} clips are there {len(variants)} times under different ids ({some})"
         else:
             names = ", ".join(f"{name} ({count} times)" if count > 1 else name for name, count in _counts(variants))
-            yield f"identical audio under {names}: {len(firsts)} clips ({some}); at most one of these labels is right"
+            yield f"identical audio under {names}: {len(firsts)} clips ({some}); at most one of these names is right"
 
 
 def _counts(variants: tuple[str, ...]) -> list[tuple[str, int]]:

@@ -165,15 +165,18 @@ def _in_folder(root: Path, folder: Folder, place: Path) -> list[SourceFile]:
     files = []
     for stem, path in paths.items():
         match = _IN_NAME.fullmatch(stem)
-        prompt = (match["id"] if match else stem) if folder.alm else None
-        files.append(_clip(relative(path, root), stem, match, Made(folder.codec, folder.variant, folder.alm, prompt)))
+        files.append(_clip(relative(path, root), stem, match, _made(folder, stem, match)))
     detail = f"{folder.path} has no such file; the authors' released scores name it"
-    for identity in _expected(folder):
-        stem = f"{folder.prefix}_{identity}"
+    for stem in (f"{folder.prefix}_{identity}" for identity in _expected(folder)):
         if stem not in paths:
-            absent = relative(place / f"{stem}.wav", root)
-            files.append(_clip(absent, stem, _IN_NAME.fullmatch(stem), problem=MISSING, detail=detail))
+            match, absent = _IN_NAME.fullmatch(stem), relative(place / f"{stem}.wav", root)
+            files.append(_clip(absent, stem, match, _made(folder, stem, match), MISSING, detail))
     return files
+
+
+def _made(folder: Folder, stem: str, match: re.Match[str] | None) -> Made:
+    prompt = (match["id"] if match else stem) if folder.alm else None
+    return Made(folder.codec, folder.variant, folder.alm, prompt)
 
 
 def _expected(folder: Folder) -> list[str]:
