@@ -181,25 +181,32 @@ def codecs() -> None:
     print(format_table(header, rows))
 
 
-@app.command(epilog="Example: python -m codecfake_builder fetch lyra_v2")
+@app.command(epilog="Example: python -m codecfake_builder fetch lyra_v2 (or: fetch vctk aishell3 --to /data)")
 def fetch(
-    checkpoints: Annotated[list[str], typer.Argument(help="Entries of weights.lock, or variant names.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Corpora (vctk, aishell3, ...), entries of weights.lock, or variant names."),
+    ],
+    to: Annotated[Path | None, typer.Option(help="Corpora: unpack them under this folder; else in the cache.")] = None,
 ) -> None:
-    """Download official weights into the cache, checked against their sha256."""
+    """Download official corpora and weights, checked against their sha256; an interrupted download goes on."""
     import codec_adapters
     from codec_adapters import weights
+    from codecfake_builder.corpora import official
     from codecfake_builder.resources import nearest
 
-    names = {name: codec_adapters.spec(name).checkpoint for name in codec_adapters.names()}
-    for given in checkpoints:
-        name = names.get(given, given)
-        if name not in weights.lock():
-            raise BuilderError(
-                f"{given}: neither a checkpoint nor a variant; {nearest(given, [*weights.lock(), *names])}"
-            )
-        entry = weights.locked(name)
-        say(f"{name}: from {entry.source}, licence {entry.licence}")
-        print(f"{name}  {weights.fetch(name)}")
+    checkpoints = {name: codec_adapters.spec(name).checkpoint for name in codec_adapters.names()}
+    known = [*official.lock(), *weights.lock(), *checkpoints]
+    for given in names:
+        if given not in known:
+            raise BuilderError(f"{given}: no corpus, checkpoint or variant; {nearest(given, known)}")
+    for given in names:
+        if given in official.lock():
+            print(f"{given}  {official.fetch_corpus(given, to)}")
+            continue
+        entry = weights.locked(checkpoints.get(given, given))
+        say(f"{entry.name}: from {entry.source}, licence {entry.licence}")
+        print(f"{entry.name}  {weights.fetch(entry.name)}")
 
 
 def _contents_table(contents: Any) -> str:

@@ -124,8 +124,8 @@ class Selection:
             place = f"splits.{name}.draw" if corpus is None else f"splits.{name}.draw.{corpus}"
             raise PlanError(
                 f"splits.{name}: asks for {wanted} utterances, {found} are left in "
-                f"{corpus or ', '.join(self.recipe.split_corpora(name))}; lower {place}, set splits.{name}.missing=skip "
-                "to take what there is, or use --limit for a trial"
+                f"{corpus or ', '.join(self.recipe.split_corpora(name))}; lower {place}, set "
+                f"splits.{name}.missing=skip to take what there is, or use --limit for a trial"
             )
 
     def _select_speakers(self) -> None:
