@@ -6,10 +6,11 @@ import fcntl
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
@@ -28,10 +29,14 @@ from codecfake_builder.engine.shard import STATE_FOLDER, CodecJob, Shard, ShardR
 from codecfake_builder.errors import CheckFailedError, DatasetError
 from codecfake_builder.features import class_names
 from codecfake_builder.files import remove_temporaries, sha256_text, write_text
+from codecfake_builder.isolated import isolated_codecs, resolved
 from codecfake_builder.plan import Plan, announce, make_plan
 from codecfake_builder.plugins import load_plugins, plugin_hashes
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import Recipe
+
+if TYPE_CHECKING:
+    from codec_adapters.isolated.adapter import IsolatedCodec
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,10 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
     """
     _refuse_foreign(out)
     load_plugins(recipe.plugins, Path())
+    isolated = isolated_codecs(resolved(recipe.isolated, Path()))
     plan = make_plan(recipe, limit)
     announce(plan)
-    jobs = _codec_jobs(recipe, plan)
+    jobs = _codec_jobs(recipe, plan, isolated)
     used = {job.spec.family: job.spec.label for job in jobs.values()}
     used |= {own.codec: own.label for own in plan.imported.values() if own.label != NO_LABEL}
     classes = tuple(class_names(used))
@@ -71,7 +77,7 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
         say(f"{len(shards)} shards: {len(done)} are there, {len(missing)} to make")
         if missing or _stale(out, shards):
             (out / CHECKSUMS).unlink(missing_ok=True)  # from here until the end, this is no finished dataset
-        made = run_shards(missing, out, recipe.execution, recipe.plugins) if missing else []
+        made = run_shards(missing, out, recipe.execution, recipe.plugins, isolated) if missing else []
         _remove_stale(out, shards)
         records = done + made
         specs = {name: job.spec for name, job in jobs.items()}
@@ -106,8 +112,8 @@ def _locked(out: Path) -> Iterator[None]:
         yield
 
 
-def _codec_jobs(recipe: Recipe, plan: Plan) -> dict[str, CodecJob]:
-    """How to load each variant that the plan uses; fetches official weights that are not in the cache."""
+def _codec_jobs(recipe: Recipe, plan: Plan, isolated: Mapping[str, IsolatedCodec]) -> dict[str, CodecJob]:
+    """How to load each variant that the plan uses; fetches weights and makes environments that are not in the cache."""
     used = dict.fromkeys(variant for split in plan.splits for variant in split.variants if variant != REAL)
     jobs = {}
     for name in used:
@@ -122,6 +128,9 @@ def _codec_jobs(recipe: Recipe, plan: Plan) -> dict[str, CodecJob]:
         hashes = weights.checkpoint_hashes(spec.checkpoint, folder) if folder else {}
         if not codec_adapters.is_builtin(name):
             hashes |= plugin_hashes(recipe.plugins)
+        if name in isolated:
+            say(f"{name}: runs in an environment of its own, which is made now unless it is there")
+            hashes |= isolated[name].prepare()
         options = merged_options(spec, recipe.options.get(name))
         jobs[name] = CodecJob(spec, options, folder and folder.resolve(), hashes, recipe.execution.dtype)
     return jobs

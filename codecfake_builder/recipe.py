@@ -15,6 +15,7 @@ from codecfake_builder.clip_class import REAL
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import UserPath
 from codecfake_builder.errors import RecipeError
+from codecfake_builder.isolated import CodecFacts, IsolatedEntry, resolved
 from codecfake_builder.plugins import load_plugins
 from codecfake_builder.resources import nearest, resource_folder
 
@@ -130,6 +131,8 @@ class Recipe(_Part):
     """Local folder per checkpoint (an entry of weights.lock) or per variant; other checkpoints are fetched."""
     plugins: list[str] = []
     """Python modules, or files relative to the recipe, that register further variants. They are code, and run."""
+    isolated: dict[Name, IsolatedEntry] = {}
+    """Codecs that run in an environment of their own, by the name of the variant that they are to have."""
     execution: Execution = Execution()
 
     def variants(self) -> list[str]:
@@ -199,7 +202,8 @@ def parse_recipe(document: dict[str, Any], recipe: str, folder: Path, overrides:
         parsed = Recipe.model_validate(document)
     except ValidationError as error:
         raise RecipeError("\n".join(f"{recipe}: {line}" for line in _explained(error))) from error
-    parsed = parsed.model_copy(update={"plugins": load_plugins(parsed.plugins, folder)})
+    plugins, isolated = load_plugins(parsed.plugins, folder), resolved(parsed.isolated, folder)
+    parsed = parsed.model_copy(update={"plugins": plugins, "isolated": isolated})
     problems = list(_cross_checks(parsed))
     if problems:
         raise RecipeError("\n".join(f"{recipe}: {line}" for line in problems))
@@ -259,6 +263,8 @@ def _place(location: tuple[int | str, ...]) -> str:
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     if location[0] == "corpora":
         return list(_corpus_kinds()[str(location[2])].model_fields)
+    if location[0] == "isolated":
+        return list((CodecFacts if "codec" in location else IsolatedEntry).model_fields)
     models: dict[str, type[BaseModel]] = {
         "splits": Split,
         "assignment": Assignment,

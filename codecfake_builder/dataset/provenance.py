@@ -84,6 +84,10 @@ def _portable(recipe: Recipe) -> dict[str, Any]:
     for corpus in document["corpora"].values():
         for key in ("root", "table"):
             corpus.pop(key, None)
+    for entry in document["isolated"].values():
+        entry["driver"] = Path(entry["driver"]).name
+        if entry["repo"] and "://" not in entry["repo"]:
+            entry["repo"] = Path(entry["repo"]).name
     document["plugins"] = [Path(plugin).name for plugin in document["plugins"]]
     for split in document["splits"].values():
         for key in ("labels", "ids"):

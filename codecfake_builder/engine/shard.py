@@ -15,7 +15,7 @@ from codecfake_builder.recipe import AudioPolicy
 
 STATE_FOLDER = ".build"
 """Folder of a dataset that is the builder's own: records, logs, lock; not part of the dataset."""
-PASSING_REASONS = frozenset({"missing", "source_changed"})
+PASSING_REASONS = frozenset({"missing", "source_changed", "worker_failed"})
 """Reasons of a rejection that say something of the moment, not of the clip."""
 AUDIO_CHAIN_VERSION = 1
 """Raised whenever ``audio.py`` would make other samples of the same codec output."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from codec_adapters.errors import WorkerError
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip, RejectedError, Wave
 from codecfake_builder.engine import codec_runner
@@ -27,6 +28,7 @@ from codecfake_builder.plugins import load_plugins
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
+    from codec_adapters.isolated.adapter import IsolatedCodec
 
 READ_AHEAD = 4
 """Batches whose audio is read and resampled before the codec asks for them."""
@@ -50,6 +52,7 @@ class WorkerSettings:
     """An empty folder of this run, in which the processes of each machine claim their device."""
     batch_seconds: float | None
     plugins: tuple[str, ...] = ()
+    isolated: tuple[IsolatedCodec, ...] = ()
 
     def device(self) -> str:
         """This process's device: the same for all shards it makes, and processes spread evenly over the devices."""
@@ -89,6 +92,8 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
     started = time.monotonic()
     _settle_numerics()
     load_plugins(list(settings.plugins), Path())
+    for codec in settings.isolated:
+        codec.register()
     adapter = codec_runner.loaded_adapter(shard.codec, settings.device()) if shard.codec else None
     outcomes = _outcomes(shard, adapter, settings)
     rows, rejected = [], []
@@ -226,7 +231,8 @@ def _resynthesized(
                 yield from _resynthesized(shard, adapter, [item], lengths)
             return
         reason = str(error).splitlines()[0] if str(error) else ""
-        outputs = [RejectedError("codec_error", f"{type(error).__name__}: {reason}")]
+        kind = "worker_failed" if isinstance(error, WorkerError) else "codec_error"
+        outputs = [RejectedError(kind, f"{type(error).__name__}: {reason}")]
     for (position, source), output in zip(batch, outputs, strict=True):
         yield position, source, output
 
