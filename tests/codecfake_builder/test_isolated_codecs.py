@@ -144,3 +144,16 @@ def test_mistakes_in_an_entry(vctk: Path, tmp_path: Path, changes: dict[str, Any
 def test_a_name_that_is_taken(vctk: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"isolated\.dac_16khz\.a built-in variant has this name"):
         recipe(tmp_path, vctk, {"dac_16khz": G711})
+
+
+def test_the_recipes_of_the_documentation(vctk: Path, tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "isolated_environments.md").read_text()
+    entry, telephone = (yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:])
+    (tmp_path / "drivers").mkdir()
+    (tmp_path / "drivers" / "somecodec.py").write_text("")
+    document = {**telephone, "isolated": entry["isolated"], "splits": entry["splits"]}
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(document))
+    assert load_recipe(str(tmp_path / "r.yaml")).isolated["somecodec_16khz"].python == "3.9"
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(telephone))
+    made = load_recipe(str(tmp_path / "t.yaml"), [f"corpora.vctk.root={vctk}", "execution.workers=1"])
+    assert build(made, tmp_path / "d").shards_made == 2
