@@ -121,6 +121,8 @@ def _planned(name: str, split: Split, rows: Rows, utterances: pa.Table) -> Plann
     variants = tuple(variant for variant in split.variants if variant != IMPORTED)
     if variants and not len(speech):
         raise PlanError(f"splits.{name}: its corpora hold no speech for {', '.join(variants)}, only finished clips")
+    if not variants and not imported:
+        raise PlanError(f"splits.{name}: {IMPORTED} is all it takes, and its corpora hold no finished clips for it")
     if twice := sorted(set(variants) & set(imported)):
         raise PlanError(
             f"splits.{name}: clips of {', '.join(twice)} exist already in its corpora; a split has either these or new "

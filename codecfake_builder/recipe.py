@@ -320,6 +320,8 @@ def _check_selection(recipe: Recipe, name: str, split: Split) -> Iterator[str]:
             yield f"{place}.corpora: {split.same_as!r} takes nothing from {', '.join(sorted(others))}"
     if recipe.assignment.method == "speaker_disjoint" and (split.ids or split.labels):
         yield f"{place}: a list cannot be kept speaker-disjoint; use draw or share, or assignment.method: paper"
+    if recipe.assignment.method == "speaker_disjoint" and isinstance(split.draw, dict):
+        yield f"{place}.draw: numbers per corpus cannot be kept speaker-disjoint; give one number, or use method: paper"
     if len(set(split.variants)) != len(split.variants):
         yield f"{place}.variants: a variant is named twice"
 

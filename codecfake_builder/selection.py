@@ -134,7 +134,12 @@ class Selection:
         for name, split in self.recipe.splits.items():
             if split.draw or split.share:
                 groups.setdefault(tuple(self.recipe.split_corpora(name)), {})[name] = split
-        for splits in groups.values():
+        for corpora, splits in groups.items():
+            if len({IMPORTED in split.variants for split in splits.values()}) > 1:
+                raise PlanError(
+                    f"speaker_disjoint: splits of finished clips and splits of speech ({', '.join(splits)}) cannot "
+                    f"share {', '.join(corpora)}; use assignment.method: paper"
+                )
             self._select_group(splits)
 
     def _select_group(self, splits: dict[str, Split]) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -153,10 +154,14 @@ def find(root: Path, wanted: str) -> Path | None:
             raise CorpusError(f"{root}: {wanted} is there twice: {found[0]} and {found[1]}; take one away")
         if found:
             return found[0]
-        level = sorted(
-            sub for folder in level if not (folder / "label").is_dir() for sub in folder.iterdir() if sub.is_dir()
-        )
+        level = [sub for folder in level if not (folder / "label").is_dir() for sub in _folders_in(folder)]
     return None
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """Without asking the disk about each of a hundred thousand files."""
+    with os.scandir(folder) as entries:
+        return sorted(Path(entry.path) for entry in entries if entry.is_dir())
 
 
 def _in_folder(root: Path, folder: Folder, place: Path) -> list[SourceFile]:

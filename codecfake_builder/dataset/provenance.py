@@ -84,6 +84,8 @@ def _portable(recipe: Recipe) -> dict[str, Any]:
     for corpus in document["corpora"].values():
         for key in ("root", "table"):
             corpus.pop(key, None)
+        if corpus.get("ids"):
+            corpus["ids"] = Path(corpus["ids"]).name
     for entry in document["isolated"].values():
         entry["driver"] = Path(entry["driver"]).name
         if entry["repo"] and "://" not in entry["repo"]:

@@ -122,8 +122,7 @@ def open_set_recipe(asvspoof: Path, in_the_wild: Path, ncssd: Path, *changes: st
 def test_the_published_open_sets_build_with_the_right_labels(
     asvspoof: Path, in_the_wild: Path, ncssd: Path, tmp_path: Path
 ) -> None:
-    real_only = ["splits.id_source.variants=[real]", "splits.ood_source=null", "splits.unseen_real.variants=[real]"]
-    recipe = open_set_recipe(asvspoof, in_the_wild, ncssd, *real_only[1:], "splits.id_source=null")
+    recipe = open_set_recipe(asvspoof, in_the_wild, ncssd, "splits.id_source=null", "splits.ood_source=null")
     build(recipe, tmp_path / "d")
     real, fake = clips(tmp_path / "d", "unseen_real/*.parquet"), clips(tmp_path / "d", "ood_vocoder/*.parquet")
     assert {row["corpus"]: 0 for row in real} == dict.fromkeys(("asvspoof2019la", "in_the_wild", "ncssd"), 0)
@@ -186,6 +185,27 @@ def test_fakes_pass_through_no_codec_and_stand_for_no_real_speech(asvspoof: Path
         plan_of(config.model_copy(update={"select": "spoof"}), ["real"])
     with pytest.raises(PlanError, match="no utterance is left"):
         plan_of(config.model_copy(update={"select": "bonafide"}), ["imported"])
+
+
+def test_finished_clips_and_kept_apart_speakers(asvspoof: Path) -> None:
+    config = Asvspoof2019LaConfig(kind="asvspoof2019la", root=asvspoof)
+    document = {
+        "name": "r",
+        "title": "R",
+        "corpora": {"c": config.model_dump(mode="json")},
+        "splits": {"a": {"share": 1, "variants": ["imported"]}, "b": {"share": 1, "variants": ["real"]}},
+        "assignment": {"method": "speaker_disjoint"},
+    }
+    with pytest.raises(PlanError, match=r"splits of finished clips and splits of speech \(a, b\) cannot share c"):
+        make_plan(Recipe.model_validate(document))
+    with pytest.raises(RecipeError, match=r"splits\.x\.draw: numbers per corpus cannot be kept speaker-disjoint"):
+        load_recipe("lyra", ["splits.x={variants: [real], draw: {vctk: 3}}"])
+    with pytest.raises(RecipeError, match=r"splits\.x\.draw\.vctkk: the recipe has no corpus 'vctkk'; did you mean"):
+        load_recipe("stcodecfake", ["splits.x={variants: [real], draw: {vctkk: 3}}"])
+    with pytest.raises(RecipeError, match="draw names the corpora with their numbers already"):
+        load_recipe("stcodecfake", ["splits.x={variants: [real], draw: {vctk: 3}, corpora: [vctk]}"])
+    with pytest.raises(RecipeError, match=r"splits\.id_source\.corpora: 'unseen_real' takes nothing from vctk"):
+        load_recipe("stcodecfake", ["splits.id_source.corpora=[vctk]"])
 
 
 def test_numbers_to_draw_per_corpus_that_are_not_there(asvspoof: Path) -> None:
@@ -268,7 +288,23 @@ def test_mistakes_about_hugging_face_datasets(
         hf_rows(tmp_path / "dict", **changes)
 
 
-def test_a_hub_that_is_not_there_is_one_line() -> None:
-    with pytest.raises(CorpusError, match=r"nobody/nothing: cannot be opened as a dataset, split train: ") as caught:
+def test_a_dataset_of_the_hub(hugging_face: datasets.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def opened(hub: str, config: str | None, split: str, revision: str | None) -> datasets.Dataset:
+        asked.append((hub, config, split, revision))
+        return hugging_face
+
+    monkeypatch.setattr(datasets, "load_dataset", opened)
+    document = {"kind": "hf", "hub": "a/b", "config": "x", "revision": "v1", "columns": {"audio": "sound"}}
+    assert list(rows(HuggingFaceConfig.model_validate(document))) == ["clip0", "clip1"]
+    assert asked == [("a/b", "x", "train", "v1")]
+
+
+def test_a_hub_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: Any, **__: Any) -> None:
+        raise ConnectionError("no answer\nat all")
+
+    monkeypatch.setattr(datasets, "load_dataset", refusing)
+    with pytest.raises(CorpusError, match="nobody/nothing: cannot be opened as a dataset, split train: no answer$"):
         index_corpus("c", HuggingFaceConfig(kind="hf", hub="nobody/nothing"))
-    assert "\n" not in str(caught.value)
