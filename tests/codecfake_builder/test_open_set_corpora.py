@@ -306,5 +306,5 @@ def test_a_hub_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch)
         raise ConnectionError("no answer\nat all")
 
     monkeypatch.setattr(datasets, "load_dataset", refusing)
-    with pytest.raises(CorpusError, match="nobody/nothing: cannot be opened as a dataset, split train: no answer$"):
+    with pytest.raises(CorpusError, match=r"nobody/nothing: cannot be opened as a dataset, split train: no answer$"):
         index_corpus("c", HuggingFaceConfig(kind="hf", hub="nobody/nothing"))
