@@ -25,3 +25,16 @@ class CheckpointError(CodecError):
 
 class InputError(CodecError):
     """A waveform, code tensor or seed list does not have the shape the contract asks for."""
+
+
+class EnvironmentFailedError(CodecError):
+    """An environment of an isolated codec or model cannot be made."""
+
+
+class WorkerError(CodecError):
+    """An isolated worker hangs, died, printed garbage or filled its scratch folder. Costs the clips it was asked for,
+    and says nothing of them: they may be tried again."""
+
+
+class WorkerRefusedError(CodecError):
+    """An isolated worker answered that it cannot do what it was asked, or gave something that is no answer to it."""

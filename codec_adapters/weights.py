@@ -115,12 +115,24 @@ def fetch(name: str) -> Path:
     for file in entry.files:
         if not (folder / file.name).is_file():
             partial = _download(entry, file, folder)
-            _keep(partial, folder, file.name, file.sha256, f"{name}: {file.name} from {file.url or entry.source}")
+            keep_download(
+                partial, folder, file.name, file.sha256, f"{name}: {file.name} from {file.url or entry.source}"
+            )
     return folder
 
 
-def _keep(partial: Path, folder: Path, name: str, expected: str | None, what: str) -> Path:
-    """Move a complete download to its place in the cache, unless its hash is wrong, and record the hash."""
+def keep_download(partial: Path, folder: Path, name: str, expected: str | None, what: str) -> Path:
+    """Move a complete download to its place, unless its hash is wrong, and record the hash.
+
+    Args:
+        partial: the downloaded file; it is deleted where its hash is wrong.
+        folder: where it goes under ``name``; hashes of earlier downloads are recorded there.
+        expected: sha256, or ``None`` for the recorded one, if there is one.
+        what: the download in words, for the error.
+
+    Raises:
+        CheckpointError: the hash differs from the expected or recorded one.
+    """
     hashes = _recorded_hashes(folder)
     found = sha256_of(partial)
     expected = expected or hashes.get(name)
@@ -189,7 +201,7 @@ def _archive(url: str, expected: str | None) -> Path:
     if not zipfile.is_zipfile(partial):  # before its hash is recorded, so that the next download may differ
         partial.unlink()
         raise zipfile.BadZipFile(f"{url} gave no zip archive, or a part of one")
-    return _keep(partial, folder, name, expected, f"archive {url}")
+    return keep_download(partial, folder, name, expected, f"archive {url}")
 
 
 def _extract(archive: Path, name: str, staging: Path) -> Path:

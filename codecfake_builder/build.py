@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
 from codec_adapters import weights
+from codecfake_builder.clip_class import NO_LABEL, REAL
 from codecfake_builder.dataset.card import card
 from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, hash_files, read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.contents import Contents, count_contents
@@ -35,11 +37,15 @@ from codecfake_builder.engine.shard import (
 from codecfake_builder.errors import CheckFailedError, DatasetError
 from codecfake_builder.features import class_names
 from codecfake_builder.files import remove_temporaries, sha256_text, write_text
+from codecfake_builder.isolated import isolated_codecs, resolved
 from codecfake_builder.jobs import make_jobs
 from codecfake_builder.plan import Plan, announce, make_plan
 from codecfake_builder.plugins import load_plugins
 from codecfake_builder.progress import say
-from codecfake_builder.recipe import REAL, Recipe
+from codecfake_builder.recipe import Recipe
+
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,14 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
     """
     _refuse_foreign(out)
     load_plugins(recipe.plugins, Path())
+    isolated = isolated_codecs(resolved(recipe.isolated, Path()))
     plan = make_plan(recipe, limit)
     announce(plan)
-    jobs = make_jobs(recipe, [variant for split in plan.splits for variant in split.variants])
-    codecs = [speaking_codec(job).spec for job in jobs.values()]
-    classes = tuple(class_names({spec.family: spec.label for spec in codecs}))
+    jobs = make_jobs(recipe, [variant for split in plan.splits for variant in split.variants], isolated)
+    specs = [speaking_codec(job).spec for job in jobs.values()]
+    used = {spec.family: spec.label for spec in specs}
+    used |= {own.codec: own.label for own in plan.imported.values() if own.label != NO_LABEL}
+    classes = tuple(class_names(used))
     shards = list(_shards(recipe, plan, jobs, classes))
     with _locked(out):  # only now: what is wrong with the input leaves no folder behind
         remove_temporaries(out)
@@ -78,10 +87,11 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
         say(f"{len(shards)} shards: {len(done)} are there, {len(missing)} to make")
         if missing or _stale(out, shards):
             (out / CHECKSUMS).unlink(missing_ok=True)  # from here until the end, this is no finished dataset
-        made = run_shards(missing, out, recipe.execution, recipe.plugins) if missing else []
+        made = run_shards(missing, out, recipe.execution, recipe.plugins, isolated) if missing else []
         _remove_stale(out, shards)
         records = done + made
-        contents = count_contents(recipe, [split.name for split in plan.splits], records, jobs, classes)
+        names = [split.name for split in plan.splits]
+        contents = count_contents(recipe, names, records, jobs, classes, plan.imported)
         document = provenance_text(provenance(recipe, plan, jobs, records))
         if not contents.splits:
             raise CheckFailedError(f"every clip was rejected, so there is no dataset: {_reasons(records)}")
@@ -124,6 +134,12 @@ def _shards(recipe: Recipe, plan: Plan, jobs: dict[str, Job], classes: tuple[str
                 for number, start in enumerate(range(0, len(members), size)):
                     chunk = members[start : start + size]
                     yield Shard(split.name, variant, number, chunk, job, recipe.audio, classes)
+    size = recipe.execution.clips_per_shard
+    for split in plan.splits:
+        for variant, rows in split.imported.items():
+            for number, start in enumerate(range(0, len(rows), size)):
+                chunk, own = _utterances(plan, rows[start : start + size]), plan.imported[variant]
+                yield Shard(split.name, variant, number, chunk, None, recipe.audio, classes, own)
 
 
 def _utterances(plan: Plan, rows: object) -> tuple[Utterance, ...]:

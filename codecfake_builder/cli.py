@@ -56,16 +56,70 @@ def build(
     limit: LimitOption = None,
 ) -> None:
     """Build a dataset, or go on with one: shards that are there with the right content are kept."""
-    from codecfake_builder.build import build as run
     from codecfake_builder.recipe import load_recipe
 
-    result = run(load_recipe(recipe, set_), out, limit)
+    _build(load_recipe(recipe, set_), out, limit)
+
+
+def _build(recipe: Any, out: Path, limit: int | None) -> None:
+    """Build, and say what came out."""
+    from codecfake_builder.build import build as run
+
+    result = run(recipe, out, limit)
     print(_contents_table(result.contents))
     if not result.shards_made:
         print(f"\nNothing to do: all {result.shards_kept} shards were there with the right content.")
     print(f"\nroot hash  {result.root}")
     print(f'open it    datasets.load_dataset("{out}", split="{result.contents.splits[0]}")')
     print(f"check it   python -m codecfake_builder verify {out}")
+
+
+@app.command(
+    "import",
+    epilog="Example: python -m codecfake_builder import st-codecfake /data/st-codecfake --out st-codecfake-released "
+    "(or: import clips /data/moshi --codec mimi --alm moshi --out moshi-clips)",
+)
+def import_(
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="clips (any folder), st-codecfake (the release), or speechgpt-gen.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Folder that holds the clips.")],
+    out: Annotated[Path, typer.Option(help="Dataset folder; new, empty, or of an earlier import to go on with.")],
+    codec: Annotated[
+        str | None, typer.Option(help="clips: variant or family (or real, vocoder) of all clips that name none.")
+    ] = None,
+    folders: Annotated[
+        list[str] | None,
+        typer.Option("--folder", metavar="NAME=CODEC", help="clips: what made those in a folder; repeatable."),
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="clips: CSV or JSONL with path, codec (variant, label), alm, prompt_id, ...")
+    ] = None,
+    alm: Annotated[str | None, typer.Option(help="clips: audio language model that made them.")] = None,
+    language: Annotated[str | None, typer.Option(help="clips: language code.")] = None,
+    split: Annotated[str, typer.Option(help="clips: split to put them in.")] = "test",
+    set_: SetOption = None,
+) -> None:
+    """Make a dataset of clips that exist already: same audio chain, same columns, provenance "imported"."""
+    from codecfake_builder import importing
+    from codecfake_builder.resources import nearest
+
+    if what not in importing.KINDS:
+        raise BuilderError(f"import {what}: unknown; {nearest(what, importing.KINDS)}")
+    given = [codec, folders, table, alm, language]
+    if what != "clips" and any(value is not None for value in given):
+        raise BuilderError(f"import {what}: --codec, --folder, --table, --alm and --language go with clips only")
+    overrides = set_ or []
+    if what == "st-codecfake":
+        recipe = importing.release_recipe(folder, overrides)
+    elif what == "speechgpt-gen":
+        recipe = importing.demo_recipe(folder, overrides)
+    else:
+        recipe = importing.clips_recipe(
+            folder, table=table, codec=codec, folders=folders, alm=alm, language=language, split=split,
+            overrides=overrides,
+        )  # fmt: skip
+    _build(recipe, out, None)
 
 
 @app.command(epilog="Example: python -m codecfake_builder plan lyra --limit 100 --set corpora.vctk.root=/data/VCTK ...")
@@ -164,22 +218,30 @@ def alms() -> None:
     print(format_table(header, rows))
 
 
-@app.command(epilog="Example: python -m codecfake_builder fetch lyra_v2")
+@app.command(epilog="Example: python -m codecfake_builder fetch lyra_v2 (or: fetch vctk aishell3 --to /data)")
 def fetch(
-    checkpoints: Annotated[list[str], typer.Argument(help="Entries of weights.lock, or variants: codecs or ALMs.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Corpora (vctk, aishell3, ...), entries of weights.lock, or variant names."),
+    ],
+    to: Annotated[Path | None, typer.Option(help="Corpora: unpack them under this folder; else in the cache.")] = None,
 ) -> None:
-    """Download official weights into the cache, checked against their sha256; with an ALM's, its codec's."""
+    """Download official corpora and weights (an ALM's with its codec's), checked; an interrupted download goes on."""
     from codec_adapters import weights
+    from codecfake_builder.corpora import official
     from codecfake_builder.resources import nearest
     from codecfake_builder.variants import codec_spec, known_variants, variant_spec
 
     needed = {name: [variant_spec(name).checkpoint, codec_spec(name).checkpoint] for name in known_variants()}
+    known = [*official.lock(), *weights.lock(), *needed]
+    for given in names:
+        if given not in known:
+            raise BuilderError(f"{given}: no corpus, checkpoint or variant; {nearest(given, known)}")
     wanted = []
-    for given in checkpoints:
-        if given not in needed and given not in weights.lock():
-            raise BuilderError(
-                f"{given}: neither a checkpoint nor a variant; {nearest(given, [*weights.lock(), *needed])}"
-            )
+    for given in names:
+        if given in official.lock():
+            print(f"{given}  {official.fetch_corpus(given, to)}")
+            continue
         if not needed.get(given, [given])[0]:
             say(f"{given}: has no official weights of its own to fetch")
         wanted += [name for name in needed.get(given, [given]) if name]

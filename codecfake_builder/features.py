@@ -15,16 +15,19 @@ from codecfake_builder.errors import RecipeError
 COLUMNS: dict[str, tuple[str, str]] = {
     "id": ("string", "unique within the dataset: variant, corpus, utterance"),
     "audio": ("audio", "FLAC, 16 bit, mono, 16 kHz"),
-    "label": ("label", "class of the codec family; 0 is real"),
+    "label": ("label", "class of the codec family; 0 is real, -1 a fake that no codec made"),
     "is_fake": ("bool", "false for real speech"),
-    "codec": ("string", "codec family, or real"),
+    "codec": ("string", "codec family; real; or vocoder for fakes that no codec made"),
     "variant": ("string", "concrete setting of the codec, the audio language model, or real"),
     "language": ("string", "language of the utterance, or of the prompt"),
     "speaker": ("string", "speaker of the utterance, or of the prompt; unique within the corpus"),
     "corpus": ("string", "corpus of the source utterance, or of the prompt"),
     "utterance_id": ("string", "source utterance, or prompt; unique within the corpus"),
     "text": ("string", "transcript, where the corpus has one; of a language model's clip only what the model wrote"),
-    "duration": ("float64", "seconds; equal for every clip of an utterance but those of audio language models"),
+    "duration": (
+        "float64",
+        "seconds; equal for all clips made from an utterance; a language model's and an imported clip's own",
+    ),
     "source_sha256": ("string", "sha256 of the source file"),
     "audio_sha256": ("string", "sha256 of the clip's samples (16-bit little-endian PCM)"),
     "gain": ("float64", "factor that brought an over-full peak to full scale; 1 elsewhere"),
@@ -37,6 +40,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "decoder_domain": ("string", "taxonomy: time or frequency"),
     "alm": ("string", "audio language model that made the clip, if one did"),
     "prompt_id": ("string", "prompt the audio language model was given: corpus/utterance_id"),
+    "provenance": ("string", "built, or imported: made elsewhere and taken over"),
 }
 """Columns in order: kind, and what they hold."""
 

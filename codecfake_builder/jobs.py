@@ -2,43 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import codec_adapters
 from codec_adapters import AlmSpec, CheckpointError, CodecSpec, alm, weights
 from codec_adapters.registry import merged_options
+from codecfake_builder.clip_class import REAL
 from codecfake_builder.engine.shard import AlmJob, CodecJob, Job
 from codecfake_builder.plugins import plugin_hashes
 from codecfake_builder.progress import say
-from codecfake_builder.recipe import REAL, Recipe
+from codecfake_builder.recipe import Recipe
 from codecfake_builder.variants import is_alm, is_builtin
 
+if TYPE_CHECKING:
+    from codec_adapters.isolated.adapter import IsolatedCodec
 
-def make_jobs(recipe: Recipe, variants: Iterable[str]) -> dict[str, Job]:
-    """A job for each variant but ``real``, in order; fetches official weights that are not in the cache.
+
+def make_jobs(recipe: Recipe, variants: Iterable[str], isolated: Mapping[str, IsolatedCodec]) -> dict[str, Job]:
+    """A job for each variant but ``real``, in order; fetches weights and makes environments that are not in the cache.
 
     Raises:
         CheckpointError: a folder of ``weights:`` is not there, or weights cannot be had.
     """
     names = dict.fromkeys(variant for variant in variants if variant != REAL)
-    return {name: _alm_job(recipe, name) if is_alm(name) else _codec_job(recipe, name) for name in names}
+    return {
+        name: _alm_job(recipe, name, isolated) if is_alm(name) else _codec_job(recipe, name, isolated) for name in names
+    }
 
 
-def _codec_job(recipe: Recipe, name: str) -> CodecJob:
+def _codec_job(recipe: Recipe, name: str, isolated: Mapping[str, IsolatedCodec]) -> CodecJob:
     spec = codec_adapters.spec(name)
     folder, hashes = _checkpoint(recipe, spec)
+    if name in isolated:
+        say(f"{name}: runs in an environment of its own, which is made now unless it is there")
+        hashes |= isolated[name].prepare()
     options = merged_options(spec, recipe.options.get(name))
     return CodecJob(spec, options, folder, hashes, recipe.execution.dtype)
 
 
-def _alm_job(recipe: Recipe, name: str) -> AlmJob:
+def _alm_job(recipe: Recipe, name: str, isolated: Mapping[str, IsolatedCodec]) -> AlmJob:
     spec = alm.spec(name)
     folder, hashes = _checkpoint(recipe, spec)
     if folder is None and spec.local_only:
         raise CheckpointError(f"{name}: has no official weights; give a folder (--set weights.{name}=FOLDER)")
     options = merged_options(spec, recipe.options.get(name))
-    return AlmJob(spec, options, folder, hashes, _codec_job(recipe, spec.codec_variant))
+    return AlmJob(spec, options, folder, hashes, _codec_job(recipe, spec.codec_variant, isolated))
 
 
 def _checkpoint(recipe: Recipe, spec: CodecSpec | AlmSpec) -> tuple[Path | None, dict[str, str]]:

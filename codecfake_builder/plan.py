@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +11,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from codec_adapters import alm
+from codecfake_builder.clip_class import ClipClass, clip_class
 from codecfake_builder.corpora.index import SCHEMA, CorpusIndex, index_corpus
 from codecfake_builder.errors import CorpusError, PlanError
 from codecfake_builder.files import sha256_text
 from codecfake_builder.progress import say
-from codecfake_builder.recipe import Recipe
+from codecfake_builder.recipe import IMPORTED, Recipe, Split
 from codecfake_builder.selection import Rows, Selection
 from codecfake_builder.variants import is_alm
 
-UTTERANCES = pa.schema([("corpus", pa.string()), *(f for f in SCHEMA if f.name not in ("reason", "detail"))])
+_ONLY_INDEXED = ("audio_sha256", "reason", "detail")
+UTTERANCES = pa.schema([("corpus", pa.string()), *(f for f in SCHEMA if f.name not in _ONLY_INDEXED)])
 LEFT_OUT = pa.schema([(name, pa.string()) for name in ("corpus", "utterance_id", "path", "reason", "detail")])
 
 
 @dataclass(frozen=True)
 class PlannedSplit:
-    """A split: its utterances as sorted rows of the plan's table, each to pass through every variant."""
+    """A split: its utterances as sorted rows of the plan's table, each to pass through every variant.
+
+    ``imported`` holds the rows of clips that exist already, by their variant; they pass through none.
+    """
 
     name: str
     variants: tuple[str, ...]
     rows: Rows
+    imported: Mapping[str, Rows] = field(default_factory=dict)
+
+    def rows_of(self, variant: str) -> Rows:
+        """The utterances that the split has in ``variant``."""
+        return self.imported.get(variant, self.rows)
 
 
 @dataclass(frozen=True)
@@ -44,15 +54,17 @@ class Plan:
     """Utterances that cannot be used, with reasons (schema :data:`LEFT_OUT`)."""
     notes: tuple[str, ...]
     """What a reader of the plan should know: splits left out, lists that were not met."""
+    imported: Mapping[str, ClipClass] = field(default_factory=dict)
+    """The class of every variant of which clips exist already."""
 
-    def seconds(self, split: PlannedSplit) -> float:
-        """Speech in one variant of a split, seconds."""
+    def seconds(self, rows: Rows) -> float:
+        """Length of some utterances together, seconds."""
         lengths = np.asarray(self.utterances["samples"]) / np.asarray(self.utterances["sample_rate"])
-        return float(lengths[split.rows].sum())
+        return float(lengths[rows].sum())
 
-    def membership(self, split: PlannedSplit) -> str:
-        """sha256 over the split's ``corpus/utterance_id`` lines in order: who is in it, as one figure."""
-        chosen = self.utterances.select(["corpus", "utterance_id"]).take(pa.array(split.rows))
+    def membership(self, rows: Rows) -> str:
+        """sha256 over the ``corpus/utterance_id`` lines of some utterances in order: who they are, as one figure."""
+        chosen = self.utterances.select(["corpus", "utterance_id"]).take(pa.array(rows))
         return membership_hash(zip(chosen["corpus"].to_pylist(), chosen["utterance_id"].to_pylist(), strict=True))
 
 
@@ -74,7 +86,7 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
     """
     notes: list[str] = []
     recipe = _without_absent(recipe, notes)
-    rootless = [f"--set corpora.{name}.root=FOLDER" for name, config in recipe.corpora.items() if config.root is None]
+    rootless = [f"--set corpora.{name}.root=FOLDER" for name, config in recipe.corpora.items() if not config.located()]
     if rootless:
         raise CorpusError(
             f"corpora without a root; give {' '.join(rootless)} (=null in place of .root=... to do without)"
@@ -87,19 +99,58 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
             raise CorpusError(f"corpora.{name}: {error}") from error
     utterances, left_out = _gathered(recipe, indexes)
     selection = Selection(recipe, utterances, limit)
-    splits = tuple(
-        PlannedSplit(name, tuple(split.variants), selection.rows[name]) for name, split in recipe.splits.items()
-    )
+    splits = tuple(_planned(name, split, selection.rows[name], utterances) for name, split in recipe.splits.items())
     _refuse_twice(splits)
+    notes += [f"{index.name}: {note}" for index in indexes for note in index.notes]
     notes += [*selection.notes, *_without_text(splits, utterances)]
-    return Plan(utterances, {index.name: index.root for index in indexes}, splits, left_out, tuple(notes))
+    return Plan(
+        utterances,
+        {index.name: index.root for index in indexes},
+        splits,
+        left_out,
+        tuple(notes),
+        _imported_classes(utterances),
+    )
+
+
+def _planned(name: str, split: Split, rows: Rows, utterances: pa.Table) -> PlannedSplit:
+    """A split's rows, those of clips that exist already sorted by their variant."""
+    made = utterances["variant"].take(pa.array(rows)).to_pylist()
+    imported = {
+        variant: rows[np.array([own == variant for own in made], dtype=bool)]
+        for variant in sorted({own for own in made if own is not None})
+    }
+    speech = rows[np.array([own is None for own in made], dtype=bool)]
+    variants = tuple(variant for variant in split.variants if variant != IMPORTED)
+    if variants and not len(speech):
+        raise PlanError(f"splits.{name}: its corpora hold no speech for {', '.join(variants)}, only finished clips")
+    if not variants and not imported:
+        raise PlanError(f"splits.{name}: {IMPORTED} is all it takes, and its corpora hold no finished clips for it")
+    if twice := sorted(set(variants) & set(imported)):
+        raise PlanError(
+            f"splits.{name}: clips of {', '.join(twice)} exist already in its corpora; a split has either these or new "
+            "ones of a variant"
+        )
+    return PlannedSplit(name, variants, speech, imported)
+
+
+def _imported_classes(utterances: pa.Table) -> dict[str, ClipClass]:
+    """The class of each imported variant; a variant stands for one class."""
+    codecs: dict[str, str] = {}
+    pairs = utterances.select(["variant", "codec"]).filter(pc.is_valid(utterances["variant"]))
+    for pair in pairs.group_by(["variant", "codec"]).aggregate([]).to_pylist():
+        other = codecs.setdefault(pair["variant"], pair["codec"])
+        if other != pair["codec"]:
+            raise PlanError(f"clips of variant {pair['variant']} are said to be {other} and {pair['codec']} too")
+    return {variant: clip_class(codec, variant) for variant, codec in sorted(codecs.items())}
 
 
 def _without_absent(recipe: Recipe, notes: list[str]) -> Recipe:
     """The recipe without optional corpora that have no root, and without the splits that need them."""
-    absent = {name for name, corpus in recipe.corpora.items() if corpus.optional and corpus.root is None}
+    absent = {name for name, corpus in recipe.corpora.items() if corpus.optional and not corpus.located()}
     if not absent:
         return recipe
+    recipe = recipe.model_copy(update={"splits": _without_draws(recipe, absent, notes)})
     kept = {name: split for name, split in recipe.splits.items() if not absent & set(recipe.split_corpora(name))}
     gone = [name for name in recipe.splits if name not in kept]
     notes.append(f"left out, since no root is given for {', '.join(sorted(absent))}: {', '.join(gone) or 'no split'}")
@@ -107,6 +158,18 @@ def _without_absent(recipe: Recipe, notes: list[str]) -> Recipe:
         raise PlanError("no split is left: every one needs a corpus that has no root (--set corpora.NAME.root=FOLDER)")
     corpora = {name: corpus for name, corpus in recipe.corpora.items() if name not in absent}
     return recipe.model_copy(update={"corpora": corpora, "splits": kept})
+
+
+def _without_draws(recipe: Recipe, absent: set[str], notes: list[str]) -> dict[str, Split]:
+    """The splits, those that draw a number from each of several corpora without what they draw from absent ones."""
+    splits = dict(recipe.splits)
+    for name, split in recipe.splits.items():
+        if isinstance(split.draw, dict) and absent & split.draw.keys() and split.draw.keys() - absent:
+            without = sorted(absent & split.draw.keys())
+            notes.append(f"{name}: without the utterances of {', '.join(without)}, for which no root is given")
+            left = {corpus: number for corpus, number in split.draw.items() if corpus not in absent}
+            splits[name] = split.model_copy(update={"draw": left})
+    return splits
 
 
 def _gathered(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa.Table, pa.Table]:
@@ -121,7 +184,7 @@ def _gathered(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa.Table, pa.
         left_out.append(_refused(good.filter(short), "too_short", f"audio.min_seconds is {recipe.audio.min_seconds:g}"))
         left_out.append(_refused(good.filter(long), "too_long", f"audio.max_seconds is {recipe.audio.max_seconds:g}"))
         usable.append(good.filter(pc.invert(pc.or_(short, long))).select(UTTERANCES.names))
-    order = [("corpus", "ascending"), ("utterance_id", "ascending")]
+    order = [("corpus", "ascending"), ("utterance_id", "ascending"), ("path", "ascending")]
     return pa.concat_tables(usable).sort_by(order).combine_chunks(), pa.concat_tables(left_out).sort_by(order)
 
 
@@ -140,6 +203,9 @@ def _refuse_twice(splits: tuple[PlannedSplit, ...]) -> None:
         for second in splits[number + 1 :]:
             variants = sorted(set(first.variants) & set(second.variants))
             common = len(np.intersect1d(first.rows, second.rows)) if variants else 0
+            for variant in sorted(set(first.imported) & set(second.imported)):
+                twice = len(np.intersect1d(first.imported[variant], second.imported[variant]))
+                common, variants = common + twice, [*variants, variant] if twice else variants
             if common:
                 raise PlanError(
                     f"splits.{second.name}: {common} of its {len(second.rows)} utterances are in {first.name} too, "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from codecfake_builder.clip_class import REAL
 from codecfake_builder.plan import Plan
-from codecfake_builder.recipe import REAL
 from codecfake_builder.tables import format_table
 from codecfake_builder.variants import codec_spec, is_alm
 
@@ -16,17 +16,23 @@ def plan_table(plan: Plan) -> str:
     rows: list[list[object]] = []
     clips, seconds = 0, 0.0
     for split in plan.splits:
-        speech = plan.seconds(split)
-        for variant in split.variants:
-            family = REAL if variant == REAL else codec_spec(variant).family
-            clips += len(split.rows)
-            if is_alm(variant):
-                rows.append([split.name, family, variant, len(split.rows), "-", "-"])
+        for variant in [*split.variants, *split.imported]:
+            members = split.rows_of(variant)
+            clips += len(members)
+            if is_alm(variant) and variant not in split.imported:
+                rows.append([split.name, _family(plan, variant), variant, len(members), "-", "-"])
                 continue
-            rows.append([split.name, family, variant, *_figures(len(split.rows), speech)])
+            speech = plan.seconds(members)
+            rows.append([split.name, _family(plan, variant), variant, *_figures(len(members), speech)])
             seconds += speech
     rows.append(["total", "", "", *_figures(clips, seconds)])
     return format_table(["split", "class", "variant", "clips", "hours", "GB on disk"], rows)
+
+
+def _family(plan: Plan, variant: str) -> str:
+    if variant in plan.imported:
+        return plan.imported[variant].codec
+    return REAL if variant == REAL else codec_spec(variant).family
 
 
 def _figures(clips: int, seconds: float) -> list[object]:

@@ -12,15 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from codec_adapters import OptionError
 from codec_adapters.registry import merged_options
+from codecfake_builder.clip_class import REAL
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import UserPath
 from codecfake_builder.errors import RecipeError
+from codecfake_builder.isolated import CodecFacts, IsolatedEntry, resolved
 from codecfake_builder.plugins import load_plugins
 from codecfake_builder.resources import nearest, resource_folder
 from codecfake_builder.variants import codec_spec, known_variants, variant_spec
 
-REAL = "real"
-"""The variant of clips that passed no codec."""
+IMPORTED = "imported"
+"""In a split's list of variants: the clips of its corpora that exist already, under the variant that each names."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
 """A name that can stand in a file name and as a Hugging Face split or config name."""
@@ -32,26 +34,31 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Draw = Annotated[int, Field(ge=1)] | Annotated[dict[Name, Annotated[int, Field(ge=1)]], Field(min_length=1)]
+
+
 class Split(_Part):
     """Which utterances of which corpora a split holds, and through which variants they pass.
 
-    A variant is ``real``, a codec variant, or an ALM, for which the utterances are the prompts.
+    A variant is ``real``, a codec variant, an ALM, for which the utterances are the prompts, or ``imported``. Clips that
+    exist already (a corpus of fakes, imported clips) are taken by splits that name ``imported``, and by no other; speech
+    is taken by splits that name any other variant.
 
-    Exactly one of ``draw`` (a number of utterances), ``share`` (a part of what no list claims), ``ids`` (a list of
-    utterance ids: a packaged one by name, or a file), ``labels`` (a released ST-Codecfake label file: its real
-    utterances) or ``same_as`` (another split) selects the utterances.
+    Exactly one of ``draw`` (a number of utterances, or one per corpus), ``share`` (a part of what no list claims),
+    ``ids`` (a list of utterance ids: a packaged one by name, or a file), ``labels`` (a released ST-Codecfake label
+    file: its real utterances) or ``same_as`` (another split) selects the utterances.
     """
 
     variants: list[str] = Field(min_length=1)
     corpora: list[str] | None = None
-    """``None``: every corpus that no other split claims for itself."""
-    draw: int | None = Field(default=None, ge=1)
+    """``None``: every corpus that no other split claims for itself. Beside ``same_as``: only these of the other's."""
+    draw: Draw | None = None
     share: float | None = Field(default=None, gt=0, le=1)
     ids: str | None = None
     labels: UserPath | None = None
     same_as: str | None = None
     missing: Literal["error", "skip"] = "error"
-    """What to do about listed utterances that the corpora do not have."""
+    """What to do about utterances to list or draw that the corpora do not have."""
 
     @model_validator(mode="after")
     def _one_selection(self) -> Split:
@@ -59,7 +66,14 @@ class Split(_Part):
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
             raise ValueError(f"give exactly one of draw, share, ids, labels, same_as; found {found}")
+        if isinstance(self.draw, dict) and self.corpora is not None:
+            raise ValueError("draw names the corpora with their numbers already; leave corpora out")
         return self
+
+    @property
+    def own_corpora(self) -> list[str] | None:
+        """The corpora that the split names, by a list or with the numbers to draw."""
+        return list(self.draw) if isinstance(self.draw, dict) else self.corpora
 
 
 class Assignment(_Part):
@@ -91,8 +105,6 @@ class AudioPolicy(_Part):
 class CardSettings(_Part):
     """What the dataset card tells beyond the tables."""
 
-    note: str = ""
-    """A paragraph at the card's head: what a reader must know of this recipe's material."""
     weights_licence: str = ""
     """Licence of the checkpoints of ``weights:``; by default the card tells that of the official ones."""
     stoi_clips: int = Field(default=0, ge=0)
@@ -121,6 +133,8 @@ class Recipe(_Part):
 
     name: Name
     title: str
+    notes: list[str] = []
+    """For the dataset card: what a reader should know of the choices made here."""
     corpora: dict[Name, AnyCorpus] = Field(min_length=1)
     splits: dict[Name, Split] = Field(min_length=1)
     assignment: Assignment = Assignment()
@@ -132,11 +146,13 @@ class Recipe(_Part):
     card: CardSettings = CardSettings()
     plugins: list[str] = []
     """Python modules, or files relative to the recipe, that register further variants. They are code, and run."""
+    isolated: dict[Name, IsolatedEntry] = {}
+    """Codecs that run in an environment of their own, by the name of the variant that they are to have."""
     execution: Execution = Execution()
 
     def variants(self) -> list[str]:
         """Every variant that a split uses, ``real`` first, then in label order."""
-        used = {variant for split in self.splits.values() for variant in split.variants}
+        used = {variant for split in self.splits.values() for variant in split.variants if variant != IMPORTED}
         return sorted(used, key=lambda name: (name != REAL, name != REAL and codec_spec(name).label, name))
 
     def selected_by(self, name: str) -> str:
@@ -147,10 +163,11 @@ class Recipe(_Part):
 
     def split_corpora(self, name: str) -> list[str]:
         """The corpora that split ``name`` takes its utterances from."""
-        split = self.splits[self.selected_by(name)]
-        if split.corpora is not None:
-            return split.corpora
-        claimed = {corpus for other in self.splits.values() for corpus in other.corpora or ()}
+        own = self.splits[name].own_corpora
+        selecting = self.splits[self.selected_by(name)].own_corpora if own is None else own
+        if selecting is not None:
+            return selecting
+        claimed = {corpus for other in self.splits.values() for corpus in other.own_corpora or ()}
         return [corpus for corpus in self.corpora if corpus not in claimed] or list(self.corpora)
 
 
@@ -177,6 +194,21 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
     if not isinstance(document, dict):
         raise RecipeError(f"{path}: expected a mapping with name, corpora and splits")
     _anchor_paths(document, path.parent)
+    return parse_recipe(document, recipe, path.parent, overrides)
+
+
+def parse_recipe(document: dict[str, Any], recipe: str, folder: Path, overrides: list[str] | None = None) -> Recipe:
+    """Lay overrides over a recipe that is read already, and check all of it.
+
+    Args:
+        document: the recipe as data.
+        recipe: its name, for messages.
+        folder: what its relative paths of code are relative to.
+        overrides: as for :func:`load_recipe`.
+
+    Raises:
+        RecipeError: one line per problem, each with the path of the field.
+    """
     for override in overrides or []:
         _override(document, override)
     for part in ("corpora", "splits"):
@@ -186,7 +218,8 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
         parsed = Recipe.model_validate(document)
     except ValidationError as error:
         raise RecipeError("\n".join(f"{recipe}: {line}" for line in _explained(error))) from error
-    parsed = parsed.model_copy(update={"plugins": load_plugins(parsed.plugins, path.parent)})
+    plugins, isolated = load_plugins(parsed.plugins, folder), resolved(parsed.isolated, folder)
+    parsed = parsed.model_copy(update={"plugins": plugins, "isolated": isolated})
     problems = list(_cross_checks(parsed))
     if problems:
         raise RecipeError("\n".join(f"{recipe}: {line}" for line in problems))
@@ -266,6 +299,8 @@ def _place(location: tuple[int | str, ...]) -> str:
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     if location[0] == "corpora":
         return list(_corpus_kinds()[str(location[2])].model_fields)
+    if location[0] == "isolated":
+        return list((CodecFacts if "codec" in location else IsolatedEntry).model_fields)
     models: dict[str, type[BaseModel]] = {
         "splits": Split,
         "assignment": Assignment,
@@ -285,30 +320,31 @@ def _corpus_kinds() -> dict[str, type[BaseModel]]:
 
 def _cross_checks(recipe: Recipe) -> Iterator[str]:
     """What only shows when the parts are held against each other."""
-    known = [REAL, *known_variants()]
+    known = [REAL, IMPORTED, *known_variants()]
     yield from (f"plugins: {name} is both a codec variant and an ALM" for name in _doubles(known))
     for name, split in recipe.splits.items():
         for number, variant in enumerate(split.variants):
             if variant not in known:
                 yield f"splits.{name}.variants.{number}: unknown variant {variant!r}; {_near_variant(variant, known)}"
-        for number, corpus in enumerate(split.corpora or ()):
+        for number, corpus in enumerate(split.own_corpora or ()):
             if corpus not in recipe.corpora:
+                place = f"draw.{corpus}" if split.corpora is None else f"corpora.{number}"
                 yield (
-                    f"splits.{name}.corpora.{number}: the recipe has no corpus {corpus!r}; "
+                    f"splits.{name}.{place}: the recipe has no corpus {corpus!r}; "
                     f"{nearest(corpus, list(recipe.corpora))}"
                 )
         yield from _check_selection(recipe, name, split)
     for variant, options in recipe.options.items():
-        if variant == REAL or variant not in known:
+        if variant in (REAL, IMPORTED) or variant not in known:
             yield f"options.{variant}: unknown variant; {_near_variant(variant, known)}"
             continue
         try:
             merged_options(variant_spec(variant), options)
         except OptionError as error:
             yield f"options: {error}"
-    checkpoints = {variant_spec(name).checkpoint for name in known[1:]} - {""}
+    checkpoints = {variant_spec(name).checkpoint for name in known[2:]} - {""}
     for key in recipe.weights:
-        if key not in checkpoints and key not in known[1:]:
+        if key not in checkpoints and key not in known[2:]:
             yield f"weights.{key}: neither a checkpoint nor a variant; {nearest(key, sorted(checkpoints))}"
 
 
@@ -318,10 +354,12 @@ def _check_selection(recipe: Recipe, name: str, split: Split) -> Iterator[str]:
         earlier = list(recipe.splits)[: list(recipe.splits).index(name)]
         if split.same_as not in earlier:
             yield f"{place}.same_as: {split.same_as!r} is no split above this one; {nearest(split.same_as, earlier)}"
-        elif split.corpora is not None:
-            yield f"{place}.corpora: a split with same_as takes its corpora from {split.same_as!r}; leave this out"
+        elif others := set(split.corpora or ()) - set(recipe.split_corpora(split.same_as)):
+            yield f"{place}.corpora: {split.same_as!r} takes nothing from {', '.join(sorted(others))}"
     if recipe.assignment.method == "speaker_disjoint" and (split.ids or split.labels):
         yield f"{place}: a list cannot be kept speaker-disjoint; use draw or share, or assignment.method: paper"
+    if recipe.assignment.method == "speaker_disjoint" and isinstance(split.draw, dict):
+        yield f"{place}.draw: numbers per corpus cannot be kept speaker-disjoint; give one number, or use method: paper"
     if len(set(split.variants)) != len(split.variants):
         yield f"{place}.variants: a variant is named twice"
 
@@ -332,5 +370,5 @@ def _doubles(names: list[str]) -> list[str]:
 
 def _near_variant(variant: str, known: list[str]) -> str:
     """A hint for an unknown variant; a family's bare name is answered with its variants."""
-    own = [name for name in known if name != REAL and codec_spec(name).family == variant]
+    own = [name for name in known if name not in (REAL, IMPORTED) and codec_spec(name).family == variant]
     return f"choose a variant of it: {', '.join(own)}" if own else nearest(variant, known)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from codecfake_builder.errors import PlanError
 from codecfake_builder.files import sha256_text
-from codecfake_builder.recipe import Recipe, Split
+from codecfake_builder.recipe import IMPORTED, Recipe, Split
 from codecfake_builder.speakers import Speaker, assign_speakers, language_targets
 from codecfake_builder.utterance_lists import read_ids, read_labels
 
@@ -29,6 +29,7 @@ class Selection:
         self.rows: dict[str, Rows] = {}
         self._corpus = np.asarray(utterances["corpus"].to_pylist(), dtype=object)
         self._ids = utterances["utterance_id"].to_pylist()
+        self._exists = np.asarray([codec is not None for codec in utterances["codec"].to_pylist()], dtype=bool)
         self._order = _by_priority(recipe.assignment.seed, self._corpus, self._ids)
         self._free = np.ones(utterances.num_rows, dtype=bool)
         self._listed = {name: self._list(name) for name, s in recipe.splits.items() if s.ids or s.labels}
@@ -40,8 +41,11 @@ class Selection:
             self._select_speakers()
         else:
             self._select_drawn()
-        for name in recipe.splits:
-            self.rows[name] = self.rows[recipe.selected_by(name)]
+        for name, split in recipe.splits.items():
+            rows = self.rows[recipe.selected_by(name)]
+            self.rows[name] = rows if split.corpora is None else rows[np.isin(self._corpus[rows], split.corpora)]
+            if not len(self.rows[name]):
+                raise PlanError(f"splits.{name}: {recipe.selected_by(name)} has no utterance of {split.corpora}")
 
     def _list(self, name: str) -> list[str]:
         split = self.recipe.splits[name]
@@ -51,7 +55,7 @@ class Selection:
         """Factor that brings the largest split down to the limit."""
         sizes = [float(len(ids)) for ids in self._listed.values()]
         for name, split in self.recipe.splits.items():
-            sizes.append(float(split.draw or 0))
+            sizes.append(float(sum(_draws(split).values())))
             sizes.append((split.share or 0) * len(self._pool(name)))
         return min(1.0, self._limit / max(sizes)) if self._limit else 1.0
 
@@ -59,9 +63,13 @@ class Selection:
         return max(1, round(number * self._scale))
 
     def _pool(self, name: str) -> Rows:
-        """Free rows of the split's corpora, in drawing order."""
+        """Free rows of the split's corpora, in drawing order: speech, clips that exist already, or both."""
         order = self._order[self._free[self._order]]
-        return order[np.isin(self._corpus[order], self.recipe.split_corpora(name))]
+        order = order[np.isin(self._corpus[order], self.recipe.split_corpora(name))]
+        variants = self.recipe.splits[name].variants
+        if IMPORTED not in variants:
+            return order[~self._exists[order]]
+        return order if len(variants) > 1 else order[self._exists[order]]
 
     def _take(self, name: str, rows: Rows) -> None:
         if not len(rows):
@@ -92,20 +100,32 @@ class Selection:
     def _select_drawn(self) -> None:
         for name, split in self.recipe.splits.items():
             if split.draw:
-                pool, number = self._pool(name), self._scaled(split.draw)
-                self._refuse_small(name, number, len(pool))
-                self._take(name, pool[:number])
+                drawn = [self._draw(name, corpus, self._scaled(number)) for corpus, number in _draws(split).items()]
+                self._take(name, np.concatenate(drawn))
         shares = {name: split.share for name, split in self.recipe.splits.items() if split.share}
         pools = {name: self._pool(name) for name in shares}
         for name, share in shares.items():
             free = pools[name][self._free[pools[name]]]
             self._take(name, free[: self._scaled(share * len(pools[name]))])
 
-    def _refuse_small(self, name: str, wanted: int, found: int) -> None:
+    def _draw(self, name: str, corpus: str | None, number: int) -> Rows:
+        """The first ``number`` rows of the split's pool, or of what one corpus has in it."""
+        pool = self._pool(name)
+        if corpus is not None:
+            pool = pool[self._corpus[pool] == corpus]
+        if self.recipe.splits[name].missing == "skip" and len(pool) < number:
+            self.notes.append(f"{name}: {len(pool)} of {number} utterances to draw are in {corpus or 'its corpora'}")
+        else:
+            self._refuse_small(name, number, len(pool), corpus)
+        return pool[:number]
+
+    def _refuse_small(self, name: str, wanted: int, found: int, corpus: str | None = None) -> None:
         if found < wanted:
+            place = f"splits.{name}.draw" if corpus is None else f"splits.{name}.draw.{corpus}"
             raise PlanError(
                 f"splits.{name}: asks for {wanted} utterances, {found} are left in "
-                f"{', '.join(self.recipe.split_corpora(name))}; lower splits.{name}.draw, or use --limit for a trial"
+                f"{corpus or ', '.join(self.recipe.split_corpora(name))}; lower {place}, set "
+                f"splits.{name}.missing=skip to take what there is, or use --limit for a trial"
             )
 
     def _select_speakers(self) -> None:
@@ -114,12 +134,19 @@ class Selection:
         for name, split in self.recipe.splits.items():
             if split.draw or split.share:
                 groups.setdefault(tuple(self.recipe.split_corpora(name)), {})[name] = split
-        for splits in groups.values():
+        for corpora, splits in groups.items():
+            if len({IMPORTED in split.variants for split in splits.values()}) > 1:
+                raise PlanError(
+                    f"speaker_disjoint: splits of finished clips and splits of speech ({', '.join(splits)}) cannot "
+                    f"share {', '.join(corpora)}; use assignment.method: paper"
+                )
             self._select_group(splits)
 
     def _select_group(self, splits: dict[str, Split]) -> None:
         pool = self._pool(next(iter(splits)))
-        wanted = {name: float(split.draw or (split.share or 0) * len(pool)) for name, split in splits.items()}
+        wanted = {
+            name: float(sum(_draws(split).values()) or (split.share or 0) * len(pool)) for name, split in splits.items()
+        }
         equal = self.recipe.assignment.languages == "equal"
         rows_of = self._rows_by_speaker(pool)
         speakers = list(rows_of)
@@ -160,6 +187,13 @@ class Selection:
         return {
             Speaker(corpus, name, languages[own[0]], len(own)): np.array(own) for (corpus, name), own in rows.items()
         }
+
+
+def _draws(split: Split) -> dict[str | None, int]:
+    """How many utterances a split draws, by corpus; ``None`` stands for all of its corpora together."""
+    if isinstance(split.draw, dict):
+        return dict(split.draw.items())
+    return {None: split.draw} if split.draw else {}
 
 
 def _by_priority(seed: int, corpora: Any, ids: list[str]) -> Rows:

@@ -17,13 +17,13 @@ import soundfile
 
 from codec_adapters.weights import sha256_of
 from codecfake_builder.audio import RATE
+from codecfake_builder.clip_class import REAL
 from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, dataset_files, read_checksums, root_hash
 from codecfake_builder.dataset.provenance import PROVENANCE
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.features import COLUMNS
 from codecfake_builder.plan import membership_hash
 from codecfake_builder.progress import progress
-from codecfake_builder.recipe import REAL
 
 
 @dataclass
@@ -100,6 +100,7 @@ class _Rows:
         self.alms: dict[str, dict[str, Any]] = self.provenance.get("alms", {})
         codecs = self.provenance["variants"] | {name: alm["codec"] for name, alm in self.alms.items()}
         self.specs: dict[str, dict[str, Any]] = {name: codec["spec"] for name, codec in codecs.items()}
+        self.imported: dict[str, dict[str, Any]] = self.provenance.get("imported", {})
         self.files: dict[str, str] = {}
         """File by row id, for uniqueness."""
         self.durations: dict[tuple[str, str], float] = {}
@@ -121,7 +122,7 @@ class _Rows:
     def _check_shard(self, name: str) -> None:
         split, variant = Path(name).parent.name, Path(name).stem.rpartition("-")[0]
         planned = self.provenance["splits"].get(split)
-        if planned is None or variant not in planned["variants"]:
+        if planned is None or variant not in [*planned["variants"], *planned.get("imported", {})]:
             self.found.problem(name, f"the recipe has no variant {variant} in split {split}")
             return
         with pq.ParquetFile(self.dataset / name) as file:
@@ -138,15 +139,22 @@ class _Rows:
                         self.found.problem(name, f"clip {row['id']}: {problem}")
 
     def _row_problems(self, name: str, split: str, variant: str, row: dict[str, Any]) -> Iterator[str]:
+        imported = variant in self.provenance["splits"][split].get("imported", {})
         spec = self.specs.get(variant, {"family": REAL, "label": 0})
+        family, label = spec["family"], spec["label"]
+        if imported:
+            family, label = self.imported[variant]["codec"], self.imported[variant]["label"]
         expected = {
             "variant": variant,
-            "codec": spec["family"],
-            "label": spec["label"],
-            "is_fake": variant != REAL,
-            "alm": variant if variant in self.alms else None,
-            "prompt_id": f"{row['corpus']}/{row['utterance_id']}" if variant in self.alms else None,
+            "codec": family,
+            "label": label,
+            "is_fake": family != REAL,
+            "provenance": "imported" if imported else "built",
         }
+        if not imported:
+            spoken = variant in self.alms
+            expected["alm"] = variant if spoken else None
+            expected["prompt_id"] = f"{row['corpus']}/{row['utterance_id']}" if spoken else None
         for column, value in expected.items():
             if row[column] != value:
                 yield f"{column} is {row[column]!r}, expected {value!r}"
@@ -154,7 +162,7 @@ class _Rows:
             yield f"the same id stands in {self.files[row['id']]}"
         self.files[row["id"]] = name
         utterance = (row["corpus"], row["utterance_id"])
-        if variant not in self.alms:  # what a language model says has a length of its own
+        if not imported and variant not in self.alms:  # what a language model says has a length of its own
             length = self.durations.setdefault(utterance, row["duration"])
             if length != row["duration"]:
                 yield f"lasts {row['duration']} s, other clips of its utterance {length} s"
@@ -165,14 +173,14 @@ class _Rows:
         """Clips and rejections together must be the planned utterances of every split and variant."""
         rejected = self._rejected()
         for split, planned in self.provenance["splits"].items():
-            for variant in planned["variants"]:
+            for variant, wanted in [*((v, planned) for v in planned["variants"]), *planned.get("imported", {}).items()]:
                 members = self.members.get((split, variant), []) + rejected.get((split, variant), [])
                 where = f"split {split}, variant {variant}"
-                if len(members) != planned["utterances"]:
+                if len(members) != wanted["utterances"]:
                     self.found.problem(
-                        where, f"{len(members)} clips, made and rejected; planned {planned['utterances']}"
+                        where, f"{len(members)} clips, made and rejected; planned {wanted['utterances']}"
                     )
-                elif membership_hash(members) != planned["membership_sha256"]:
+                elif membership_hash(members) != wanted["membership_sha256"]:
                     self.found.problem(where, "its utterances are not the planned ones")
 
     def _rejected(self) -> dict[tuple[str, str], list[tuple[str, str]]]:

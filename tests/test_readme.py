@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.synthetic import write_wave
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 BLOCKS = {kind: re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL) for kind in ("bash", "python")}
@@ -67,6 +68,24 @@ def test_a_codec_alone_works_as_shown(shared: Path) -> None:
 def test_every_command_of_the_table_exists() -> None:
     from codecfake_builder.cli import app
 
-    named = set(re.findall(r"^\| `(\w+)[ `]", README.split("## Commands")[1], re.MULTILINE))
+    named = set(re.findall(r"^\| `(\w+)[ `]", README.split("## Commands")[1].split("\n## ")[0], re.MULTILINE))
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     assert named == known
+
+
+def test_the_imports_run_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from codecfake_builder.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("moshi/a.wav", "outputs/six/a.wav", "api/a.wav", "demo-page/response.wav", "st-codecfake/train/a.wav"):
+        write_wave(tmp_path / "data" / name, 0.5, 16000, len(name))
+    (tmp_path / "data" / "st-codecfake" / "label").mkdir()
+    (tmp_path / "data" / "st-codecfake" / "label" / "train.txt").write_text("a.wav real 0\n")
+    (tmp_path / "clips.csv").write_text("path,codec\na.wav,mimi\n")
+    lines = block("bash", "import st-codecfake").strip().splitlines()
+    assert len(lines) == 5
+    for line in lines:
+        words = shlex.split(line.replace("/data/", f"{tmp_path}/data/"), comments=True)
+        assert words[:3] == ["python", "-m", "codecfake_builder"]
+        app([*words[3:], "--set", "execution.workers=1"], standalone_mode=False)
+        assert (tmp_path / words[-1] / "checksums.sha256").is_file()

@@ -11,7 +11,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, SourceFile, UserPath, relative
+from codecfake_builder.corpora.base import (
+    AUDIO_SUFFIXES,
+    MISSING,
+    CorpusConfig,
+    SourceFile,
+    UserPath,
+    relative,
+    safe_path,
+)
 from codecfake_builder.errors import CorpusError
 
 _COLUMNS = ("path", "utterance_id", "speaker", "language", "text")
@@ -47,7 +55,7 @@ class FolderConfig(CorpusConfig):
 
     def scan(self, root: Path) -> list[SourceFile]:
         if self.table is not None:
-            return [self._from_row(root, row, line) for line, row in _rows(self.table)]
+            return [self._from_row(root, row, line) for line, row in table_rows(self.table)]
         paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
         if not paths:
             raise self.wrong_layout(root)
@@ -61,9 +69,9 @@ class FolderConfig(CorpusConfig):
         path = row.get("path")
         if not path:
             raise CorpusError(f"{self.table}: line {line}: no value for path")
-        if Path(path).is_absolute() or not (root / path).resolve().is_relative_to(root.resolve()):
+        if not safe_path(root, path):
             raise CorpusError(f"{self.table}: line {line}: path {path} leads out of the corpus root {root}")
-        missing = None if (root / path).is_file() else "missing"
+        missing = None if (root / path).is_file() else MISSING
         return self._file(str(PurePosixPath(path)), {**row, "utterance": row.get("utterance_id")}, missing)
 
     def _file(self, path: str, known: dict[str, Any], problem: str | None = None) -> SourceFile:
@@ -76,13 +84,18 @@ class FolderConfig(CorpusConfig):
             language=known.get("language") or self.language,
             text=known.get("text") or None,
             problem=problem,
+            detail=problem and f"no such file; {self.table} names it",
         )
 
 
-def _rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Lines of a table with their numbers; unknown columns are left alone."""
+def table_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Lines of a CSV (with header) or JSONL table with their numbers; unknown columns are left alone.
+
+    Raises:
+        CorpusError: no such file, another suffix, no column ``path``, or a line that is no object.
+    """
     if not table.is_file():
-        raise CorpusError(f"{table}: no such file (table of a corpus of kind folder)")
+        raise CorpusError(f"{table}: no such file (table of a corpus)")
     if table.suffix.lower() not in (".csv", ".jsonl"):
         raise CorpusError(f"{table}: a table must be .csv (with a header) or .jsonl")
     with table.open(encoding="utf-8-sig", newline="") as stream:

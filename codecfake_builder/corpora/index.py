@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -20,20 +20,27 @@ import pyarrow.parquet as pq
 
 from codec_adapters.weights import cache_root
 from codecfake_builder.audio import RejectedError, decode
-from codecfake_builder.corpora.base import CorpusConfig, SourceFile
+from codecfake_builder.corpora.base import MISSING, CorpusConfig, SourceFile
+from codecfake_builder.corpora.findings import identical_clips, other_files
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import Advance, progress, say
 
-_LISTED = [(name, pa.string()) for name in ("utterance_id", "path", "speaker", "language", "text")]
+_MADE = [(name, pa.string()) for name in ("codec", "variant", "alm", "prompt_id")]
+_LISTED = [*((name, pa.string()) for name in ("utterance_id", "path", "speaker", "language", "text")), *_MADE]
 _PROBED = [
     ("sample_rate", pa.int32()),
     ("samples", pa.int64()),
     ("sha256", pa.string()),
+    ("audio_sha256", pa.string()),
     ("reason", pa.string()),
     ("detail", pa.string()),
 ]
 SCHEMA = pa.schema([*_LISTED, *_PROBED])
-"""An index. ``reason`` is null for an utterance that can be used; ``samples`` counts per channel at ``sample_rate``."""
+"""An index. ``reason`` is null for an utterance that can be used; ``samples`` counts per channel at ``sample_rate``.
+``codec``, ``variant``, ``alm`` and ``prompt_id`` say what made a clip that exists already (``corpora.base.Made``), and
+``audio_sha256`` is the hash of its samples; all are null for speech."""
+_CACHE_VERSION = "2"
+"""Raised whenever the cache's columns change."""
 _CACHE_SCHEMA = pa.schema([("path", pa.string()), *_PROBED, ("bytes", pa.int64()), ("mtime_ns", pa.int64())])
 
 _Row = dict[str, object]
@@ -46,6 +53,8 @@ class CorpusIndex:
     name: str
     root: Path
     table: pa.Table
+    notes: tuple[str, ...] = ()
+    """What a reader should know: files that are not the listed ones, clips that are the same audio."""
 
     @property
     def usable(self) -> pa.Table:
@@ -65,10 +74,12 @@ def index_corpus(name: str, config: CorpusConfig) -> CorpusIndex:
         CorpusError: the root is missing or of another layout.
     """
     files = config.listed()
-    root = config.root_folder().resolve()
-    probed = _probed(name, files, root, cache_root() / "index" / f"{config.kind}-{_cache_key(config, root)}.parquet")
-    rows = _without_duplicates(_row(file, probed[file.path]) for file in files)
-    return CorpusIndex(name, root, pa.Table.from_pylist([_within_limits(r, config) for r in rows], schema=SCHEMA))
+    root = config.audio_folder().resolve()
+    cache = cache_root() / "index" / f"{config.kind}-{_cache_key(config, root)}.parquet"
+    probed = _probed(name, [file for file in files if file.problem != MISSING], root, cache)
+    rows = [_within_limits(row, config) for row in _without_duplicates(_row(f, probed.get(f.path, {})) for f in files)]
+    notes = (*other_files(files, rows), *identical_clips(rows))
+    return CorpusIndex(name, root, pa.Table.from_pylist(rows, schema=SCHEMA), notes)
 
 
 def _probed(name: str, files: list[SourceFile], root: Path, cache: Path) -> dict[str, _Row]:
@@ -89,7 +100,7 @@ def _probed(name: str, files: list[SourceFile], root: Path, cache: Path) -> dict
 
 def _cache_key(config: CorpusConfig, root: Path) -> str:
     options = config.model_dump_json(exclude={"root", "optional", "min_seconds", "max_seconds"})
-    return sha256_text(str(root), options)[:16]
+    return sha256_text(_CACHE_VERSION, str(root), options)[:16]
 
 
 def _unchanged(path: Path, row: _Row | None) -> bool:
@@ -124,7 +135,10 @@ def _probe(file: SourceFile, root: Path) -> _Row:
         wave, rate = decode(data)
     except RejectedError as error:
         return {**row, "reason": error.reason, "detail": error.detail}
-    return {**row, "sample_rate": rate, "samples": len(wave)}
+    row.update(sample_rate=rate, samples=len(wave))
+    if file.made:
+        row["audio_sha256"] = hashlib.sha256(wave.tobytes()).hexdigest()
+    return row
 
 
 def _row(file: SourceFile, probed: _Row) -> _Row:
@@ -134,19 +148,20 @@ def _row(file: SourceFile, probed: _Row) -> _Row:
         "speaker": file.speaker,
         "language": file.language,
         "text": file.text,
+        **(asdict(file.made) if file.made else {}),
     }
     row = {**probed, **listed}
     if file.problem and not probed.get("reason"):
-        row.update(reason=file.problem, detail="the corpus has no such recording of this utterance")
+        row.update(reason=file.problem, detail=file.detail or "the corpus has no such recording of this utterance")
     return row
 
 
 def _without_duplicates(rows: Iterator[_Row]) -> list[_Row]:
-    """The first utterance of an id is kept, every further one is listed as a duplicate."""
+    """The first file of an utterance (and variant) is kept, every further one is listed as a duplicate."""
     seen: dict[object, object] = {}
     result = []
     for row in rows:
-        first = seen.setdefault(row["utterance_id"], row["path"])
+        first = seen.setdefault((row["utterance_id"], row.get("variant")), row["path"])
         if first != row["path"]:
             row = {**row, "reason": "duplicate_id", "detail": f"{first} has this utterance id already"}
         result.append(row)

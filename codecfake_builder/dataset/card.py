@@ -74,7 +74,7 @@ def _prose(contents: Contents, root: str, figures: Mapping[str, Figures], scores
             f"came through. Built with codecfake_builder from the recipe `{recipe.name}`, after "
             f"[Neural Codec Source Tracing]({PAPER}).",
             "",
-            *([recipe.card.note, ""] if recipe.card.note else []),
+            *(line for note in recipe.notes for line in (" ".join(note.split()), "")),
             f"Root hash: `{root}` (sha256 over the lines of `checksums.sha256` without this file).",
             "Check every file with `sha256sum -c checksums.sha256`, and every clip with "
             "`python -m codecfake_builder verify .`.",
@@ -116,6 +116,7 @@ def _prose(contents: Contents, root: str, figures: Mapping[str, Figures], scores
             "| --- | --- | --- | --- | --- | --- | --- |",
             *(_variant(spec, figures.get(spec.name), recipe.card.weights_licence) for spec in contents.codecs),
             "",
+            *_imported(contents),
             "## Columns",
             "",
             "| column | type | meaning |",
@@ -183,6 +184,28 @@ def _alms(contents: Contents) -> list[str]:
             f"{spec.weights_licence} |"
         )
     return lines
+
+
+def _imported(contents: Contents) -> list[str]:
+    """A word on clips that were made elsewhere, where there are any."""
+    there = {cell.variant for cell in contents.cells}
+    imported = {name: own for name, own in contents.imported.items() if name in there}
+    if not imported:
+        return []
+    return [
+        "## Imported clips",
+        "",
+        "Clips that were made elsewhere (column `provenance`: imported) passed the same chain without a codec and keep "
+        "their own length. Label -1 (`vocoder`) marks fakes that no neural codec made: they belong to no class.",
+        "",
+        "| variant | class | clips |",
+        "| --- | --- | --- |",
+        *(
+            f"| {name} | {own.label} {own.codec} | {sum(c.clips for c in contents.cells if c.variant == name)} |"
+            for name, own in imported.items()
+        ),
+        "",
+    ]
 
 
 def _table(contents: Contents) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from codec_adapters import AlmSpec, CodecSpec
+from codecfake_builder.clip_class import NO_LABEL, REAL, ClipClass
 from codecfake_builder.engine.shard import AlmJob, Job, ShardRecord, speaking_codec
-from codecfake_builder.recipe import REAL, Recipe
+from codecfake_builder.recipe import IMPORTED, Recipe
 
 NO_AUDIO_CONFIG = "metadata"
 ALL_CONFIG = "all"
@@ -39,6 +40,8 @@ class Contents:
     """By variant: the codec that makes its waveforms, for an ALM the one it speaks through."""
     alms: dict[str, AlmSpec]
     classes: tuple[str, ...]
+    imported: Mapping[str, ClipClass] = field(default_factory=dict)
+    """The class of every variant of which clips were imported."""
 
     @property
     def splits(self) -> list[str]:
@@ -47,9 +50,12 @@ class Contents:
 
     @property
     def families(self) -> list[str]:
-        """Codec families in label order."""
+        """Codec families in label order, the fakes that no codec made last."""
         labels = {spec.family: spec.label for spec in self.specs.values()}
-        return sorted(labels, key=labels.__getitem__)
+        there = {cell.variant for cell in self.cells}
+        labels |= {own.codec: own.label for variant, own in self.imported.items() if variant in there}
+        labels.pop(REAL, None)
+        return sorted(labels, key=lambda family: (labels[family] == NO_LABEL, labels[family]))
 
     @property
     def codecs(self) -> list[CodecSpec]:
@@ -59,7 +65,9 @@ class Contents:
 
     def family(self, variant: str) -> str:
         """Class name of a variant."""
-        return REAL if variant == REAL else self.specs[variant].family
+        if variant in self.specs:
+            return self.specs[variant].family
+        return REAL if variant == REAL else self.imported[variant].codec
 
     def files(self, split: str) -> list[str]:
         """Shards of a split."""
@@ -93,6 +101,7 @@ def count_contents(
     records: Iterable[ShardRecord],
     jobs: dict[str, Job],
     classes: tuple[str, ...],
+    imported: Mapping[str, ClipClass],
 ) -> Contents:
     """Count the clips of every split and variant.
 
@@ -105,7 +114,9 @@ def count_contents(
         grouped.setdefault((path.parent.name, path.stem.rpartition("-")[0]), []).append(record)
     cells = []
     for split in splits:
-        for variant in recipe.splits[split].variants:
+        listed = [variant for variant in recipe.splits[split].variants if variant != IMPORTED]
+        exist = sorted({variant for own_split, variant in grouped if own_split == split} - set(listed))
+        for variant in [*listed, *exist]:
             own = grouped.get((split, variant), [])
             cells.append(
                 Cell(
@@ -120,4 +131,4 @@ def count_contents(
             )
     specs = {name: speaking_codec(job).spec for name, job in jobs.items()}
     alms = {name: job.spec for name, job in jobs.items() if isinstance(job, AlmJob)}
-    return Contents(recipe, tuple(cells), specs, alms, classes)
+    return Contents(recipe, tuple(cells), specs, alms, classes, imported)

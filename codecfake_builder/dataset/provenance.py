@@ -52,7 +52,11 @@ def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, Job], records: list[S
                 "variants": list(split.variants),
                 "selected_by": recipe.selected_by(split.name),
                 "utterances": len(split.rows),
-                "membership_sha256": plan.membership(split),
+                "membership_sha256": plan.membership(split.rows),
+                "imported": {
+                    variant: {"utterances": len(rows), "membership_sha256": plan.membership(rows)}
+                    for variant, rows in split.imported.items()
+                },
             }
             for split in plan.splits
         },
@@ -62,6 +66,8 @@ def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, Job], records: list[S
             for name, job in sorted(jobs.items())
             if isinstance(job, AlmJob)
         },
+        "imported": {variant: asdict(own) for variant, own in plan.imported.items()},
+        "notes": list(plan.notes),
     }
 
 
@@ -80,6 +86,12 @@ def _portable(recipe: Recipe) -> dict[str, Any]:
     for corpus in document["corpora"].values():
         for key in ("root", "table"):
             corpus.pop(key, None)
+        if corpus.get("ids"):
+            corpus["ids"] = Path(corpus["ids"]).name
+    for entry in document["isolated"].values():
+        entry["driver"] = Path(entry["driver"]).name
+        if entry["repo"] and "://" not in entry["repo"]:
+            entry["repo"] = Path(entry["repo"]).name
     document["plugins"] = [Path(plugin).name for plugin in document["plugins"]]
     for split in document["splits"].values():
         for key in ("labels", "ids"):

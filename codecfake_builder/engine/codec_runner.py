@@ -72,6 +72,11 @@ def kept(key: tuple[str, ...], load: Callable[[], _Made]) -> _Made:
     return model
 
 
+def release() -> None:
+    """Let go of the adapter that this process keeps."""
+    _kept.clear()
+
+
 def resynthesize(adapter: Adapter, waves: Sequence[Wave], seeds: Sequence[int], length: int) -> list[Wave]:
     """Clips through the codec as one batch, each padded to ``length``; halved and tried again when memory runs out.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from codec_adapters.errors import WorkerError
 from codecfake_builder.audio import RejectedError
 from codecfake_builder.errors import CheckFailedError
 
@@ -28,6 +29,7 @@ def refuse_sick_device(variant: str, longest: float, error: Exception) -> None:
 
 
 def rejection_for(error: Exception, reason: str) -> RejectedError:
-    """The rejection of a clip on which a codec or ALM raised ``error``."""
+    """The rejection of a clip on which a codec or ALM raised ``error``; a failed worker process is called so."""
     said = str(error).splitlines()[0] if str(error) else ""
-    return RejectedError(reason, f"{type(error).__name__}: {said}")
+    kind = "worker_failed" if isinstance(error, WorkerError) else reason
+    return RejectedError(kind, f"{type(error).__name__}: {said}")

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from codecfake_builder.engine import codec_runner
 from codecfake_builder.engine.shard import PASSING_REASONS, STATE_FOLDER, Shard, ShardRecord, load_record
 from codecfake_builder.engine.worker import WorkerSettings, local_devices, make_shard
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.progress import progress
 from codecfake_builder.recipe import Execution
+
+if TYPE_CHECKING:
+    from codec_adapters.isolated.adapter import IsolatedCodec
 
 SCHEDULER_SECONDS = 20
 """How long a dask scheduler may take to answer."""
@@ -75,7 +80,13 @@ def split_done(shards: Iterable[Shard], dataset: Path) -> tuple[list[ShardRecord
     return done, missing
 
 
-def run_shards(shards: list[Shard], dataset: Path, execution: Execution, plugins: list[str]) -> list[ShardRecord]:
+def run_shards(
+    shards: list[Shard],
+    dataset: Path,
+    execution: Execution,
+    plugins: list[str],
+    isolated: Mapping[str, IsolatedCodec],
+) -> list[ShardRecord]:
     """Make shards in parallel, with progress.
 
     Raises:
@@ -84,7 +95,9 @@ def run_shards(shards: list[Shard], dataset: Path, execution: Execution, plugins
     """
     devices = chosen_devices(execution)
     claims = Path(tempfile.mkdtemp(prefix="claims-", dir=dataset.resolve() / STATE_FOLDER))
-    settings = WorkerSettings(dataset.resolve(), devices, claims, execution.batch_seconds, tuple(plugins))
+    settings = WorkerSettings(
+        dataset.resolve(), devices, claims, execution.batch_seconds, tuple(plugins), tuple(isolated.values())
+    )
     tasks = (delayed(make_shard)(shard, settings) for shard in shards)
     clips = sum(len(shard.utterances) for shard in shards)
     records = []
@@ -100,5 +113,6 @@ def run_shards(shards: list[Shard], dataset: Path, execution: Execution, plugins
             "run the same command again, with --set execution.workers=1 if memory is short"
         ) from error
     finally:
+        codec_runner.release()  # a single worker is this very process, which may live on and build again
         shutil.rmtree(claims, ignore_errors=True)
     return records

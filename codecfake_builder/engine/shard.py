@@ -10,12 +10,13 @@ from typing import Any
 
 from codec_adapters.alm.spec import AlmSpec
 from codec_adapters.spec import CodecSpec, OptionValue
+from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.files import sha256_text, write_text
 from codecfake_builder.recipe import AudioPolicy
 
 STATE_FOLDER = ".build"
 """Folder of a dataset that is the builder's own: records, logs, lock; not part of the dataset."""
-PASSING_REASONS = frozenset({"missing", "source_changed"})
+PASSING_REASONS = frozenset({"missing", "source_changed", "worker_failed"})
 """Reasons of a rejection that say something of the moment, not of the clip."""
 AUDIO_CHAIN_VERSION = 1
 """Raised whenever ``audio.py`` would make other samples of the same codec output."""
@@ -35,11 +36,21 @@ class Utterance:
     sample_rate: int
     samples: int
     sha256: str
+    codec: str | None = None
+    """With ``variant``, ``alm`` and ``prompt_id``: what made a clip that exists already."""
+    variant: str | None = None
+    alm: str | None = None
+    prompt_id: str | None = None
 
     @property
     def name(self) -> str:
         """``corpus/utterance_id``, unique within a dataset."""
         return f"{self.corpus}/{self.utterance_id}"
+
+    def identity(self) -> list[str | None]:
+        """What of an utterance decides its row, but for where it lies; the file's hash stands for the samples."""
+        origin = [self.variant, self.alm, self.prompt_id] if self.codec else []
+        return [self.corpus, self.utterance_id, self.speaker, self.language, self.text, self.sha256, *origin]
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,10 @@ def speaking_codec(job: Job) -> CodecJob:
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard to make; ``job`` is ``None`` for real speech. For an ALM the utterances are the prompts."""
+    """One shard to make; ``job`` is ``None`` for real speech and for clips that exist already.
+
+    For an ALM the utterances are the prompts.
+    """
 
     split: str
     variant: str
@@ -98,6 +112,8 @@ class Shard:
     job: Job | None
     policy: AudioPolicy
     classes: tuple[str, ...]
+    imported: ClipClass | None = None
+    """The class of the shard's clips where they exist already."""
 
     @property
     def file(self) -> str:
@@ -112,7 +128,8 @@ class Shard:
             self.policy.model_dump_json(),
             self.job.fingerprint() if self.job else "real",
             json.dumps(self.classes),
-            *(json.dumps([u.corpus, u.utterance_id, u.speaker, u.language, u.text, u.sha256]) for u in self.utterances),
+            *([json.dumps(["imported", self.variant, asdict(self.imported)])] if self.imported else []),
+            *(json.dumps(utterance.identity()) for utterance in self.utterances),
         )
 
 

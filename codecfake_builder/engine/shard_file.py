@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,11 @@ import pyarrow.parquet as pq
 
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip
+from codecfake_builder.clip_class import REAL, ClipClass
 from codecfake_builder.engine.alm_runner import Spoken
 from codecfake_builder.engine.shard import Shard, Utterance
 from codecfake_builder.features import schema
 from codecfake_builder.files import replacing
-from codecfake_builder.recipe import REAL
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
@@ -32,18 +33,14 @@ def clip_row(
 
     Args:
         utterance: the source, or the prompt of an ALM.
-        adapter: the codec that made the waveform; ``None`` for real speech.
+        adapter: the codec that made the waveform; ``None`` for real speech and clips that exist already.
     """
-    spec = adapter.spec if adapter else None
     spoken = made if isinstance(made, Spoken) else None
     clip = made.clip if isinstance(made, Spoken) else made
     identity = f"{shard.variant}-{utterance.corpus}-{utterance.utterance_id}"
     return {
         "id": identity,
         "audio": {"bytes": clip.flac, "path": re.sub(r"[^\w.-]", "_", identity) + ".flac"},
-        "label": spec.label if spec else 0,
-        "is_fake": spec is not None,
-        "codec": spec.family if spec else REAL,
         "variant": shard.variant,
         "language": utterance.language,
         "speaker": utterance.speaker,
@@ -54,16 +51,26 @@ def clip_row(
         "source_sha256": utterance.sha256,
         "audio_sha256": hashlib.sha256(clip.pcm.astype("<i2").tobytes()).hexdigest(),
         "gain": clip.gain,
-        "bitrate_bps": adapter.bitrate if adapter else None,
-        "frame_rate_hz": adapter.frame_rate if adapter else None,
-        "codebooks": adapter.codebooks if adapter else None,
-        "native_sample_rate": adapter.sample_rate if adapter else None,
-        "quantizer": spec.taxonomy.quantizer if spec else None,
-        "auxiliary": spec.taxonomy.auxiliary if spec else None,
-        "decoder_domain": spec.taxonomy.decoder_domain if spec else None,
-        "alm": shard.variant if spoken else None,
-        "prompt_id": utterance.name if spoken else None,
+        **(shard.imported or _class_of(adapter)).columns(),
+        "alm": shard.variant if spoken else utterance.alm,
+        "prompt_id": utterance.name if spoken else utterance.prompt_id,
+        "provenance": "imported" if shard.imported else "built",
     }
+
+
+def _class_of(adapter: Adapter | None) -> ClipClass:
+    """The class of clips that an adapter makes, with the figures of the network that it really loaded."""
+    if adapter is None:
+        return ClipClass(REAL, 0)
+    return ClipClass(
+        codec=adapter.spec.family,
+        label=adapter.spec.label,
+        bitrate_bps=adapter.bitrate,
+        frame_rate_hz=adapter.frame_rate,
+        codebooks=adapter.codebooks,
+        native_sample_rate=adapter.sample_rate,
+        **asdict(adapter.spec.taxonomy),
+    )
 
 
 def write_shard(path: Path, rows: list[dict[str, Any]], classes: tuple[str, ...]) -> tuple[str, int]:

@@ -31,6 +31,7 @@ from codecfake_builder.plugins import load_plugins
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
+    from codec_adapters.isolated.adapter import IsolatedCodec
 
 READ_AHEAD = 4
 """Batches whose audio is read and resampled before the codec asks for them."""
@@ -54,6 +55,7 @@ class WorkerSettings:
     """An empty folder of this run, in which the processes of each machine claim their device."""
     batch_seconds: float | None
     plugins: tuple[str, ...] = ()
+    isolated: tuple[IsolatedCodec, ...] = ()
 
     def device(self) -> str:
         """This process's device: the same for all shards it makes, and processes spread evenly over the devices."""
@@ -85,6 +87,8 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
     started = time.monotonic()
     _settle_numerics()
     load_plugins(list(settings.plugins), Path())
+    for isolated in settings.isolated:
+        isolated.register()
     codec, outcomes = _made(shard, settings)
     rows, rejected = [], []
     for utterance, outcome in zip(shard.utterances, outcomes, strict=True):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-COMMANDS = ["build", "plan", "verify", "quality", "codecs", "alms", "fetch"]
+COMMANDS = ["build", "plan", "import", "verify", "quality", "codecs", "alms", "fetch"]
 
 
 def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -63,6 +63,12 @@ def test_codecs_lists_every_variant_without_loading_torch() -> None:
         (["build", "lyra"], "--out"),
         (["verify", "/no/such/folder"], "/no/such/folder: no such folder"),
         (["fetch", "lyra_v3"], "did you mean lyra_v2?"),
+        (["fetch", "vctkk"], "did you mean vctk?"),
+        (["fetch", "ncssd"], "NCSSD has no public archive"),
+        (["import", "clips", "/no/such", "--out", "/tmp/never"], "/no/such: no such folder"),
+        (["import", "st-codecfak", "x", "--out", "y"], "did you mean st-codecfake?"),
+        (["import", "st-codecfake", "recipes", "--out", "/tmp/never"], "nothing of ST-Codecfake is there"),
+        (["import", "speechgpt-gen", "recipes", "--alm", "x", "--out", "y"], "go with clips only"),
         (["frobnicate"], "frobnicate"),
     ],
 )

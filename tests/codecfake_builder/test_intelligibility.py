@@ -18,7 +18,7 @@ from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, small_reci
 def recipe(vctk: Path, aishell3: Path, tiny: dict[str, Path]) -> Recipe:
     variants = ["real", "faulty_none", "dac_16khz"]
     base = small_recipe(vctk, aishell3, variants, {"dac_16khz": tiny["dac_16khz"]}, plugins=[FAULTY_PLUGIN])
-    return base.model_copy(update={"card": base.card.model_copy(update={"stoi_clips": 3, "note": "Only a test."})})
+    return base.model_copy(update={"card": base.card.model_copy(update={"stoi_clips": 3}), "notes": ["Only a test."]})
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,10 @@ from codecfake_builder.recipe import load_recipe, packaged_recipes
     [
         ("corpora.vctk.rot=/x", "corpora.vctk.rot: unknown key; did you mean root?"),
         ("corpora.vctk.kind=vtck", "corpora.vctk.kind: unknown corpus kind 'vtck'; did you mean vctk?"),
-        ("corpora.new.root=/x", "corpora.new.kind: missing; one of vctk, aishell3, ncssd, folder"),
+        (
+            "corpora.new.root=/x",
+            "corpora.new.kind: missing; one of vctk, aishell3, ncssd, asvspoof2019la, in_the_wild, hf",
+        ),
         ("corpora.vctk.mic=mic3", "corpora.vctk.mic: Input should be 'mic1' or 'mic2', got 'mic3'"),
         ("splits.train.drw=3", "splits.train.drw: unknown key; did you mean draw?"),
         ("splits.train.share=x", "splits.train.share: Input should be a valid number"),
@@ -99,12 +102,16 @@ def test_the_published_composition() -> None:
     recipe = load_recipe("stcodecfake")
     assert recipe.splits["train"].draw == 10_000
     assert recipe.splits["dev"].draw == 1_000
-    labels = {name: [_label(v) for v in split.variants] for name, split in recipe.splits.items()}
+    labels = {name: [_label(v) for v in split.variants if v != "imported"] for name, split in recipe.splits.items()}
     assert labels["train"] == labels["dev"] == labels["eval_id"] == [0, 1, 2, 3, 4, 5, 6]
     assert sorted(labels["eval_ood"]) == [7, 8, 9, 10, 11]
     assert labels["id_config"] == [3, 3, 3, 3, 4, 4, 4]
     assert labels["ood_config"] == labels["ood_source"] == [7]
     assert labels["id_source"] == [1, 6]
+    assert recipe.splits["unseen_real"].draw == {"ncssd": 10_000, "asvspoof2019la": 7_355, "in_the_wild": 19_963}
+    assert recipe.splits["ood_vocoder"].draw == {"asvspoof2019la": 63_882, "in_the_wild": 11_816}
+    assert recipe.splits["unseen_real"].variants == ["real"]
+    assert recipe.splits["ood_vocoder"].variants == ["imported"]
 
 
 def _label(variant: str) -> int:

@@ -1,0 +1,95 @@
+"""What a driver needs to speak with the builder. Standard library only, Python 3.8 or newer.
+
+A driver defines functions and hands them to :func:`serve`; see ``template.py``. Whatever it prints goes to the worker's
+log, since standard output belongs to the protocol.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import struct
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+
+PROTOCOL = 1
+_FLOAT = 3
+_PCM = 1
+
+
+def serve(operations: Dict[str, Callable[..., Optional[Dict[str, Any]]]]) -> None:
+    """Answer requests until standard input ends.
+
+    Args:
+        operations: function by name of operation; each is called with the request's payload as keyword arguments and
+            returns a dict (or None) that can be written as JSON. An exception is answered as an error; the worker
+            lives on.
+    """
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(2, 1)  # prints of the codec's own code, and of its C libraries, must not get between the answers
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer: Dict[str, Any] = {"id": request["id"], "ok": True}
+        try:
+            answer["result"] = operations[request["op"]](**request["payload"]) or {}
+        except Exception as error:
+            traceback.print_exc()
+            answer = {"id": request["id"], "ok": False, "error": f"{type(error).__name__}: {error}"}
+        if request["op"] == "load" and answer["ok"]:
+            answer["result"]["protocol"] = PROTOCOL
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the builder is gone, even in the middle of a computation."""
+    while os.getppid() == parent:
+        time.sleep(2)
+    os._exit(1)
+
+
+def read_wav(path: str) -> Tuple[List[float], int]:
+    """A mono WAV file of 32-bit floats or 16-bit integers: (list of floats in [-1, 1], rate in Hz)."""
+    with open(path, "rb") as stream:
+        data = stream.read()
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise ValueError(f"{path}: no WAV file")
+    position, kind, rate = 12, 0, 0
+    while position + 8 <= len(data):
+        name, size = data[position : position + 4], struct.unpack("<I", data[position + 4 : position + 8])[0]
+        body = data[position + 8 : position + 8 + size]
+        if name == b"fmt ":
+            kind, channels, rate = struct.unpack("<HHI", body[:8])
+            if channels != 1:
+                raise ValueError(f"{path}: {channels} channels, expected one")
+        elif name == b"data" and kind == _FLOAT:
+            return list(_numbers("f", body)), rate
+        elif name == b"data" and kind == _PCM:
+            return [value / 32768 for value in _numbers("h", body)], rate
+        position += 8 + size + size % 2
+    raise ValueError(f"{path}: no samples of a known format")
+
+
+def write_wav(path: str, samples: Iterable[float], rate: int) -> None:
+    """Write floats in [-1, 1] as a mono WAV file of 32-bit floats."""
+    numbers = array.array("f", samples)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    body = numbers.tobytes()
+    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, _FLOAT, 1, rate, rate * 4,
+                       4, 32, b"data", len(body))  # fmt: skip
+    with open(path, "wb") as stream:
+        stream.write(head + body)
+
+
+def _numbers(kind: str, body: bytes) -> Any:
+    numbers: Any = array.array(kind)
+    numbers.frombytes(body[: len(body) // numbers.itemsize * numbers.itemsize])
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

@@ -1,0 +1,55 @@
+"""What an index shows when its rows are held against each other and against their lists."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from codecfake_builder.corpora.base import SourceFile
+
+_Row = Mapping[str, object]
+_EXAMPLES = 3
+
+
+def other_files(files: Sequence[SourceFile], rows: Sequence[_Row]) -> Iterator[str]:
+    """A sentence where files are there under a listed name with another sha256 than the list says.
+
+    Args:
+        files: as a corpus lists them.
+        rows: of the index, in the same order.
+    """
+    expected = [(file, row) for file, row in zip(files, rows, strict=True) if file.sha256 and row.get("sha256")]
+    others = [file.path for file, row in expected if file.sha256 != row["sha256"]]
+    if others:
+        yield (
+            f"{len(others)} of {len(expected)} listed files have another sha256 than the list says, as after "
+            f"re-encoding; they are used ({_some(others)})"
+        )
+
+
+def identical_clips(rows: Sequence[_Row]) -> Iterator[str]:
+    """A sentence per set of variants under which the same samples lie: all but one are copies, or mislabelled."""
+    by_audio: dict[object, list[_Row]] = {}
+    for row in rows:
+        if row.get("audio_sha256") and not row.get("reason"):
+            by_audio.setdefault(row["audio_sha256"], []).append(row)
+    found: dict[tuple[str, ...], list[_Row]] = {}
+    for same in by_audio.values():
+        if len(same) > 1:
+            found.setdefault(tuple(sorted(str(row["variant"]) for row in same)), []).append(same[0])
+    for variants, firsts in sorted(found.items()):
+        some = _some([str(row["utterance_id"]) for row in firsts])
+        if len(set(variants)) == 1:
+            yield f"{variants[0]}: {len(firsts)} clips are there {len(variants)} times under different ids ({some})"
+        else:
+            names = ", ".join(f"{name} ({count} times)" if count > 1 else name for name, count in _counts(variants))
+            yield f"identical audio under {names}: {len(firsts)} clips ({some}); at most one of these names is right"
+
+
+def _counts(variants: tuple[str, ...]) -> list[tuple[str, int]]:
+    return sorted(Counter(variants).items())
+
+
+def _some(names: list[str]) -> str:
+    more = ", ..." if len(names) > _EXAMPLES else ""
+    return ", ".join(sorted(names)[:_EXAMPLES]) + more

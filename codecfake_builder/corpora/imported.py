@@ -1,0 +1,189 @@
+"""Clips that exist already: output of codecs and audio language models that were run elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+import codec_adapters
+from codecfake_builder.clip_class import known_classes
+from codecfake_builder.corpora.base import (
+    AUDIO_SUFFIXES,
+    MISSING,
+    CorpusConfig,
+    Made,
+    SourceFile,
+    relative,
+    safe_path,
+)
+from codecfake_builder.corpora.folder import table_rows
+from codecfake_builder.errors import CorpusError
+from codecfake_builder.resources import nearest, resource_folder
+
+OTHER_NAMES = {"descript-audio-codec": "dac", "hificodec": "academicodec", "hifi-codec": "academicodec"}
+"""Names that codec families go by elsewhere."""
+
+
+class ImportedConfig(CorpusConfig):
+    """A tree of audio files that say by their folder what made them, or with ``table`` the files that a table lists.
+
+    In a tree, the first folder of a file's path is a variant's name, a family's, or begins with a family's
+    (``encodec_24khz``); ``folders`` says it for others. ``codec`` says it for all files. The utterance is the file's
+    name (with the folders between). Columns of a table (CSV with header, or JSONL): ``path``, one of ``variant``,
+    ``codec`` or ``label``, and where known ``alm``, ``prompt_id``, ``utterance_id``, ``speaker``, ``language``,
+    ``text``, ``sha256`` (a file with another one is used, with a word about it) and ``other_path`` (looked at where
+    there is no ``path``). Nothing is guessed: a file of which the class is not known ends the import.
+    """
+
+    layout: ClassVar[str] = "a folder per codec with audio files (wav, flac, ogg, opus, mp3, aiff) at any depth in it"
+
+    kind: Literal["imported"]
+    table: str | None = None
+    """A file, or the name of a packaged table."""
+    codec: str | None = None
+    """A variant or family for all files that name none themselves."""
+    folders: dict[str, str] = Field(default={})
+    """A variant or family by name of a folder."""
+    alm: str | None = None
+    """The audio language model that made all clips which name none themselves."""
+    language: str = "und"
+    speaker: str | None = None
+
+    @field_validator("codec")
+    @classmethod
+    def _one_known(cls, codec: str | None) -> str | None:
+        if codec is not None:
+            _codec_and_variant(codec)
+        return codec
+
+    @field_validator("folders")
+    @classmethod
+    def _all_known(cls, folders: dict[str, str]) -> dict[str, str]:
+        for codec in folders.values():
+            _codec_and_variant(codec)
+        return folders
+
+    def scan(self, root: Path) -> list[SourceFile]:
+        if self.table is not None:
+            table = _table(self.table)
+            return [self._from_row(root, table, line, row) for line, row in table_rows(table)]
+        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        if not paths:
+            raise self.wrong_layout(root)
+        return self._from_paths(root, [PurePosixPath(relative(path, root)) for path in paths])
+
+    def _from_paths(self, root: Path, paths: list[PurePosixPath]) -> list[SourceFile]:
+        tops = sorted({path.parts[0] for path in paths if len(path.parts) > 1})
+        classes = {top: self._folder_class(top) for top in tops}
+        unknown = [top for top, found in classes.items() if found is None]
+        loose = [str(path) for path in paths if len(path.parts) == 1]
+        if unknown or (loose and self.codec is None):
+            names = ", ".join([*unknown, *loose[:3]])
+            raise CorpusError(
+                f"{root}: what made the clips in {names} is not known; say so with folders: {{NAME: CODEC}} or codec: "
+                f"CODEC, where CODEC is a variant or one of {', '.join(known_classes())}"
+            )
+        return [self._file(path, classes.get(path.parts[0])) for path in paths]
+
+    def _folder_class(self, folder: str) -> tuple[str, str] | None:
+        """Class and variant of a folder's clips, or ``None``."""
+        named = self.folders.get(folder) or self.codec
+        if named is not None:
+            return _codec_and_variant(named)
+        if folder in known_classes() or folder in codec_adapters.names():
+            return _codec_and_variant(folder)
+        beginning = next((name for name in [*family_names(), *OTHER_NAMES] if _begins(folder, name)), None)
+        return None if beginning is None else (OTHER_NAMES.get(beginning, beginning), plain_name(folder))
+
+    def _file(self, path: PurePosixPath, found: tuple[str, str] | None) -> SourceFile:
+        codec, variant = found or _codec_and_variant(self.codec or "")
+        inner = (
+            path if self.codec is not None and path.parts[0] not in self.folders else path.relative_to(path.parts[0])
+        )
+        identity = "-".join(inner.with_suffix("").parts)
+        made = Made(codec, variant, self.alm)
+        return SourceFile(identity, str(path), self.speaker or "unknown", self.language, made=made)
+
+    def _from_row(self, root: Path, table: Path, line: int, row: dict[str, Any]) -> SourceFile:
+        place = f"{table.name}: line {line}"
+        names = [str(row[key]) for key in ("path", "other_path") if row.get(key)]
+        if not names:
+            raise CorpusError(f"{place}: no value for path")
+        for name in names:
+            if not safe_path(root, name):
+                raise CorpusError(f"{place}: path {name} leads out of the corpus root {root}")
+        path = next((name for name in names if (root / name).is_file()), None)
+        codec, variant = self._row_class(place, row)
+        return SourceFile(
+            utterance_id=row.get("utterance_id") or "-".join(PurePosixPath(names[0]).with_suffix("").parts),
+            path=str(PurePosixPath(path or names[0])),
+            speaker=row.get("speaker") or self.speaker or "unknown",
+            language=row.get("language") or self.language,
+            text=row.get("text") or None,
+            problem=None if path else MISSING,
+            detail=None if path else f"no such file; {table.name} names it",
+            made=Made(codec, variant, row.get("alm") or self.alm, row.get("prompt_id") or None),
+            sha256=row.get("sha256") or None,
+        )
+
+    def _row_class(self, place: str, row: dict[str, Any]) -> tuple[str, str]:
+        """Class and variant of a row; the columns that say it must not contradict each other."""
+        found: list[tuple[str, str]] = []
+        for key in ("variant", "codec", "label"):
+            if row.get(key) not in (None, ""):
+                try:
+                    found.append(_by_label(str(row[key])) if key == "label" else _codec_and_variant(str(row[key])))
+                except ValueError as error:
+                    raise CorpusError(f"{place}: {key}: {error}") from error
+        if not found and self.codec is not None:
+            found.append(_codec_and_variant(self.codec))
+        if not found:
+            raise CorpusError(f"{place}: no value for variant, codec or label, so what made the clip is not known")
+        if len({codec for codec, _ in found}) > 1:
+            raise CorpusError(f"{place}: {' and '.join(codec for codec, _ in found)} contradict each other")
+        return found[0]
+
+
+def plain_name(text: str) -> str:
+    """``text`` as a name of a variant: letters, digits and underscores."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "unnamed"
+
+
+def unspecified(codec: str) -> str:
+    """The variant of clips of which only the class is known."""
+    return codec if codec == "real" else f"{codec}_unspecified"
+
+
+def family_names() -> list[str]:
+    """The codec families: every class that is not ``real`` or ``vocoder``."""
+    return [name for name, label in known_classes().items() if label > 0]
+
+
+def _codec_and_variant(name: str) -> tuple[str, str]:
+    """Class and variant of a variant's or a class's name; :class:`ValueError` for any other."""
+    if name in codec_adapters.names():
+        return codec_adapters.spec(name).family, name
+    if name in known_classes():
+        return name, unspecified(name)
+    known = [*known_classes(), *codec_adapters.names()]
+    raise ValueError(f"{name!r} is neither a codec family nor a variant; {nearest(name, known)}")
+
+
+def _by_label(text: str) -> tuple[str, str]:
+    families = {label: name for name, label in known_classes().items()}
+    if not text.lstrip("-").isdigit() or int(text) not in families:
+        raise ValueError(f"{text!r} is no class; known: {', '.join(f'{n} {name}' for n, name in families.items())}")
+    return families[int(text)], unspecified(families[int(text)])
+
+
+def _begins(folder: str, name: str) -> bool:
+    """Whether a folder's name is ``name`` with something set apart from it behind."""
+    return re.match(rf"{re.escape(name)}(?![A-Za-z0-9])", folder.replace("_", "-"), re.IGNORECASE) is not None
+
+
+def _table(name: str) -> Path:
+    packaged = resource_folder("manifests") / f"{name}.csv"
+    return packaged if packaged.is_file() else Path(name).expanduser()

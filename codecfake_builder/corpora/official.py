@@ -1,0 +1,108 @@
+"""``fetch`` for corpora: official archives (``manifests/corpora.lock``), unpacked to a folder for a recipe."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter
+
+from codec_adapters.weights import cache_root, keep_download
+from codecfake_builder.archives import unpack
+from codecfake_builder.corpora import AnyCorpus, CorpusConfig
+from codecfake_builder.download import download
+from codecfake_builder.errors import CorpusError
+from codecfake_builder.progress import say
+from codecfake_builder.resources import resource_folder
+
+
+@dataclass(frozen=True)
+class OfficialCorpus:
+    """One entry of ``corpora.lock``; sizes in bytes."""
+
+    name: str
+    title: str
+    licence: str
+    page: str
+    url: str | None = None
+    size: int = 0
+    unpacked: int = 0
+    sha256: str | None = None
+    how: str | None = None
+
+    def terms(self) -> str:
+        """What a user should know before anything is loaded."""
+        return (
+            f"{self.name}: {self.title}, licence {self.licence} ({self.page}); about {self.size / 1e9:.1f} GB to "
+            f"download, {self.unpacked / 1e9:.1f} GB unpacked"
+        )
+
+
+@cache
+def lock() -> Mapping[str, OfficialCorpus]:
+    """All entries of ``corpora.lock`` by name."""
+    text = (resource_folder("manifests") / "corpora.lock").read_text(encoding="utf-8")
+    entries: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return {name: OfficialCorpus(name=name, **values) for name, values in entries.items()}
+
+
+def fetch_corpus(name: str, to: Path | None = None) -> Path:
+    """Download and unpack a corpus; its folder.
+
+    Args:
+        name: an entry of ``corpora.lock``.
+        to: where the corpus gets a folder of its name; by default ``corpora`` in the user's cache.
+
+    Raises:
+        CorpusError: it has no public archive, the disk is too small, or the archive cannot be had or unpacked.
+        CheckpointError: the archive is not the official one.
+    """
+    entry = lock()[name]
+    parent = cache_root() / "corpora" if to is None else to
+    folder = parent / name
+    if folder.is_dir():
+        say(f"{name}: {folder} is there already")
+        return _checked(entry, folder)
+    if entry.url is None:
+        raise CorpusError(f"{name}: {entry.title} has no public archive ({entry.page}): {entry.how}")
+    say(entry.terms())
+    say(f"{name}: from {entry.url} into {folder}")
+    archives = parent / ".archives"
+    archive = archives / name / entry.url.rsplit("/", 1)[-1]
+    if not archive.is_file():
+        partial = archives / name / f"{archive.name}.part"
+        _refuse_small_disk(entry, parent, partial)
+        download(entry.url, partial)
+        say(f"{name}: checking the archive")
+        keep_download(partial, archive.parent, archive.name, entry.sha256, f"{name}: {entry.url}")
+    try:
+        unpack(archive, folder)
+    except CorpusError:
+        if entry.sha256 is None:  # nothing says that it was the right archive; the next one may have another hash
+            shutil.rmtree(archive.parent)
+        raise
+    archive.unlink()
+    return _checked(entry, folder)
+
+
+def _refuse_small_disk(entry: OfficialCorpus, parent: Path, partial: Path) -> None:
+    parent.mkdir(parents=True, exist_ok=True)
+    there = partial.stat().st_size if partial.is_file() else 0
+    needed, free = entry.size + entry.unpacked - there, shutil.disk_usage(parent).free
+    if needed > free:
+        raise CorpusError(
+            f"{entry.name}: needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free in {parent}; choose another --to"
+        )
+
+
+def _checked(entry: OfficialCorpus, folder: Path) -> Path:
+    """The folder, which must be in the layout that its kind has."""
+    config: CorpusConfig = TypeAdapter(AnyCorpus).validate_python({"kind": entry.name, "root": folder})
+    count = len(config.listed())
+    say(f"{entry.name}: {count} utterances; use it with --set corpora.{entry.name}.root={folder}")
+    return folder

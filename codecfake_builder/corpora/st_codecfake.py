@@ -1,0 +1,210 @@
+"""ST-Codecfake as its authors released it (xieyuankun/ST-Codecfake, README and config.py at 4e099b593d3d).
+
+``label/*.txt`` lists train, dev, eval_id and eval_ood; the other sets are folders that name their codec. File names are
+``<prefix>_<source utterance>.wav``. The archives hold absolute paths, so the folders are looked for below the root.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from codec_adapters.spec import LABELS
+from codecfake_builder.corpora.base import AUDIO_SUFFIXES, MISSING, CorpusConfig, Made, SourceFile, relative
+from codecfake_builder.corpora.imported import OTHER_NAMES, unspecified
+from codecfake_builder.corpora.protocol import held_against, read_lines
+from codecfake_builder.errors import CorpusError
+from codecfake_builder.utterance_lists import read_ids
+
+DEEPEST = 6
+"""How many folders below the root a part may lie."""
+_FORM = "<file> real|fake <class>"
+_IN_NAME = re.compile(
+    r"(?:(?P<prefix>.*)_)?(?P<id>(?P<vctk>[ps]\d+)_\d+|(?P<aishell>SSB\d{4})\d{4}|(?P<ncssd>R-(EN|ZH)_\d+_\d+_d\d+))"
+)
+_ORDER_UNKNOWN = {8, 9, 10, 11}
+"""Classes of the release of which the authors do not say which codec has which number."""
+
+LABEL_FILES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "train": (("label/train.txt",),),
+    "dev": (("label/dev.txt",),),
+    "eval_id": (("label/eval_id.txt", "eval_id.txt"),),
+    "eval_ood": (("label/eval_ood7.txt",), ("label/eval_ood8-11.txt",)),
+}
+"""The label files of a part, each with the places where it may lie."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of clips of one codec, and which files it should hold, as far as that is known."""
+
+    path: str
+    codec: str
+    variant: str
+    prefix: str | None = None
+    ids: str | None = None
+    alm: str | None = None
+
+
+FOLDERS: dict[str, tuple[Folder, ...]] = {
+    "id_config": tuple(
+        Folder(f"ID_diff_config/{name}", codec, f"{codec}_{name.lower().replace('-', '_')}", name, "stcodecfake_eval")
+        for codec, names in (("funcodec", ("C3-1", "C3-2", "C3-3", "C3-4")), ("encodec", ("C4-1", "C4-2", "C4-3")))
+        for name in names
+    ),
+    "id_source": (
+        Folder("ID_diff_source/NCSSD-mimi", "mimi", "mimi_unspecified", "mimi", "ncssd"),
+        Folder("ID_diff_source/NCSSD-snac", "snac", "snac_unspecified", "snac", "ncssd"),
+    ),
+    "ood_source": (Folder("OOD_diff_source/NCSSD_wavtokenizer", "wavtokenizer", "wavtokenizer_unspecified"),),
+    "ood_config": (Folder("OOD_diff_config/wavtokenizer_small40", "wavtokenizer", "wavtokenizer_small_40tps"),),
+    "alm": (
+        Folder("ALM/moshi", "mimi", "mimi_unspecified", "moshi", "ncssd", "moshi"),
+        Folder("ALM/mini-omni", "snac", "snac_unspecified", "miniomni", "ncssd", "mini_omni"),
+        Folder("ALM/speechgpt-gen", "speechtokenizer", "speechtokenizer_unspecified", alm="speechgpt_gen"),
+        Folder("ALM/valle", "encodec", "encodec_unspecified", "valle", "stcodecfake_eval", "valle"),
+    ),
+}
+"""The folders without label files. File names and numbers are those of the authors' released scores."""
+
+Part = Literal["train", "dev", "eval_id", "eval_ood", "id_config", "id_source", "ood_source", "ood_config", "alm"]
+
+
+class StCodecfakeConfig(CorpusConfig):
+    """One part of the released dataset. Only splits with the variant ``imported`` take its clips.
+
+    A clip's class is the number in its label file, where the authors fix which codec it means (0 to 7); for 8 to 11
+    they do not, and the file's prefix says it (``prefixes`` for prefixes that are no family's name). A prefix that
+    contradicts the number, or a class that nothing tells, leaves the clip out with that reason.
+    """
+
+    layout: ClassVar[str] = (
+        "label/train.txt and train/*.wav (likewise dev, eval_id, eval_ood7, eval_ood8-11), ID_diff_config/C3-1/*.wav, "
+        "ALM/moshi/*.wav and so on, as the README of the release has it"
+    )
+
+    kind: Literal["st_codecfake"]
+    part: Part
+    prefixes: dict[str, str] = Field(default={})
+
+    def scan(self, root: Path) -> list[SourceFile]:
+        if unknown := [family for family in self.prefixes.values() if family not in LABELS]:
+            raise CorpusError(f"prefixes: {unknown[0]!r} is no codec family; known: {', '.join(LABELS)}")
+        if self.part in LABEL_FILES:
+            return self._labelled(root)
+        found = [(folder, place) for folder in FOLDERS[self.part] if (place := find(root, folder.path)) is not None]
+        if not found:
+            raise self.wrong_layout(root)
+        return [file for folder, place in found for file in _in_folder(root, folder, place)]
+
+    def _labelled(self, root: Path) -> list[SourceFile]:
+        folder = find(root, self.part)
+        if folder is None:
+            raise self.wrong_layout(root)
+        lists = [p for places in LABEL_FILES[self.part] if (p := self._label_file(root, places)) is not None]
+        files = [self._listed(root, folder, fields) for path in lists for fields in read_lines(path, 3, _FORM)]
+        if not files:
+            raise self.wrong_layout(root, f"no {' or '.join(LABEL_FILES[self.part][0])}, which says what the files are")
+        return held_against(files, root, folder, lists[0])
+
+    def _label_file(self, root: Path, places: Iterable[str]) -> Path | None:
+        return next((found for place in places if (found := find(root, place)) is not None), None)
+
+    def _listed(self, root: Path, folder: Path, fields: list[str]) -> SourceFile:
+        name, tag, number = fields
+        if Path(name).name != name or tag not in ("real", "fake") or not number.isdigit():
+            raise CorpusError(f"{self.part}: expected '{_FORM}', found {' '.join(fields)[:60]!r}")
+        match = _IN_NAME.fullmatch(Path(name).stem)
+        path = relative(folder / name, root)
+        codec = self._codec(match["prefix"] if match else None, tag, int(number))
+        if codec is None:
+            detail = (
+                f"its label line says {tag} {number}, which does not go with the name of the file or tells no codec"
+            )
+            return _clip(path, Path(name).stem, match, problem="unknown_class", detail=detail)
+        return _clip(path, Path(name).stem, match, Made(codec, unspecified(codec)))
+
+    def _codec(self, prefix: str | None, tag: str, number: int) -> str | None:
+        """The class of a clip, or ``None`` where its label line and the name of its file do not tell."""
+        families = {label: family for family, label in LABELS.items()}
+        if number not in families or (tag == "real") != (number == 0):
+            return None
+        named = prefix and (self.prefixes.get(prefix) or OTHER_NAMES.get(prefix, prefix))
+        if number in _ORDER_UNKNOWN:
+            return named if named and LABELS.get(named) in _ORDER_UNKNOWN else None
+        return None if named in LABELS and named != families[number] else families[number]
+
+
+def find(root: Path, wanted: str) -> Path | None:
+    """The file or folder ``wanted`` (a relative path) below ``root``, at most :data:`DEEPEST` folders down.
+
+    Raises:
+        CorpusError: it is there twice, and nothing says which one counts.
+    """
+    level = [root]
+    for _ in range(DEEPEST + 1):
+        found = [folder / wanted for folder in level if (folder / wanted).exists()]
+        if len(found) > 1:
+            raise CorpusError(f"{root}: {wanted} is there twice: {found[0]} and {found[1]}; take one away")
+        if found:
+            return found[0]
+        level = [sub for folder in level if not (folder / "label").is_dir() for sub in _folders_in(folder)]
+    return None
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """Without asking the disk about each of a hundred thousand files."""
+    with os.scandir(folder) as entries:
+        return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+
+
+def _in_folder(root: Path, folder: Folder, place: Path) -> list[SourceFile]:
+    """The clips of a folder without labels, and as missing those that the authors' scores name and it lacks."""
+    paths = {path.stem: path for path in sorted(place.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES}
+    files = []
+    for stem, path in paths.items():
+        match = _IN_NAME.fullmatch(stem)
+        files.append(_clip(relative(path, root), stem, match, _made(folder, stem, match)))
+    detail = f"{folder.path} has no such file; the authors' released scores name it"
+    for stem in (f"{folder.prefix}_{identity}" for identity in _expected(folder)):
+        if stem not in paths:
+            match, absent = _IN_NAME.fullmatch(stem), relative(place / f"{stem}.wav", root)
+            files.append(_clip(absent, stem, match, _made(folder, stem, match), MISSING, detail))
+    return files
+
+
+def _made(folder: Folder, stem: str, match: re.Match[str] | None) -> Made:
+    prompt = (match["id"] if match else stem) if folder.alm else None
+    return Made(folder.codec, folder.variant, folder.alm, prompt)
+
+
+def _expected(folder: Folder) -> list[str]:
+    if folder.ids is None:
+        return []
+    ids = read_ids(folder.ids)
+    if folder.alm == "valle":  # prompted with VCTK, but for the speaker who has no transcripts
+        return [identity for identity in ids if identity.startswith("p") and not identity.startswith("p315_")]
+    return ids
+
+
+def _clip(
+    path: str,
+    stem: str,
+    match: re.Match[str] | None,
+    made: Made | None = None,
+    problem: str | None = None,
+    detail: str | None = None,
+) -> SourceFile:
+    """A file of the release; its name tells the source utterance, and that the speaker and the language."""
+    speaker, language = "unknown", "und"
+    if match and not (made and made.alm):
+        language = "en" if match["vctk"] or "R-EN" in match["id"] else "zh"
+        speaker = match["vctk"] or match["aishell"] or f"{match['id'][:4]}-{match['id'].rpartition('_')[2]}"
+    identity = match["id"] if match else stem
+    return SourceFile(identity, path, speaker, language, problem=problem, detail=detail, made=made)

@@ -1,0 +1,83 @@
+"""A driver that gives its input back, but for the fault that its options name, on clips longer than 0.7 s."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from codecfake_driver import read_wav, serve, write_wav
+
+options: dict[str, Any] = {}
+protocol = os.fdopen(os.dup(1), "w")  # past what serve() redirects
+
+
+def load(device: str, dtype: str, options: dict[str, Any], checkpoint: str | None) -> dict[str, Any]:
+    globals()["options"] = options
+    print("loading: this line goes to the log")
+    with Path(options["starts"]).open("a") as stream:
+        stream.write("start\n")
+    if options["fault"] == "start":
+        raise RuntimeError("no such weights")
+    if options["fault"] == "exit":
+        sys.exit("cannot import the codec")
+    return {"sample_rate": 16000}
+
+
+def resynthesize(inputs: list[str], outputs: list[str], seeds: list[int]) -> None:
+    for source, target in zip(inputs, outputs, strict=True):
+        samples, rate = read_wav(source)
+        if len(samples) > 0.7 * rate:
+            fault(options["fault"], target)
+        if not Path(target).exists():
+            write_wav(target, samples, rate)
+
+
+def fault(kind: str, target: str) -> None:
+    if kind == "hang":
+        time.sleep(1000)
+    if kind == "die":
+        print("out of luck", file=sys.stderr)
+        os._exit(7)
+    if kind == "orphan" and os.fork() == 0:  # a child that keeps the pipes open, out of the group's reach
+        os.setsid()
+        time.sleep(5)
+        os._exit(0)
+    if kind == "orphan":
+        os._exit(7)
+    if kind == "garbage":
+        protocol.write("Epoch 3: 50%|#####     | \n")
+        protocol.flush()
+    if kind == "flood":
+        while True:
+            protocol.write("x" * 65536)
+    if kind == "stale":
+        protocol.write('{"id": 0, "ok": true, "result": {}}\n')
+        protocol.flush()
+    if kind == "chatter":
+        while True:
+            print("no such thing " * 1000)
+            time.sleep(0.001)
+    if kind == "unasked":
+        for _ in range(100):
+            protocol.write("more and more\n")
+        protocol.flush()
+    if kind == "fill":
+        with Path(os.environ["TMPDIR"], "junk").open("wb") as stream:
+            while True:
+                stream.write(bytes(1 << 20))
+                stream.flush()
+                time.sleep(0.005)
+    if kind == "refuse":
+        raise ValueError("too long\nfor me")
+    if kind == "nothing":
+        Path(target).symlink_to("/etc/hostname")
+    if kind == "rate":
+        write_wav(target, [0.0] * 100, 8000)
+    if kind == "noise":
+        Path(target).write_text("no audio")
+
+
+serve({"load": load, "resynthesize": resynthesize})
