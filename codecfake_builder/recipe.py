@@ -40,9 +40,9 @@ Draw = Annotated[int, Field(ge=1)] | Annotated[dict[Name, Annotated[int, Field(g
 class Split(_Part):
     """Which utterances of which corpora a split holds, and through which variants they pass.
 
-    A variant is ``real``, a codec variant, an ALM, for which the utterances are the prompts, or ``imported``. Clips that
-    exist already (a corpus of fakes, imported clips) are taken by splits that name ``imported``, and by no other; speech
-    is taken by splits that name any other variant.
+    A variant is ``real``, a codec variant, an ALM (the utterances are its prompts), or ``imported``. Clips that
+    exist already (a corpus of fakes, imported clips) are taken by splits that name ``imported``, and by no other;
+    speech is taken by splits that name any other variant.
 
     Exactly one of ``draw`` (a number of utterances, or one per corpus), ``share`` (a part of what no list claims),
     ``ids`` (a list of utterance ids: a packaged one by name, or a file), ``labels`` (a released ST-Codecfake label
