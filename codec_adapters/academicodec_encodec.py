@@ -21,7 +21,8 @@ from codec_adapters.base import Codes, Setup
 from codec_adapters.checkpoint import find_file, load_strict, network_from, read_tensors, tensor_state
 from codec_adapters.errors import OptionError
 from codec_adapters.layers.quantization import stack_codebooks
-from codec_adapters.layers.seanet import SeanetCodec, sizes_of_encoder
+from codec_adapters.layers.seanet import SeanetCodec
+from codec_adapters.layers.seanet_settings import settings_of_encoder
 from codec_adapters.layers.weight_norm import folded_state
 from codec_adapters.seanet_adapter import SeanetAdapter
 from codec_adapters.spec import CodecSpec
@@ -77,8 +78,8 @@ def _weights_file(folder: Path, spec: CodecSpec) -> Path:
 def _load(path: Path) -> SeanetCodec:
     state = folded_state(tensor_state(read_tensors(path), path))
     codebooks = stack_codebooks(state, f"{_PARALLEL}quantizer.", path).shape
-    sizes = sizes_of_encoder(state, f"{_PARALLEL}encoder.", path)
+    settings = settings_of_encoder(state, f"{_PARALLEL}encoder.", path)
     with network_from(path):
-        network = SeanetCodec(sizes, codebooks)
+        network = SeanetCodec(settings, codebooks)
     load_strict(nn.ModuleDict({"module": network}), state, path)
     return network

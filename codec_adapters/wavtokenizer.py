@@ -37,7 +37,8 @@ from codec_adapters.checkpoint import (
 from codec_adapters.errors import OptionError
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.quantization import ResidualVectorQuantizer, stack_codebooks
-from codec_adapters.layers.seanet import SeanetEncoder, SeanetSizes, sizes_of_encoder
+from codec_adapters.layers.seanet import SeanetEncoder
+from codec_adapters.layers.seanet_settings import SeanetSettings, settings_of_encoder
 from codec_adapters.layers.vocos import IstftHead, VocosBackbone, VocosSizes
 from codec_adapters.layers.weight_norm import folded_state
 
@@ -137,9 +138,9 @@ class WavTokenizerAdapter(Adapter):
 class Encodec(nn.Module):
     """What WavTokenizer keeps of EnCodec: ``[batch, samples]`` to codes ``[batch, 1, frames]``."""
 
-    def __init__(self, sizes: SeanetSizes, codebooks: Sequence[int]) -> None:
+    def __init__(self, settings: SeanetSettings, codebooks: Sequence[int]) -> None:
         super().__init__()
-        self.encoder: nn.Module = SeanetEncoder(sizes)
+        self.encoder: nn.Module = SeanetEncoder(settings)
         self.quantizer = ResidualVectorQuantizer(*codebooks)
 
     def latent(self, wav: Tensor) -> Tensor:
@@ -155,7 +156,7 @@ class Encodec(nn.Module):
 class WavTokenizer(nn.Module):
     """The parts that inference needs, named as in training."""
 
-    def __init__(self, encoder: SeanetSizes, codebooks: Sequence[int], decoder: VocosSizes) -> None:
+    def __init__(self, encoder: SeanetSettings, codebooks: Sequence[int], decoder: VocosSizes) -> None:
         super().__init__()
         if encoder.hop != decoder.hop_length:
             raise ValueError(f"frames of {encoder.hop} samples in, {decoder.hop_length} out")
@@ -182,8 +183,8 @@ class WavTokenizer(nn.Module):
 def _load(path: Path, config: WavTokenizerConfig, config_path: Path) -> WavTokenizer:
     state = folded_state(tensor_state(read_tensors(path).get("state_dict"), path))
     stack_codebooks(state, f"{_ENCODEC}quantizer.", path)
-    encoder = sizes_of_encoder(state, f"{_ENCODEC}encoder.", path)
-    encoder = replace(encoder, ratios=tuple(config.ratios), dimension=config.dimension)
+    encoder = settings_of_encoder(state, f"{_ENCODEC}encoder.", path)
+    encoder = replace(encoder, ratios=tuple((ratio,) for ratio in config.ratios), dimension=config.dimension)
     embed = state.get("backbone.embed.weight")
     decoder = config.decoder if embed is None else replace(config.decoder, kernel_size=embed.shape[-1])
     with network_from(config_path):
