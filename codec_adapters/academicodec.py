@@ -43,7 +43,7 @@ from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.hifigan import ResidualBlock, fused, same_conv1d
 from codec_adapters.layers.precision import in_precision
-from codec_adapters.layers.quantization import GroupedResidualVectorQuantizer, single_codes
+from codec_adapters.layers.quantization import GroupedResidualVectorQuantizer
 from codec_adapters.layers.weight_norm import folded_state
 
 PARTS = ("encoder", "quantizer", "generator")
@@ -259,7 +259,7 @@ class HifiCodecAdapter(Adapter):
         return Codes([self._codes(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._generate(single_codes(codes, self.codebooks, self.config.n_codes, self.spec.name))
+        return self._generate(self._checked_codes(codes, [self.config.n_codes] * self.codebooks))
 
     def _codes(self, wav: Tensor) -> Tensor:
         if not self._frames(wav.shape[1]):

@@ -58,7 +58,8 @@ class AcademiCodecEncodecAdapter(SeanetAdapter):
         return self._levelled(self.network.decode(self.network.encode(wav, self.used)))
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._levelled(self.network.decode(self.network.quantizer.checked(codes)))
+        checked = self._checked_codes(codes, self.network.quantizer.entries, least=1)
+        return self._levelled(self.network.decode(checked))
 
     def _levelled(self, wav: Tensor) -> Tensor:
         """Upstream's last step before it writes a file, each item by its own peak."""

@@ -42,7 +42,6 @@ from codec_adapters.layers.causal import keep_context_of
 from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.hifigan import split_groups
 from codec_adapters.layers.precision import in_precision
-from codec_adapters.layers.quantization import single_codes
 from codec_adapters.layers.weight_norm import folded_state
 
 TRAINING = ("optimizer", "scheduler", "steps", "epochs")
@@ -182,7 +181,7 @@ class AudioDecAdapter(Adapter):
         return Codes([self._codes(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._generate(single_codes(codes, self.codebooks, self.params.codebook_size, self.spec.name))
+        return self._generate(self._checked_codes(codes, self.quantizer.entries))
 
     def _codes(self, wav: Tensor) -> Tensor:
         return self.quantizer.encode(self.encoder(wav[:, None]))

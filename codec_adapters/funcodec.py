@@ -181,7 +181,8 @@ class FuncodecAdapter(Adapter):
         return self._generate(codes[0], codes.side.get("scale"))[:, : wav.shape[1]]
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        checked, scale = self.network.quantizer.codebooks.checked(codes), codes.side.get("scale")
+        checked = self._checked_codes(codes, self.network.quantizer.codebooks.entries, least=1)
+        scale = codes.side.get("scale")
         if scale is not None and scale.shape != (len(checked), 1):
             raise InputError(f"{self.spec.name}: side 'scale' must be [{len(checked)}, 1], got {list(scale.shape)}")
         return self._generate(checked, scale)

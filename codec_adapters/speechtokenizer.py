@@ -96,7 +96,7 @@ class SpeechTokenizerAdapter(SeanetAdapter):
         return self.network.decode(self.network.encode(wav, self.used))
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self.network.decode(self.network.quantizer.checked(codes))
+        return self.network.decode(self._checked_codes(codes, self.network.quantizer.entries, least=1))
 
 
 def _load(path: Path, config: SpeechTokenizerConfig, config_path: Path) -> SeanetCodec:

@@ -132,7 +132,8 @@ class WavTokenizerAdapter(Adapter):
         return Codes([self.network.encodec(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self.network.decode(self.network.encodec.quantizer.checked(codes), self.condition)
+        checked = self._checked_codes(codes, self.network.encodec.quantizer.entries[:1])
+        return self.network.decode(checked, self.condition)
 
 
 class Encodec(nn.Module):

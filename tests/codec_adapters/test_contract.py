@@ -124,6 +124,14 @@ def test_wrong_codes_are_refused(adapters: dict[str, Adapter]) -> None:
             adapters["dac_16khz"].decode(codes)
 
 
+@pytest.mark.parametrize("name", ["encodec_24khz_6kbps", "dac_16khz", "mimi_8codebooks"])
+def test_codes_that_are_no_entries_are_refused(adapters: dict[str, Adapter], name: str) -> None:
+    codes = adapters[name].encode(noise(1, 8000))[0]
+    for wrong in ([codes, codes], [codes[:, :, :0]], [codes + 64], [codes - 64], [codes.repeat(1, 40, 1)]):
+        with pytest.raises(codec_adapters.InputError, match=f"{name}: codes must be"):
+            adapters[name].decode(wrong)
+
+
 def test_options_override_the_variants_own(tiny: dict[str, Path]) -> None:
     folder = tiny["dac_16khz"]
     few = codec_adapters.load("dac_16khz", checkpoint=folder, options={"codebooks": 3})
