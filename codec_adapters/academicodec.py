@@ -30,7 +30,6 @@ from codec_adapters.checkpoint import (
     ConfigModel,
     OddInt,
     PositiveInts,
-    find_file,
     load_strict,
     network_from,
     read_json,
@@ -196,14 +195,13 @@ def _channels_out(state: Mapping[str, Tensor], key: str, path: Path) -> int:
     return state[key].shape[0]
 
 
-def find_files(folder: Path, weights: str, config: str) -> tuple[Path, Path]:
-    """The weights and the config in ``folder``, by their official names or as the only ones there.
+def find_files(setup: Setup) -> tuple[Path, Path]:
+    """The weights and the config of a checkpoint, by their official names or as the only ones there.
 
     Raises:
         CheckpointError: one is missing, or they are of two models (16 and 24 kHz have networks of the same shapes).
     """
-    weights_path = find_file(folder, weights, only="HiFi-Codec*")
-    config_path = find_file(folder, config, only="*.json")
+    weights_path, config_path = setup.file("HiFi-Codec*"), setup.file("*.json")
     tag = re.fullmatch(r"config_(\d+k)_(\d+d)\.json", config_path.name)
     if weights_path.name.startswith("HiFi-Codec") and tag and "-".join(tag.groups()) not in weights_path.name:
         raise CheckpointError(f"{config_path}: is not the config of {weights_path.name}")
@@ -220,12 +218,12 @@ class HifiCodecAdapter(Adapter):
     """HiFi-Codec.
 
     Option ``peak_normalise`` scales the input to a peak of 0.95 first and does not undo it, as upstream's notebook and
-    all its training did and its current script does not. Options ``weights`` and ``config`` name the two files.
+    all its training did and its current script does not.
     """
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        weights, config = find_files(setup.folder, str(setup.options["weights"]), str(setup.options["config"]))
+        weights, config = find_files(setup)
         self.config = validated(HifiCodecConfig, read_json(config), config)
         network = load_network(self.config, read_tensors(weights), weights).to(setup.device)
         self.quantizer = network.quantizer

@@ -71,7 +71,7 @@ class AcademiCodecEncodecAdapter(SeanetAdapter):
 
 def _weights_file(folder: Path, spec: CodecSpec) -> Path:
     """The one weights file there, or the variant's, which upstream's pages and scripts spell in several ways."""
-    official = weights.official_file(spec.checkpoint, ".pth")
+    (official,) = weights.official_files(spec.checkpoint, "*.pth")
     spellings = (official, official.replace("k_", "khz_"), official.capitalize())
     return find_file(folder, next((name for name in spellings if (folder / name).is_file()), official), only="*.pth")
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from codec_adapters import weights
+from codec_adapters.checkpoint import find_file
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.spec import CodecSpec, OptionValue
 
@@ -49,6 +51,14 @@ class Setup:
         if self.checkpoint is None:
             raise CheckpointError(f"{self.spec.name}: needs a checkpoint folder")
         return self.checkpoint
+
+    def file(self, *patterns: str) -> Path:
+        """The checkpoint's file whose official name fits one of ``patterns``, or the one file that fits the first.
+
+        Raises:
+            CheckpointError: no such file, or several of other names.
+        """
+        return find_file(self.folder, weights.official_files(self.spec.checkpoint, *patterns)[0], only=patterns[0])
 
     def codebooks(self, available: int, least: int = 1) -> int:
         """Option ``codebooks``: how many of a checkpoint's codebooks are used, the first ones.

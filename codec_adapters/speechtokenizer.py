@@ -20,7 +20,6 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from codec_adapters import weights
 from codec_adapters.base import Codes, Setup
 from codec_adapters.checkpoint import (
     ConfigModel,
@@ -81,7 +80,7 @@ class SpeechTokenizerAdapter(SeanetAdapter):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        weights_path = find_file(setup.folder, weights.official_file(setup.spec.checkpoint, ".pt", ".dev"), only="*.pt")
+        weights_path = setup.file("*.pt", "*.dev")
         config_path = find_file(weights_path.parent, "config.json", only="*.json")
         self.config = validated(SpeechTokenizerConfig, read_json(config_path), config_path)
         self.network = _load(weights_path, self.config, config_path).eval().to(setup.device)

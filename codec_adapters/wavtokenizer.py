@@ -21,12 +21,10 @@ import torch
 from pydantic import AliasPath, Field, PositiveInt
 from torch import Tensor, nn
 
-from codec_adapters import weights
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import (
     ConfigModel,
     PositiveInts,
-    find_file,
     load_strict,
     network_from,
     read_tensors,
@@ -94,8 +92,8 @@ class WavTokenizerAdapter(Adapter):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        weights_path = find_file(setup.folder, weights.official_file(setup.spec.checkpoint, ".ckpt"), only="*.ckpt")
-        config_path = find_file(setup.folder, weights.official_file(setup.spec.checkpoint, ".yaml"), only="*.yaml")
+        weights_path = setup.file("*.ckpt")
+        config_path = setup.file("*.yaml")
         self.config = validated(WavTokenizerConfig, read_yaml(config_path), config_path)
         self.network = _load(weights_path, self.config, config_path).eval().to(setup.device)
         self.network.to_precision(setup.dtype)

@@ -244,7 +244,7 @@ def test_official_names_and_shapes_fit(variant: str, tmp_path: Path, monkeypatch
     document = in_training if spec.family == "wavtokenizer" else state
     monkeypatch.setattr(f"{module}.read_tensors", lambda path: document)
     _write_official_config(tmp_path, variant)
-    (tmp_path / Path(weights.official_file(spec.checkpoint, ".pt", ".dev", ".ckpt", ".pth")).name).touch()
+    (tmp_path / Path(weights.official_files(spec.checkpoint, "*.pt", "*.dev", "*.ckpt", "*.pth")[0]).name).touch()
     adapter = codec_adapters.load(variant, tmp_path, device="meta")
     found = (adapter.sample_rate, adapter.hop, adapter.codebooks, adapter.bitrate)
     assert found == (spec.sample_rate, spec.hop, spec.codebooks, spec.bitrate)
