@@ -118,14 +118,6 @@ def test_tail_is_not_local(golden: Golden, scratch: Path) -> None:
     assert last_change(adapter, golden.wav, 8000) > golden.wav.shape[1] // 2
 
 
-@one_golden
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision(golden: Golden, scratch: Path, dtype: str) -> None:
-    output = load(golden, scratch, dtype=dtype).resynthesize(golden.wav)
-    assert output.dtype == torch.float32
-    assert output.isfinite().all()
-
-
 def test_variants_say_what_the_official_configs_say() -> None:
     for model, entry in official_state(CODEC)["configs"].items():
         spec, config = codec_adapters.spec(variant(model)), validated(HifiCodecConfig, entry["config"], Path(model))

@@ -124,14 +124,6 @@ def test_codes_that_do_not_fit_are_refused(golden: Golden, scratch: Path) -> Non
             adapter.decode([wrong])
 
 
-@tiny_golden
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision(golden: Golden, scratch: Path, dtype: str) -> None:
-    output = load(golden, golden.checkpoint(scratch), dtype=dtype).resynthesize(golden.wav)
-    assert output.dtype == torch.float32
-    assert output.isfinite().all()
-
-
 @pytest.mark.parametrize("golden", [param for param in goldens(CODEC, False) if param.id in ("libritts_sym_c", "none")])
 def test_files_may_be_chosen(golden: Golden, scratch: Path) -> None:
     """By a subclass. The later checkpoint of this case has other codebooks, which shows when it is the encoder."""
