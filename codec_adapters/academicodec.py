@@ -30,7 +30,6 @@ from codec_adapters.checkpoint import (
     ConfigModel,
     OddInt,
     PositiveInts,
-    find_file,
     load_strict,
     network_from,
     read_json,
@@ -43,7 +42,7 @@ from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.hifigan import ResidualBlock, fused, same_conv1d
 from codec_adapters.layers.precision import in_precision
-from codec_adapters.layers.quantization import GroupedResidualVectorQuantizer, single_codes
+from codec_adapters.layers.quantization import GroupedResidualVectorQuantizer
 from codec_adapters.layers.weight_norm import folded_state
 
 PARTS = ("encoder", "quantizer", "generator")
@@ -196,14 +195,13 @@ def _channels_out(state: Mapping[str, Tensor], key: str, path: Path) -> int:
     return state[key].shape[0]
 
 
-def find_files(folder: Path, weights: str, config: str) -> tuple[Path, Path]:
-    """The weights and the config in ``folder``, by their official names or as the only ones there.
+def find_files(setup: Setup) -> tuple[Path, Path]:
+    """The weights and the config of a checkpoint, by their official names or as the only ones there.
 
     Raises:
         CheckpointError: one is missing, or they are of two models (16 and 24 kHz have networks of the same shapes).
     """
-    weights_path = find_file(folder, weights, only="HiFi-Codec*")
-    config_path = find_file(folder, config, only="*.json")
+    weights_path, config_path = setup.file("HiFi-Codec*"), setup.file("*.json")
     tag = re.fullmatch(r"config_(\d+k)_(\d+d)\.json", config_path.name)
     if weights_path.name.startswith("HiFi-Codec") and tag and "-".join(tag.groups()) not in weights_path.name:
         raise CheckpointError(f"{config_path}: is not the config of {weights_path.name}")
@@ -220,12 +218,12 @@ class HifiCodecAdapter(Adapter):
     """HiFi-Codec.
 
     Option ``peak_normalise`` scales the input to a peak of 0.95 first and does not undo it, as upstream's notebook and
-    all its training did and its current script does not. Options ``weights`` and ``config`` name the two files.
+    all its training did and its current script does not.
     """
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        weights, config = find_files(setup.folder, str(setup.options["weights"]), str(setup.options["config"]))
+        weights, config = find_files(setup)
         self.config = validated(HifiCodecConfig, read_json(config), config)
         network = load_network(self.config, read_tensors(weights), weights).to(setup.device)
         self.quantizer = network.quantizer
@@ -259,7 +257,7 @@ class HifiCodecAdapter(Adapter):
         return Codes([self._codes(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._generate(single_codes(codes, self.codebooks, self.config.n_codes, self.spec.name))
+        return self._generate(self._checked_codes(codes, [self.config.n_codes] * self.codebooks))
 
     def _codes(self, wav: Tensor) -> Tensor:
         if not self._frames(wav.shape[1]):

@@ -21,7 +21,8 @@ from codec_adapters.base import Codes, Setup
 from codec_adapters.checkpoint import find_file, load_strict, network_from, read_tensors, tensor_state
 from codec_adapters.errors import OptionError
 from codec_adapters.layers.quantization import stack_codebooks
-from codec_adapters.layers.seanet import SeanetCodec, sizes_of_encoder
+from codec_adapters.layers.seanet import SeanetCodec
+from codec_adapters.layers.seanet_settings import settings_of_encoder
 from codec_adapters.layers.weight_norm import folded_state
 from codec_adapters.seanet_adapter import SeanetAdapter
 from codec_adapters.spec import CodecSpec
@@ -57,7 +58,8 @@ class AcademiCodecEncodecAdapter(SeanetAdapter):
         return self._levelled(self.network.decode(self.network.encode(wav, self.used)))
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._levelled(self.network.decode(self.network.quantizer.checked(codes)))
+        checked = self._checked_codes(codes, self.network.quantizer.entries, least=1)
+        return self._levelled(self.network.decode(checked))
 
     def _levelled(self, wav: Tensor) -> Tensor:
         """Upstream's last step before it writes a file, each item by its own peak."""
@@ -69,7 +71,7 @@ class AcademiCodecEncodecAdapter(SeanetAdapter):
 
 def _weights_file(folder: Path, spec: CodecSpec) -> Path:
     """The one weights file there, or the variant's, which upstream's pages and scripts spell in several ways."""
-    official = weights.official_file(spec.checkpoint, ".pth")
+    (official,) = weights.official_files(spec.checkpoint, "*.pth")
     spellings = (official, official.replace("k_", "khz_"), official.capitalize())
     return find_file(folder, next((name for name in spellings if (folder / name).is_file()), official), only="*.pth")
 
@@ -77,8 +79,8 @@ def _weights_file(folder: Path, spec: CodecSpec) -> Path:
 def _load(path: Path) -> SeanetCodec:
     state = folded_state(tensor_state(read_tensors(path), path))
     codebooks = stack_codebooks(state, f"{_PARALLEL}quantizer.", path).shape
-    sizes = sizes_of_encoder(state, f"{_PARALLEL}encoder.", path)
+    settings = settings_of_encoder(state, f"{_PARALLEL}encoder.", path)
     with network_from(path):
-        network = SeanetCodec(sizes, codebooks)
+        network = SeanetCodec(settings, codebooks)
     load_strict(nn.ModuleDict({"module": network}), state, path)
     return network

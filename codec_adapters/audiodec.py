@@ -5,8 +5,9 @@ doi 10.1109/ICASSP49357.2023.10096509. Upstream: facebookresearch/AudioDec (CC B
 160 frames/s), 8 codebooks of 1024; one variant has hop 320 and 16 codebooks.
 
 A checkpoint folder is upstream's ``exp`` folder or the one around it. A variant takes encoder, projector and codebooks
-from one file and the decoder from another (options ``encoder`` and ``decoder``); beside each file lies its
-``config.yml``. A file is a torch file ``{"model": {"generator": state dict}}``. The statistics that a vocoder's config
+from one file and the decoder from another, the first and the second ``.pkl`` of its entry in ``weights.lock``, since
+neither names nor contents tell which model's encoder goes with which decoder; beside each file lies its ``config.yml``.
+A file is a torch file ``{"model": {"generator": state dict}}``. The statistics that a vocoder's config
 names (``stats/*.npy``) are in its state dict too, and not read.
 
 ``samples`` become ``ceil(samples / hop)`` frames. Everything is causal, without look-ahead.
@@ -23,6 +24,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from codec_adapters import weights
 from codec_adapters.audiodec_network import Autoencoder, AutoencoderParams, Vocoder, VocoderParams
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import (
@@ -42,7 +44,6 @@ from codec_adapters.layers.causal import keep_context_of
 from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.hifigan import split_groups
 from codec_adapters.layers.precision import in_precision
-from codec_adapters.layers.quantization import single_codes
 from codec_adapters.layers.weight_norm import folded_state
 
 TRAINING = ("optimizer", "scheduler", "steps", "epochs")
@@ -134,13 +135,11 @@ class AudioDecAdapter(Adapter):
     their streaming modules, and the output is cut to the input's length. False is upstream's test script: layers begin
     with zeros (transposed convolutions with their first frame twice), nothing is cut. The two differ in the first 0.3
     to 0.7 s: with biases in the layers, silence is not zero inside.
-
-    Options ``encoder`` and ``decoder`` name the two checkpoint files below the folder.
     """
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        paths = [find_file(setup.folder, str(setup.options[part])) for part in ("encoder", "decoder")]
+        paths = [find_file(setup.folder, name) for name in self.files(setup)]
         (self.config, sender), (receiver_config, receiver) = (load_part(path) for path in paths)
         if not isinstance(sender, Autoencoder):
             raise CheckpointError(f"{paths[0]}: is a vocoder, so it has no encoder")
@@ -157,6 +156,19 @@ class AudioDecAdapter(Adapter):
         self.quantizer.to(setup.device)
         self.encoder = in_precision(encoder.to(setup.device), setup.dtype)
         self.decoder = in_precision(decoder.to(setup.device), setup.dtype)
+
+    def files(self, setup: Setup) -> tuple[str, str]:
+        """Names of the encoder's and the decoder's file below the checkpoint folder; a subclass may say others.
+
+        Raises:
+            CheckpointError: the variant's entry in ``weights.lock`` does not tell.
+        """
+        names = weights.official_files(setup.spec.checkpoint, "*.pkl")
+        if len(names) != 2:
+            raise CheckpointError(
+                f"{setup.spec.name}: weights.lock does not say which files its encoder and decoder are"
+            )
+        return names[0], names[1]
 
     @property
     def sample_rate(self) -> int:
@@ -182,7 +194,7 @@ class AudioDecAdapter(Adapter):
         return Codes([self._codes(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._generate(single_codes(codes, self.codebooks, self.params.codebook_size, self.spec.name))
+        return self._generate(self._checked_codes(codes, self.quantizer.entries))
 
     def _codes(self, wav: Tensor) -> Tensor:
         return self.quantizer.encode(self.encoder(wav[:, None]))

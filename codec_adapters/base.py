@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from codec_adapters import weights
+from codec_adapters.checkpoint import find_file
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.spec import CodecSpec, OptionValue
 
@@ -49,6 +51,14 @@ class Setup:
         if self.checkpoint is None:
             raise CheckpointError(f"{self.spec.name}: needs a checkpoint folder")
         return self.checkpoint
+
+    def file(self, *patterns: str) -> Path:
+        """The checkpoint's file whose official name fits one of ``patterns``, or the one file that fits the first.
+
+        Raises:
+            CheckpointError: no such file, or several of other names.
+        """
+        return find_file(self.folder, weights.official_files(self.spec.checkpoint, *patterns)[0], only=patterns[0])
 
     def codebooks(self, available: int, least: int = 1) -> int:
         """Option ``codebooks``: how many of a checkpoint's codebooks are used, the first ones.
@@ -159,6 +169,31 @@ class Adapter(ABC):
                 f"{self.spec.name}: input must be a float32 tensor [batch, samples], neither empty; got {found}"
             )
         return wav.to(self.device)
+
+    def _checked_codes(self, codes: Sequence[Tensor], entries: Sequence[int], least: int | None = None) -> Tensor:
+        """The one tensor of a codec with one scale, checked before it reaches a codebook.
+
+        Args:
+            entries: of each codebook.
+            least: how many of the codebooks there must be at least, the first ones; ``None`` is all.
+
+        Raises:
+            InputError: more than one tensor, too few or too many codebooks, no frames, or a code that is no entry.
+        """
+        most = len(entries)
+        if len(codes) != 1 or not (least or most) <= codes[0].shape[1] <= most or 0 in codes[0].shape:
+            wanted = f"[batch, {most if least in (None, most) else f'{least} to {most}'} codebooks, frames]"
+            found = ", ".join(str(list(tensor.shape)) for tensor in codes)
+            raise InputError(f"{self.spec.name}: codes must be one tensor {wanted}, not empty; got {found}")
+        given = codes[0].shape[1]
+        limits = torch.tensor(entries[:given], device=codes[0].device)[:, None]
+        if bool(((codes[0] < 0) | (codes[0] >= limits)).any()):
+            low, high = codes[0].aminmax()
+            sizes = ", ".join(str(size) for size in sorted(set(entries[:given])))
+            raise InputError(
+                f"{self.spec.name}: codes must be at least 0 and below {sizes}; got {int(low)} to {int(high)}"
+            )
+        return codes[0]
 
     def _checked_seeds(self, seeds: Sequence[int] | None, batch: int) -> list[int]:
         if seeds is None:

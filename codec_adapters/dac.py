@@ -58,7 +58,8 @@ class DacAdapter(Adapter):
         return Codes([codes])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        audio: Tensor = self.model.decode(audio_codes=codes[0], return_dict=False)[0]
+        checked = self._checked_codes(codes, [self.config.codebook_size] * self.config.n_codebooks, least=1)
+        audio: Tensor = self.model.decode(audio_codes=checked, return_dict=False)[0]
         return audio
 
     def _quantize(self, wav: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -63,9 +63,10 @@ class EncodecAdapter(Adapter):
         return Codes([codes], side)
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        frames = codes[0].shape[-1]
+        checked = self._checked_codes(codes, [self.config.codebook_size] * len(self.model.quantizer.layers), least=1)
+        frames = checked.shape[-1]
         per_chunk = math.ceil(self.config.chunk_length / self.hop) if self.config.chunk_length else frames
-        chunks = codes[0].split(per_chunk, dim=-1)
+        chunks = checked.split(per_chunk, dim=-1)
         missing = per_chunk - chunks[-1].shape[-1] if len(chunks) > 1 else 0
         padded = [*chunks[:-1], torch.nn.functional.pad(chunks[-1], (0, missing))]
         scale = codes.side.get("scale")

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -101,7 +100,7 @@ class FacodecAdapter(Adapter):
         return Codes([self.decoder.encode(latent, self._mel(wav))], side={"speaker": self.decoder.speaker(latent)})
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        checked = self._checked_codes(codes)
+        checked = self._checked_codes(codes, self.decoder.entries)
         speaker = codes.side.get("speaker")
         expected = [len(checked), self.decoder.width]
         if speaker is None or list(speaker.shape) != expected:
@@ -110,16 +109,6 @@ class FacodecAdapter(Adapter):
                 f"{self.spec.name}: cannot decode without codes.side['speaker'], {expected}; found {found}"
             )
         return self.decoder(self.decoder.embed(checked), speaker)
-
-    def _checked_codes(self, codes: Codes) -> Tensor:
-        entries = self.decoder.entries
-        if len(codes) != 1 or codes[0].shape[1] != len(entries) or 0 in codes[0].shape:
-            found = ", ".join(str(list(tensor.shape)) for tensor in codes)
-            raise InputError(f"{self.spec.name}: codes must be one tensor [batch, {len(entries)}, frames], got {found}")
-        limits = torch.tensor(entries, device=codes[0].device)[:, None]
-        if bool(((codes[0] < 0) | (codes[0] >= limits)).any()):
-            raise InputError(f"{self.spec.name}: codes must be at least 0 and below {entries}")
-        return codes[0]
 
     def _padded(self, wav: Tensor) -> Tensor:
         return wav

@@ -35,7 +35,7 @@ from codec_adapters.errors import InputError, OptionError
 from codec_adapters.funcodec_config import FuncodecConfig, QuantizerConfig
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.quantization import ResidualVectorQuantizer
-from codec_adapters.layers.seanet_nd import SeanetDecoder, SeanetEncoder
+from codec_adapters.layers.seanet import SeanetDecoder, SeanetEncoder
 from codec_adapters.layers.spectrum import MagnitudeAngle, MagnitudePhase, Waveform
 from codec_adapters.layers.weight_norm import folded_state
 
@@ -88,11 +88,11 @@ class FuncodecNetwork(nn.Module):
 
     def __init__(self, config: FuncodecConfig) -> None:
         super().__init__()
-        self.encoder: nn.Module = SeanetEncoder(config.encoder_conf)
+        self.encoder: nn.Module = SeanetEncoder(config.encoder_conf.settings)
         self.quantizer = Quantizer(config.quantizer_conf, config.encoder_conf.dimension)
-        self.decoder: nn.Module = SeanetDecoder(config.decoder_conf)
+        self.decoder: nn.Module = SeanetDecoder(config.decoder_conf.settings)
         self.domain = _domain(config)
-        self.frames_per_code = config.encoder_conf.time_stride
+        self.frames_per_code = config.encoder_conf.settings.hop
 
     def analyse(self, wav: Tensor) -> Tensor:
         """``[batch, samples]`` to the latent ``[batch, dimension, frames]``."""
@@ -181,7 +181,8 @@ class FuncodecAdapter(Adapter):
         return self._generate(codes[0], codes.side.get("scale"))[:, : wav.shape[1]]
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        checked, scale = self.network.quantizer.codebooks.checked(codes), codes.side.get("scale")
+        checked = self._checked_codes(codes, self.network.quantizer.codebooks.entries, least=1)
+        scale = codes.side.get("scale")
         if scale is not None and scale.shape != (len(checked), 1):
             raise InputError(f"{self.spec.name}: side 'scale' must be [{len(checked)}, 1], got {list(scale.shape)}")
         return self._generate(checked, scale)

@@ -58,7 +58,9 @@ class MimiAdapter(Adapter):
         return Codes([torch.cat(parts)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return torch.cat([self.model.decode(part).audio_values[:, 0] for part in self._parts(codes[0])])
+        entries = [self.config.codebook_size] * self.config.num_quantizers
+        checked = self._checked_codes(codes, entries, least=self.config.num_semantic_quantizers)
+        return torch.cat([self.model.decode(part).audio_values[:, 0] for part in self._parts(checked)])
 
     def _parts(self, batch: Tensor) -> tuple[Tensor, ...]:
         return batch.split(1) if self.device.type == "cpu" else (batch,)

@@ -16,7 +16,7 @@ class SeanetAdapter(Adapter):
 
     @property
     def hop(self) -> int:
-        return self.network.sizes.hop
+        return self.network.hop
 
     @property
     def codebooks(self) -> int:

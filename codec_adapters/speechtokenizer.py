@@ -20,7 +20,6 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from codec_adapters import weights
 from codec_adapters.base import Codes, Setup
 from codec_adapters.checkpoint import (
     ConfigModel,
@@ -35,7 +34,8 @@ from codec_adapters.checkpoint import (
 )
 from codec_adapters.layers.activation import Activation, Snake, elu
 from codec_adapters.layers.quantization import stack_codebooks
-from codec_adapters.layers.seanet import SeanetCodec, SeanetSizes, sizes_of_encoder
+from codec_adapters.layers.seanet import SeanetCodec
+from codec_adapters.layers.seanet_settings import SeanetSettings, settings_of_encoder
 from codec_adapters.layers.weight_norm import folded_state
 from codec_adapters.seanet_adapter import SeanetAdapter
 
@@ -59,18 +59,19 @@ class SpeechTokenizerConfig(ConfigModel):
     n_q: PositiveInt
     sample_rate: PositiveInt
 
-    def sizes(self, found: SeanetSizes) -> SeanetSizes:
-        """All sizes: the configuration's own, and those it does not tell as ``found`` in the weights."""
+    def settings(self, found: SeanetSettings) -> SeanetSettings:
+        """All settings: the configuration's own, and those it does not tell as ``found`` in the weights."""
         return replace(
             found,
             filters=self.n_filters,
             dimension=self.dimension,
-            ratios=tuple(self.strides),
+            ratios=tuple((stride,) for stride in self.strides),
             residual_kernel_size=self.residual_kernel_size,
             residual_layers=self.n_residual_layers,
             dilation_base=self.dilation_base,
             lstm_layers=self.lstm_layers,
             bidirectional=self.bidirectional,
+            activation=_ACTIVATIONS[self.activation],
         )
 
 
@@ -79,7 +80,7 @@ class SpeechTokenizerAdapter(SeanetAdapter):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        weights_path = find_file(setup.folder, weights.official_file(setup.spec.checkpoint, ".pt", ".dev"), only="*.pt")
+        weights_path = setup.file("*.pt", "*.dev")
         config_path = find_file(weights_path.parent, "config.json", only="*.json")
         self.config = validated(SpeechTokenizerConfig, read_json(config_path), config_path)
         self.network = _load(weights_path, self.config, config_path).eval().to(setup.device)
@@ -94,15 +95,14 @@ class SpeechTokenizerAdapter(SeanetAdapter):
         return self.network.decode(self.network.encode(wav, self.used))
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self.network.decode(self.network.quantizer.checked(codes))
+        return self.network.decode(self._checked_codes(codes, self.network.quantizer.entries, least=1))
 
 
 def _load(path: Path, config: SpeechTokenizerConfig, config_path: Path) -> SeanetCodec:
     state = folded_state(tensor_state(read_tensors(path), path))
     stack_codebooks(state, "quantizer.", path)
-    sizes = config.sizes(sizes_of_encoder(state, "encoder.", path))
+    settings = config.settings(settings_of_encoder(state, "encoder.", path))
     with network_from(config_path):
-        codebooks = (config.n_q, config.codebook_size, config.dimension)
-        network = SeanetCodec(sizes, codebooks, _ACTIVATIONS[config.activation])
+        network = SeanetCodec(settings, (config.n_q, config.codebook_size, config.dimension))
     load_strict(network, state, path, _TRAINING_ONLY)
     return network

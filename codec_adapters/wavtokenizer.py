@@ -21,12 +21,10 @@ import torch
 from pydantic import AliasPath, Field, PositiveInt
 from torch import Tensor, nn
 
-from codec_adapters import weights
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.checkpoint import (
     ConfigModel,
     PositiveInts,
-    find_file,
     load_strict,
     network_from,
     read_tensors,
@@ -37,7 +35,8 @@ from codec_adapters.checkpoint import (
 from codec_adapters.errors import OptionError
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.quantization import ResidualVectorQuantizer, stack_codebooks
-from codec_adapters.layers.seanet import SeanetEncoder, SeanetSizes, sizes_of_encoder
+from codec_adapters.layers.seanet import SeanetEncoder
+from codec_adapters.layers.seanet_settings import SeanetSettings, settings_of_encoder
 from codec_adapters.layers.vocos import IstftHead, VocosBackbone, VocosSizes
 from codec_adapters.layers.weight_norm import folded_state
 
@@ -93,8 +92,8 @@ class WavTokenizerAdapter(Adapter):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        weights_path = find_file(setup.folder, weights.official_file(setup.spec.checkpoint, ".ckpt"), only="*.ckpt")
-        config_path = find_file(setup.folder, weights.official_file(setup.spec.checkpoint, ".yaml"), only="*.yaml")
+        weights_path = setup.file("*.ckpt")
+        config_path = setup.file("*.yaml")
         self.config = validated(WavTokenizerConfig, read_yaml(config_path), config_path)
         self.network = _load(weights_path, self.config, config_path).eval().to(setup.device)
         self.network.to_precision(setup.dtype)
@@ -131,15 +130,16 @@ class WavTokenizerAdapter(Adapter):
         return Codes([self.network.encodec(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self.network.decode(self.network.encodec.quantizer.checked(codes), self.condition)
+        checked = self._checked_codes(codes, self.network.encodec.quantizer.entries[:1])
+        return self.network.decode(checked, self.condition)
 
 
 class Encodec(nn.Module):
     """What WavTokenizer keeps of EnCodec: ``[batch, samples]`` to codes ``[batch, 1, frames]``."""
 
-    def __init__(self, sizes: SeanetSizes, codebooks: Sequence[int]) -> None:
+    def __init__(self, settings: SeanetSettings, codebooks: Sequence[int]) -> None:
         super().__init__()
-        self.encoder: nn.Module = SeanetEncoder(sizes)
+        self.encoder: nn.Module = SeanetEncoder(settings)
         self.quantizer = ResidualVectorQuantizer(*codebooks)
 
     def latent(self, wav: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ class Encodec(nn.Module):
 class WavTokenizer(nn.Module):
     """The parts that inference needs, named as in training."""
 
-    def __init__(self, encoder: SeanetSizes, codebooks: Sequence[int], decoder: VocosSizes) -> None:
+    def __init__(self, encoder: SeanetSettings, codebooks: Sequence[int], decoder: VocosSizes) -> None:
         super().__init__()
         if encoder.hop != decoder.hop_length:
             raise ValueError(f"frames of {encoder.hop} samples in, {decoder.hop_length} out")
@@ -182,8 +182,8 @@ class WavTokenizer(nn.Module):
 def _load(path: Path, config: WavTokenizerConfig, config_path: Path) -> WavTokenizer:
     state = folded_state(tensor_state(read_tensors(path).get("state_dict"), path))
     stack_codebooks(state, f"{_ENCODEC}quantizer.", path)
-    encoder = sizes_of_encoder(state, f"{_ENCODEC}encoder.", path)
-    encoder = replace(encoder, ratios=tuple(config.ratios), dimension=config.dimension)
+    encoder = settings_of_encoder(state, f"{_ENCODEC}encoder.", path)
+    encoder = replace(encoder, ratios=tuple((ratio,) for ratio in config.ratios), dimension=config.dimension)
     embed = state.get("backbone.embed.weight")
     decoder = config.decoder if embed is None else replace(config.decoder, kernel_size=embed.shape[-1])
     with network_from(config_path):

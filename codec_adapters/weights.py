@@ -9,6 +9,7 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -84,13 +85,14 @@ def locked(name: str) -> LockedCheckpoint:
     return lock()[name]
 
 
-def official_file(name: str, *suffixes: str) -> str:
-    """The file of checkpoint ``name`` in ``weights.lock`` that ends in one of ``suffixes``.
+def official_files(name: str, *patterns: str) -> list[str]:
+    """The files of checkpoint ``name`` in ``weights.lock`` that fit one of ``patterns``, in the lock's order.
 
-    Where the lock has none (a variant of somebody else's), a pattern for messages: ``*<suffix>``.
+    Where the lock has none (a variant of somebody else's), the first pattern, for messages.
     """
     files = lock()[name].files if name in lock() else ()
-    return next((file.name for file in files if file.name.endswith(suffixes)), f"*{suffixes[0]}")
+    fitting = [file.name for file in files if any(fnmatchcase(file.name, pattern) for pattern in patterns)]
+    return fitting or [patterns[0]]
 
 
 def cached(name: str) -> Path | None:

@@ -333,8 +333,8 @@ class SpeechTokenizer(SmallCodec):
             "n_q": 8,
             "sample_rate": 16000,
         }
-        sizes = SpeechTokenizerConfig.model_validate(self.config).sizes(seanet_sizes(4, 16, (8, 5, 4, 2)))
-        self.net = SeanetCodec(sizes, (8, 256, 16))
+        settings = SpeechTokenizerConfig.model_validate(self.config).settings(seanet_settings(4, 16, (8, 5, 4, 2)))
+        self.net = SeanetCodec(settings, (8, 256, 16))
 
     def vectors(self, wav: Tensor) -> Tensor:
         return self.net.latent(wav)
@@ -350,11 +350,12 @@ class SpeechTokenizer(SmallCodec):
         torch.save(half(state), folder / "SpeechTokenizer.pt")
 
 
-def seanet_sizes(filters: int, dimension: int, ratios: tuple[int, ...]) -> Any:
-    """Sizes of a SEANet with one LSTM layer, the rest as the family has it."""
-    from codec_adapters.layers.seanet import SeanetSizes
+def seanet_settings(filters: int, dimension: int, ratios: tuple[int, ...]) -> Any:
+    """Settings of a SEANet with one LSTM layer, the rest as the family has it."""
+    from codec_adapters.layers.seanet_settings import SeanetSettings
 
-    return SeanetSizes(filters=filters, dimension=dimension, ratios=ratios, lstm_layers=1)
+    steps = tuple((ratio,) for ratio in ratios)
+    return SeanetSettings(filters=filters, dimension=dimension, ratios=steps, lstm_layers=1)
 
 
 def seanet_state(network: nn.Module) -> TensorDict:
@@ -376,7 +377,7 @@ class WavTokenizer(SmallCodec):
 
         super().__init__()
         decoder = VocosSizes(12, 32, 192, 4, 4, self.n_fft, self.hop)
-        self.net = Network(seanet_sizes(4, 12, self.ratios), (1, 4096, 12), decoder)
+        self.net = Network(seanet_settings(4, 12, self.ratios), (1, 4096, 12), decoder)
         self.net.head.istft.window.copy_(torch.hann_window(self.n_fft))
         backbone = cast(VocosBackbone, self.net.backbone)
         blocks = cast("list[ConvNextBlock]", list(backbone.convnext))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from codec_adapters.errors import CheckpointError, InputError
+from codec_adapters.checkpoint import take_stacked
 
 
 def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
@@ -78,20 +77,10 @@ class ResidualVectorQuantizer(nn.Module):
             total += embedding(indices, codebook)
         return total.transpose(1, 2)
 
-    def checked(self, codes: Sequence[Tensor]) -> Tensor:
-        """The one tensor ``[batch, stages, frames]`` in ``codes``, if :meth:`decode` can take it.
-
-        Raises:
-            InputError: several scales, no or too many codebooks, no frames, or an index outside of the codebooks.
-        """
-        entries = self.embed.shape[1]
-        if len(codes) != 1 or not 1 <= codes[0].shape[1] <= self.stages or 0 in codes[0].shape:
-            found = ", ".join(str(list(scale.shape)) for scale in codes)
-            raise InputError(f"codes must be one tensor [batch, 1 to {self.stages} codebooks, frames], got {found}")
-        lowest, highest = (int(bound) for bound in codes[0].aminmax())
-        if lowest < 0 or highest >= entries:
-            raise InputError(f"codes must be 0 to {entries - 1}, got {lowest} to {highest}")
-        return codes[0]
+    @property
+    def entries(self) -> list[int]:
+        """Of each codebook."""
+        return [self.embed.shape[1]] * self.stages
 
 
 def stack_codebooks(state: dict[str, Tensor], prefix: str, path: Path) -> Tensor:
@@ -105,16 +94,13 @@ def stack_codebooks(state: dict[str, Tensor], prefix: str, path: Path) -> Tensor
     Raises:
         CheckpointError: the state, from ``path``, has no codebooks, a gap between them, or they differ in shape.
     """
-    pattern = re.compile(rf"{re.escape(prefix)}vq\.layers\.(\d+)\._codebook\.(embed|inited|cluster_size|embed_avg)")
-    found = {key: match for key in state if (match := pattern.fullmatch(key))}
-    tensors = {(match[2], int(match[1])): state.pop(key) for key, match in found.items()}
-    books = [tensors[kind, stage] for kind, stage in sorted(tensors) if kind == "embed"]
-    whole = all(("embed", stage) in tensors for stage in range(len(books)))
-    if not whole or len({book.shape for book in books}) != 1 or books[0].ndim != 2:
-        raise CheckpointError(
-            f"{path}: expected codebooks {prefix}vq.layers.0, 1, ... of one shape, found {len(books)}"
-        )
-    state[f"{prefix}embed"] = torch.stack(books)
+    pattern = re.compile(rf"{re.escape(prefix)}vq\.layers\.\d+\._codebook\.(embed|inited|cluster_size|embed_avg)")
+    kinds = {key: match[1] for key in state if (match := pattern.fullmatch(key))}
+    for key in [key for key, kind in kinds.items() if kind != "embed"]:
+        del state[key]
+    stages = max(list(kinds.values()).count("embed"), 1)
+    keys = [f"{prefix}vq.layers.{stage}._codebook.embed" for stage in range(stages)]
+    state[f"{prefix}embed"] = take_stacked(state, keys, path)
     return state[f"{prefix}embed"]
 
 
@@ -144,22 +130,3 @@ class GroupedResidualVectorQuantizer(nn.Module):
     @property
     def _quantizers(self) -> list[ResidualVectorQuantizer]:
         return cast(list[ResidualVectorQuantizer], list(self.groups))
-
-
-def single_codes(codes: Sequence[Tensor], codebooks: int, entries: int, variant: str) -> Tensor:
-    """The one tensor of a codec with one scale, checked before it reaches a codebook lookup.
-
-    Args:
-        codes: one int64 tensor ``[batch, codebooks, frames]``.
-        variant: name of the codec variant, for messages.
-
-    Raises:
-        InputError: more than one tensor, another number of codebooks, no frames, or a code outside ``[0, entries)``.
-    """
-    if len(codes) != 1 or codes[0].shape[1] != codebooks or 0 in codes[0].shape:
-        found = ", ".join(str(list(tensor.shape)) for tensor in codes)
-        raise InputError(f"{variant}: codes must be one tensor [batch, {codebooks}, frames], not empty; got {found}")
-    low, high = codes[0].aminmax()
-    if low < 0 or high >= entries:
-        raise InputError(f"{variant}: codes must lie in [0, {entries}); got {int(low)} to {int(high)}")
-    return codes[0]

@@ -1,59 +1,24 @@
 """SEANet: the convolutional encoder and decoder with a recurrent middle that EnCodec made common.
 
-Layout: Tagliasacchi et al., arXiv 2009.02095, and Defossez et al., arXiv 2210.13438, non-causal. One flat sequence per
-side, ``model.0``, ``model.1``, ..., activations counted, as the family's checkpoints number it.
+Layout: Tagliasacchi et al., arXiv 2009.02095, and Defossez et al., arXiv 2210.13438; residual units and strided
+convolutions around an LSTM. FunCodec (arXiv 2309.07405) has a second form over spectrograms, where each stage strides
+over (frequency, time) and the LSTM runs over time once frequency has shrunk to one. Both forms are the same layers with
+one or two axes here, time last. One flat sequence per side, ``model.0``, ``model.1``, ..., activations counted, as the
+family's checkpoints number it; inside, ``conv.conv``, ``convtr.convtr``, ``norm``, ``block.{1,3}``, ``shortcut``,
+``lstm``.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from codec_adapters.errors import CheckpointError
-from codec_adapters.layers.activation import Activation, elu
-from codec_adapters.layers.conv import Norm, PaddedConv1d, TrimmedConvTranspose1d
+from codec_adapters.layers.conv import PaddedConv, TrimmedConvTranspose
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.quantization import ResidualVectorQuantizer
-
-
-@dataclass(frozen=True)
-class SeanetSizes:
-    """All sizes of a SEANet; ``ratios`` in the decoder's order, the encoder takes them from the end."""
-
-    filters: int
-    """Channels of the outermost stage; each stage doubles them."""
-    dimension: int
-    """Channels of the latent."""
-    ratios: tuple[int, ...]
-    kernel_size: int = 7
-    last_kernel_size: int = 7
-    residual_kernel_size: int = 3
-    residual_layers: int = 1
-    """Residual units per stage; the j-th has dilation ``dilation_base ** j``."""
-    dilation_base: int = 2
-    compress: int = 2
-    """Channels inside a residual unit are fewer by this factor."""
-    conv_shortcut: bool = True
-    """Residual units add a 1x1 convolution of their input, not the input itself."""
-    lstm_layers: int = 2
-    bidirectional: bool = False
-    """The encoder's LSTM runs both ways and doubles the channels; the decoder's never does."""
-
-    @property
-    def hop(self) -> int:
-        """Samples per frame."""
-        return math.prod(self.ratios)
-
-    @property
-    def width(self) -> int:
-        """Channels of the innermost stage."""
-        return self.filters << len(self.ratios)
+from codec_adapters.layers.seanet_settings import SeanetSettings
 
 
 class SkipLstm(nn.Module):
@@ -62,98 +27,131 @@ class SkipLstm(nn.Module):
     A bidirectional one gives ``2 * channels`` and adds the input to each half.
     """
 
-    def __init__(self, channels: int, layers: int, bidirectional: bool = False) -> None:
+    def __init__(self, channels: int, layers: int, bidirectional: bool = False, skip: bool = True) -> None:
         super().__init__()
         self.lstm = nn.LSTM(channels, channels, layers, bidirectional=bidirectional)
+        self.skip = skip
 
     def forward(self, hidden: Tensor) -> Tensor:
         steps = hidden.permute(2, 0, 1).float()
         output: Tensor = self.lstm(steps)[0]
-        output += steps.repeat(1, 1, 2) if self.lstm.bidirectional else steps
+        if self.skip:
+            output += steps.repeat(1, 1, 2) if self.lstm.bidirectional else steps
         return output.permute(1, 2, 0).to(hidden.dtype)
 
 
 class ResidualUnit(nn.Module):
-    """Shortcut plus a narrow branch: activation, dilated convolution, activation, 1x1 convolution.
+    """Shortcut plus a narrow branch: activation, dilated convolution, activation, convolution of kernel 1.
 
     The activation works in place, on the unit's own input, so the shortcut comes first.
     """
 
-    def __init__(
-        self, channels: int, sizes: SeanetSizes, dilation: int, activation: Activation, norm: Norm | None
-    ) -> None:
+    def __init__(self, settings: SeanetSettings, channels: int, layer: int) -> None:
         super().__init__()
-        hidden = channels // sizes.compress
-        self.block = nn.Sequential(
-            activation(channels),
-            PaddedConv1d(channels, hidden, sizes.residual_kernel_size, dilation=dilation, norm=norm),
-            activation(hidden),
-            PaddedConv1d(hidden, channels, 1, norm=norm),
+        hidden, ones = channels // settings.compress, (1,) * settings.axes
+        groups = settings.groups(hidden)
+        dilated = PaddedConv(
+            channels,
+            hidden,
+            (settings.residual_kernel_size,) * settings.axes,
+            dilation=(*ones[:-1], settings.dilation_base**layer),
+            groups=groups,
+            padding=settings.padding,
+            norm=settings.norm,
         )
-        self.shortcut = PaddedConv1d(channels, channels, 1, norm=norm) if sizes.conv_shortcut else nn.Identity()
+        pointwise = settings.conv(hidden, channels, ones, groups=groups)
+        self.block = nn.Sequential(settings.activation(channels), dilated, settings.activation(hidden), pointwise)
+        self.shortcut: nn.Module = nn.Identity()
+        if settings.conv_shortcut:
+            groups = settings.groups(channels)
+            self.shortcut = settings.conv(channels, channels, ones, groups=groups)
 
     def forward(self, signal: Tensor) -> Tensor:
-        skipped: Tensor = self.shortcut(signal) if isinstance(self.shortcut, PaddedConv1d) else signal.clone()
+        skipped: Tensor = self.shortcut(signal) if isinstance(self.shortcut, PaddedConv) else signal.clone()
         return skipped.add_(self.block(signal))
 
 
-def _residual_units(channels: int, sizes: SeanetSizes, activation: Activation, norm: Norm | None) -> list[ResidualUnit]:
-    dilations = [sizes.dilation_base**index for index in range(sizes.residual_layers)]
-    return [ResidualUnit(channels, sizes, dilation, activation, norm) for dilation in dilations]
+class Squeeze(nn.Module):
+    """Drops the frequency axis, which must have shrunk to one."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden.squeeze(2)
+
+
+class Unsqueeze(nn.Module):
+    """Adds a frequency axis of one."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden.unsqueeze(2)
 
 
 class SeanetEncoder(nn.Module):
-    """``[batch, 1, samples]`` to the latent ``[batch, dimension, ceil(samples / hop)]``."""
+    """``[batch, channels, (frequency,) time]`` to the latent ``[batch, dimension, ceil(time / hop)]``."""
 
-    def __init__(self, sizes: SeanetSizes, activation: Activation = elu, norm: Norm | None = None) -> None:
+    def __init__(self, settings: SeanetSettings) -> None:
         super().__init__()
-        channels = sizes.filters
-        layers: list[nn.Module] = [PaddedConv1d(1, channels, sizes.kernel_size, norm=norm)]
-        for ratio in reversed(sizes.ratios):
-            layers += _residual_units(channels, sizes, activation, norm)
-            layers += [activation(channels), PaddedConv1d(channels, 2 * channels, 2 * ratio, ratio, norm=norm)]
-            channels *= 2
-        if sizes.lstm_layers:
-            layers.append(SkipLstm(channels, sizes.lstm_layers, sizes.bidirectional))
-            channels *= 2 if sizes.bidirectional else 1
-        layers += [activation(channels), PaddedConv1d(channels, sizes.dimension, sizes.last_kernel_size, norm=norm)]
+        width = settings.filters
+        layers: list[nn.Module] = [settings.conv(settings.channels, width, (settings.kernel_size,) * settings.axes)]
+        for stride in reversed(settings.ratios):
+            layers += [ResidualUnit(settings, width, layer) for layer in range(settings.residual_layers)]
+            kernel, groups = tuple(2 * s for s in stride), settings.groups(width)
+            layers += [settings.activation(width), settings.conv(width, 2 * width, kernel, stride, groups)]
+            width *= 2
+        layers += [Squeeze()] * (settings.axes - 1)
+        if settings.lstm_layers:
+            layers.append(SkipLstm(width, settings.lstm_layers, settings.bidirectional, settings.lstm_skip))
+            width *= 2 if settings.bidirectional else 1
+        layers.append(settings.activation(width))
+        layers.append(settings.conv(width, settings.dimension, (settings.last_kernel_size,)))
         self.model = nn.Sequential(*layers)
 
-    def forward(self, wav: Tensor) -> Tensor:
-        latent: Tensor = self.model(wav)
+    def forward(self, signal: Tensor) -> Tensor:
+        latent: Tensor = self.model(signal)
         return latent
 
 
 class SeanetDecoder(nn.Module):
-    """Latent ``[batch, dimension, frames]`` to ``[batch, 1, frames * hop]``, unbounded."""
+    """Latent ``[batch, dimension, frames]`` to ``[batch, channels, (frequency,) frames * hop]``, unbounded."""
 
-    def __init__(self, sizes: SeanetSizes, activation: Activation = elu, norm: Norm | None = None) -> None:
+    def __init__(self, settings: SeanetSettings) -> None:
         super().__init__()
-        channels = sizes.width
-        layers: list[nn.Module] = [PaddedConv1d(sizes.dimension, channels, sizes.kernel_size, norm=norm)]
-        if sizes.lstm_layers:
-            layers.append(SkipLstm(channels, sizes.lstm_layers))
-        for ratio in sizes.ratios:
-            upsample = TrimmedConvTranspose1d(channels, channels // 2, 2 * ratio, ratio, norm=norm)
-            channels //= 2
-            layers += [activation(2 * channels), upsample, *_residual_units(channels, sizes, activation, norm)]
-        layers += [activation(channels), PaddedConv1d(channels, 1, sizes.last_kernel_size, norm=norm)]
+        width = settings.width
+        layers: list[nn.Module] = [settings.conv(settings.dimension, width, (settings.kernel_size,))]
+        if settings.lstm_layers:
+            layers.append(SkipLstm(width, settings.lstm_layers, skip=settings.lstm_skip))
+        layers += [Unsqueeze()] * (settings.axes - 1)
+        for stage, stride in enumerate(settings.ratios, start=1):
+            is_last_of_two_axes = settings.axes == 2 and stage == len(settings.ratios)
+            upsample = TrimmedConvTranspose(
+                width,
+                width // 2,
+                stride,
+                groups=settings.groups(width, transposed=True),
+                padding=settings.padding,
+                norm=settings.norm,
+                keep=settings.last_overhang_kept if is_last_of_two_axes else (),
+            )
+            layers += [settings.activation(width), upsample]
+            width //= 2
+            layers += [ResidualUnit(settings, width, layer) for layer in range(settings.residual_layers)]
+        last = settings.conv(width, settings.channels, (settings.last_kernel_size,) * settings.axes)
+        layers += [settings.activation(width), last]
         self.model = nn.Sequential(*layers)
 
     def forward(self, latent: Tensor) -> Tensor:
-        wav: Tensor = self.model(latent)
-        return wav
+        signal: Tensor = self.model(latent)
+        return signal
 
 
 class SeanetCodec(nn.Module):
     """SEANet around a residual vector quantizer. The codebooks' shape is ``[stages, entries, dim]``."""
 
-    def __init__(self, sizes: SeanetSizes, codebooks: Sequence[int], activation: Activation = elu) -> None:
+    def __init__(self, settings: SeanetSettings, codebooks: Sequence[int]) -> None:
         super().__init__()
-        self.sizes = sizes
-        self.encoder: nn.Module = SeanetEncoder(sizes, activation)
+        self.hop = settings.hop
+        self.encoder: nn.Module = SeanetEncoder(settings)
         self.quantizer = ResidualVectorQuantizer(*codebooks)
-        self.decoder: nn.Module = SeanetDecoder(sizes, activation)
+        self.decoder: nn.Module = SeanetDecoder(settings)
 
     def to_precision(self, dtype: torch.dtype) -> None:
         """Convolutions in ``dtype``; LSTMs and quantizer stay in float32."""
@@ -173,42 +171,3 @@ class SeanetCodec(nn.Module):
         """Codes ``[batch, stages, frames]`` to float32 ``[batch, frames * hop]``."""
         wav: Tensor = self.decoder(self.quantizer.decode(codes))
         return wav[:, 0]
-
-
-def sizes_of_encoder(state: Mapping[str, Tensor], prefix: str, path: Path) -> SeanetSizes:
-    """The sizes of the encoder whose tensors (weight norm folded) are ``<prefix>model.0.conv.conv.weight`` and so on.
-
-    Everything but the dilations can be read off the shapes: a strided convolution's kernel is twice its stride, and
-    ``dilation_base`` stays at its default.
-
-    Raises:
-        CheckpointError: the state, from ``path``, holds no such encoder.
-    """
-    convolutions = _shapes(state, prefix, r"conv\.conv\.weight")
-    branches = _shapes(state, prefix, r"block\.1\.conv\.conv\.weight")
-    gates = _shapes(state, prefix, r"lstm\.weight_ih_l\d+(?:_reverse)?")
-    if len(convolutions) < 3 or any(len(shape) != 3 or 0 in shape for shape in [*convolutions, *branches]):
-        raise CheckpointError(f"{path}: does not fit, lacks a SEANet encoder {prefix}model")
-    first, *strided, last = convolutions
-    hidden, channels, kernel = branches[-1] if branches else (1, 2, 3)
-    reverse = any(key.startswith(prefix) and key.endswith(".lstm.weight_ih_l0_reverse") for key in state)
-    return SeanetSizes(
-        filters=first[0],
-        dimension=last[0],
-        ratios=tuple(max(shape[2] // 2, 1) for shape in reversed(strided)),
-        kernel_size=first[2],
-        last_kernel_size=last[2],
-        residual_kernel_size=kernel,
-        residual_layers=len(branches) // len(strided),
-        compress=max(channels // hidden, 1),
-        conv_shortcut=any(key.startswith(prefix) and ".shortcut." in key for key in state),
-        lstm_layers=len(gates) // (2 if reverse else 1),
-        bidirectional=reverse,
-    )
-
-
-def _shapes(state: Mapping[str, Tensor], prefix: str, suffix: str) -> list[list[int]]:
-    """Shapes of the tensors ``<prefix>model.<index>.<suffix>``, by index."""
-    pattern = re.compile(rf"{re.escape(prefix)}model\.(\d+)\.{suffix}")
-    matches = [match for match in map(pattern.fullmatch, state) if match]
-    return [list(state[match.string].shape) for match in sorted(matches, key=lambda match: int(match[1]))]

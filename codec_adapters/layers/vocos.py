@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, pad, silu
 
+from codec_adapters.layers.norm import SignalNorm
+
 _EPSILON = 1e-6
 _GROUPS = 32
 _MAGNITUDE_LIMIT = 100.0
@@ -33,14 +35,11 @@ class VocosSizes:
     kernel_size: int = 7
 
 
-class FrameNorm(nn.GroupNorm):
-    """Group norm over all frames, of 32 groups; takes a single value per group too, which torch's own refuses."""
+class FrameNorm(SignalNorm):
+    """Group norm over all frames, of 32 groups."""
 
     def __init__(self, dim: int) -> None:
         super().__init__(_GROUPS, dim, _EPSILON)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        return torch.group_norm(frames, self.num_groups, self.weight, self.bias, self.eps)
 
 
 class ConvResidualBlock(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ import yaml
 import codec_adapters
 from codec_adapters.audiodec import AudioDecAdapter, load_autoencoder, load_vocoder
 from codec_adapters.audiodec_network import AutoencoderParams, VocoderParams
+from codec_adapters.base import Setup
 from codec_adapters.checkpoint import validated
 from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.layers import channels_last
 from codec_adapters.spec import OptionValue
-from codec_adapters.weights import locked
+from codec_adapters.weights import locked, official_files
 from tests.codec_adapters.goldens import (
     DAMAGES,
     Golden,
@@ -38,6 +40,14 @@ tiny_golden = pytest.mark.parametrize("golden", goldens(CODEC, full_size=False))
 with_vocoder = pytest.mark.parametrize(
     "golden", [param for param in goldens(CODEC, full_size=False) if param.id in ("libritts_v1_a", "none")]
 )
+
+
+def files(variant: str) -> tuple[str, str]:
+    encoder, decoder = official_files(codec_adapters.spec(variant).checkpoint, "*.pkl")
+    return encoder, decoder
+
+
+V1_FILES = dict(zip(("encoder", "decoder"), files("audiodec_libritts_v1"), strict=True))
 
 
 def load(
@@ -114,23 +124,33 @@ def test_codes_that_do_not_fit_are_refused(golden: Golden, scratch: Path) -> Non
             adapter.decode([wrong])
 
 
-@tiny_golden
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision(golden: Golden, scratch: Path, dtype: str) -> None:
-    output = load(golden, golden.checkpoint(scratch), dtype=dtype).resynthesize(golden.wav)
-    assert output.dtype == torch.float32
-    assert output.isfinite().all()
-
-
 @pytest.mark.parametrize("golden", [param for param in goldens(CODEC, False) if param.id in ("libritts_sym_c", "none")])
 def test_files_may_be_chosen(golden: Golden, scratch: Path) -> None:
-    """The later checkpoint of this case has other codebooks, which only choosing it as the encoder shows."""
-    later = codec_adapters.spec("audiodec_libritts_sym").options["decoder"]
-    checkpoint = golden.checkpoint(scratch)
-    same = codec_adapters.load("audiodec_libritts_v1", checkpoint=checkpoint, options={"decoder": later})
-    golden.assert_reproduced(same)
-    other = load(golden, checkpoint, {"encoder": later})
+    """By a subclass. The later checkpoint of this case has other codebooks, which shows when it is the encoder."""
+    encoder, later = files("audiodec_libritts_sym")
+    setup = _setup("audiodec_libritts_v1", golden.checkpoint(scratch))
+    golden.assert_reproduced(_with_files(encoder, later)(setup))
+    other = _with_files(later, later)(setup)
     assert not torch.equal(other.encode(golden.wav)[0][0], golden.arrays["codes"])
+
+
+def test_a_variant_out_of_the_lock_has_no_files_of_its_own(tmp_path: Path) -> None:
+    setup = _setup("audiodec_libritts_v1", tmp_path)
+    with pytest.raises(CheckpointError, match=r"mine: weights\.lock does not say"):
+        AudioDecAdapter(replace(setup, spec=replace(setup.spec, name="mine", checkpoint="")))
+
+
+def _setup(variant: str, folder: Path) -> Setup:
+    spec = codec_adapters.spec(variant)
+    return Setup(spec, dict(spec.options), folder, torch.device("cpu"), torch.float32)
+
+
+def _with_files(encoder: str, decoder: str) -> type[AudioDecAdapter]:
+    class Chosen(AudioDecAdapter):
+        def files(self, setup: Setup) -> tuple[str, str]:
+            return encoder, decoder
+
+    return Chosen
 
 
 @with_vocoder
@@ -145,18 +165,14 @@ def test_variants_say_what_the_official_files_say() -> None:
     state = official_state(CODEC)
     for model, facts in state["models"].items():
         spec = codec_adapters.spec(f"audiodec_{model}")
-        assert (spec.options["encoder"], spec.options["decoder"]) == (
-            facts["encoder_checkpoint"],
-            facts["decoder_checkpoint"],
-        )
+        assert files(spec.name) == (facts["encoder_checkpoint"], facts["decoder_checkpoint"])
         params = state["configs"][facts["encoder_checkpoint"]]["generator_params"]
         assert spec.sample_rate == facts["sample_rate"]
         assert (spec.hop, spec.codebooks) == (math.prod(params["enc_strides"]), params["codebook_num"])
         assert spec.bitrate == spec.frame_rate * spec.codebooks * math.log2(params["codebook_size"])
-        files = [file.name for file in locked(spec.checkpoint).files]
-        for part in ("encoder", "decoder"):
-            path = str(spec.options[part])
-            assert {path, str(Path(path).parent / "config.yml")} <= set(files)
+        names = {file.name for file in locked(spec.checkpoint).files}
+        for path in files(spec.name):
+            assert {path, str(Path(path).parent / "config.yml")} <= names
     known = {name for name in codec_adapters.names() if name.startswith("audiodec_")}
     assert known == {f"audiodec_{model}" for model in state["models"]}
 
@@ -221,7 +237,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(
     golden: Golden, tmp_path: Path, part: str, edit: Callable[[State], object], named: str
 ) -> None:
     folder = writable_copy(golden.checkpoint(tmp_path), tmp_path / "copy")
-    file = folder / str(codec_adapters.spec("audiodec_libritts_v1").options[part])
+    file = folder / V1_FILES[part]
     edit_torch_file(file, lambda document: edit(document["model"]["generator"]))
     with pytest.raises(CheckpointError, match=named) as caught:
         load(golden, folder)
@@ -236,7 +252,7 @@ def test_damaged_weights_are_refused(
     golden: Golden, tmp_path: Path, damage: Callable[[Path], object], part: str
 ) -> None:
     folder = writable_copy(golden.checkpoint(tmp_path), tmp_path / "copy")
-    file = folder / str(codec_adapters.spec("audiodec_libritts_v1").options[part])
+    file = folder / V1_FILES[part]
     damage(file)
     with pytest.raises(CheckpointError) as caught:
         load(golden, folder)
@@ -277,7 +293,7 @@ def test_configs_that_do_not_fit_are_refused(
     golden: Golden, tmp_path: Path, part: str, edit: Callable[[State], object]
 ) -> None:
     folder = writable_copy(golden.checkpoint(tmp_path), tmp_path / "copy")
-    path = (folder / str(codec_adapters.spec("audiodec_libritts_v1").options[part])).parent / "config.yml"
+    path = (folder / V1_FILES[part]).parent / "config.yml"
     config = yaml.safe_load(path.read_text())
     edit(config)
     path.write_text(yaml.safe_dump(config))
@@ -294,7 +310,7 @@ def test_configs_that_do_not_fit_are_refused(
 )
 def test_configs_that_are_no_plain_mappings_are_refused(golden: Golden, tmp_path: Path, text: str) -> None:
     folder = writable_copy(golden.checkpoint(tmp_path), tmp_path / "copy")
-    path = (folder / str(codec_adapters.spec("audiodec_libritts_v1").options["encoder"])).parent / "config.yml"
+    path = (folder / V1_FILES["encoder"]).parent / "config.yml"
     path.write_text(text)
     with pytest.raises(CheckpointError, match=r"config\.yml: ") as caught:
         load(golden, folder)
@@ -304,15 +320,15 @@ def test_configs_that_are_no_plain_mappings_are_refused(golden: Golden, tmp_path
 
 @with_vocoder
 def test_a_vocoder_is_no_encoder(golden: Golden, tmp_path: Path) -> None:
-    vocoder = codec_adapters.spec("audiodec_libritts_v1").options["decoder"]
+    vocoder = V1_FILES["decoder"]
     with pytest.raises(CheckpointError, match="is a vocoder"):
-        load(golden, golden.checkpoint(tmp_path), {"encoder": vocoder})
+        _with_files(vocoder, vocoder)(_setup("audiodec_libritts_v1", golden.checkpoint(tmp_path)))
 
 
 @with_vocoder
 def test_missing_files_are_named(golden: Golden, tmp_path: Path) -> None:
     folder = writable_copy(golden.checkpoint(tmp_path), tmp_path / "copy")
-    encoder = str(codec_adapters.spec("audiodec_libritts_v1").options["encoder"])
+    encoder = V1_FILES["encoder"]
     (folder / encoder).unlink()
     with pytest.raises(CheckpointError, match=f"expected {encoder}"):
         load(golden, folder)

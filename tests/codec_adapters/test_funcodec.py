@@ -107,15 +107,6 @@ def test_digital_silence_stays_silent(golden: Golden) -> None:
     assert output.abs().max() < 1e-6
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("golden", goldens("funcodec", full_size=False))
-def test_runs_in_half_precision(golden: Golden, dtype: str) -> None:
-    exact, output = _load(golden).resynthesize(golden.wav), _load(golden, dtype=dtype).resynthesize(golden.wav)
-    assert output.dtype == torch.float32
-    assert output.isfinite().all()
-    assert 0.5 < output.std() / exact.std() < 2
-
-
 def test_no_state_between_threads(golden: Golden) -> None:
     adapter = _load(golden)
     inputs = [golden.wav[:, : 4000 + 640 * i] for i in range(4)]

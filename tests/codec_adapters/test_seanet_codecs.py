@@ -111,15 +111,6 @@ def test_zeros_are_not_what_fills_the_last_frame(golden: Golden) -> None:
     assert not torch.equal(adapter.encode(filled)[0], adapter.encode(golden.wav)[0])
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("golden", TINY)
-def test_runs_in_half_precision(golden: Golden, dtype: str) -> None:
-    exact, output = _load(golden).resynthesize(golden.wav), _load(golden, dtype=dtype).resynthesize(golden.wav)
-    assert output.dtype == torch.float32
-    assert output.isfinite().all()
-    assert 0.5 < output.std() / exact.std() < 2
-
-
 @pytest.mark.parametrize("golden", FIRST)
 def test_no_state_between_threads(golden: Golden) -> None:
     adapter = _load(golden)
@@ -244,7 +235,7 @@ def test_official_names_and_shapes_fit(variant: str, tmp_path: Path, monkeypatch
     document = in_training if spec.family == "wavtokenizer" else state
     monkeypatch.setattr(f"{module}.read_tensors", lambda path: document)
     _write_official_config(tmp_path, variant)
-    (tmp_path / Path(weights.official_file(spec.checkpoint, ".pt", ".dev", ".ckpt", ".pth")).name).touch()
+    (tmp_path / Path(weights.official_files(spec.checkpoint, "*.pt", "*.dev", "*.ckpt", "*.pth")[0]).name).touch()
     adapter = codec_adapters.load(variant, tmp_path, device="meta")
     found = (adapter.sample_rate, adapter.hop, adapter.codebooks, adapter.bitrate)
     assert found == (spec.sample_rate, spec.hop, spec.codebooks, spec.bitrate)

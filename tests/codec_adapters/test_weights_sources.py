@@ -67,9 +67,10 @@ def test_a_file_with_another_hash_is_not_used(downloads: list[str], monkeypatch:
 
 def test_names_of_official_files(monkeypatch: pytest.MonkeyPatch) -> None:
     _locked(monkeypatch, toy={"licence": "none", "hub": "a/b", "files": {"a/x.yaml": None, "a/x.ckpt": None}})
-    assert weights.official_file("toy", ".ckpt") == "a/x.ckpt"
-    assert weights.official_file("toy", ".pt", ".yaml") == "a/x.yaml"
-    assert weights.official_file("somebody_elses", ".ckpt") == "*.ckpt"
+    assert weights.official_files("toy", "*.ckpt") == ["a/x.ckpt"]
+    assert weights.official_files("toy", "*.pt", "*.yaml") == ["a/x.yaml"]
+    assert weights.official_files("toy", "a/*") == ["a/x.yaml", "a/x.ckpt"]
+    assert weights.official_files("somebody_elses", "*.ckpt") == ["*.ckpt"]
 
 
 @pytest.mark.parametrize("variant", [name for name, entry in builtin().items() if entry.spec.checkpoint])

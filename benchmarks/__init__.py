@@ -1,0 +1,1 @@
+"""Measurements that the documentation quotes: each script writes the table beside it."""
