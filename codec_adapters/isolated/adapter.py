@@ -91,6 +91,8 @@ class IsolatedAdapter(Adapter):
                 soundfile.write(path, samples, self.sample_rate, subtype="FLOAT")
             payload = {"inputs": list(map(str, inputs)), "outputs": list(map(str, outputs)), "seeds": seeds}
             self._worker.request("resynthesize", payload, self._limits.clip_seconds * len(seeds))
+            if (rate := self._worker.loaded.get("sample_rate")) != self.sample_rate:
+                raise WorkerRefusedError(f"{self.spec.name}: works at {rate} Hz, its spec says {self.sample_rate} Hz")
             return torch.from_numpy(np.stack(self._equal([self._read(path) for path in outputs]))).to(self.device)
         finally:
             for path in (*inputs, *outputs):

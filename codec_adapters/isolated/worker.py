@@ -66,6 +66,7 @@ class Worker:
     Attributes:
         scratch: the folder for files that go to and fro.
         log: where the process's standard error goes.
+        loaded: what it answered to ``load``; empty before the first request.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Worker:
         remove_left_overs(folder)
         self.scratch = Path(tempfile.mkdtemp(prefix=f"{name}-{owner(os.getpid())}-", dir=folder))
         self.log = folder / f"{self.scratch.name}.log"
+        self.loaded: dict[str, Any] = {}
         self._environment = environment
         self._driver = driver
         self._load = dict(load)
@@ -154,9 +156,9 @@ class Worker:
         reading = (process.stdout, self._running.answers)
         threading.Thread(target=read_answers, args=reading, name=f"answers of {self.name}", daemon=True).start()
         try:
-            result = self._ask("load", self._load, self.limits.start_seconds)
-            if result.get("protocol") != PROTOCOL:
-                raise _BrokenError(f"speaks protocol {result.get('protocol')!r}, expected {PROTOCOL}")
+            self.loaded = self._ask("load", self._load, self.limits.start_seconds)
+            if self.loaded.get("protocol") != PROTOCOL:
+                raise _BrokenError(f"speaks protocol {self.loaded.get('protocol')!r}, expected {PROTOCOL}")
         except (_BrokenError, WorkerRefusedError) as error:
             self._give_up(f"did not start: {str(error).removeprefix(f'{self.name}: ')}")
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from codec_adapters.weights import cache_root
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, SourceFile
+from codecfake_builder.corpora.base import AUDIO_SUFFIXES, MISSING, CorpusConfig, SourceFile
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import progress
@@ -118,16 +118,30 @@ class HuggingFaceConfig(CorpusConfig):
 
         audio: dict[str, Any] = row[self.columns.audio] or {}
         own = Path(audio.get("path") or "").name
-        data = audio.get("bytes")
-        if data is None and audio.get("path") and Path(audio["path"]).is_file():
-            data = Path(audio["path"]).read_bytes()
+        data = audio.get("bytes") or self._beside(audio.get("path"))
         identity = value(self.columns.utterance_id) or Path(own).stem or f"{number:08d}"
         speaker = value(self.columns.speaker) or self.speaker
         language = value(self.columns.language) or self.language
         text = value(self.columns.text)
         if not data:
-            return SourceFile(identity, "", speaker, language, text, "missing", f"row {number} holds no audio")
+            detail = f"row {number} holds no audio" + (" and names a file elsewhere" if own else "")
+            return SourceFile(identity, "", speaker, language, text, MISSING, detail)
         return SourceFile(identity, _stored(folder, number, own, data), speaker, language, text)
+
+    def _beside(self, path: str | None) -> bytes | None:
+        """The file that a row names, where it lies in the dataset's folder or in the caches of the libraries."""
+        import datasets
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        if not path or not Path(path).is_file():
+            return None
+        homes = [
+            Path(datasets.config.HF_DATASETS_CACHE),
+            Path(HF_HUB_CACHE),
+            *([] if self.root is None else [self.root]),
+        ]
+        file = Path(path).resolve()
+        return file.read_bytes() if any(file.is_relative_to(home.resolve()) for home in homes) else None
 
 
 def _stored(folder: Path, number: int, name: str, data: bytes) -> str:

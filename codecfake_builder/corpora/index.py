@@ -157,10 +157,13 @@ def _row(file: SourceFile, probed: _Row) -> _Row:
 
 
 def _without_duplicates(rows: Iterator[_Row]) -> list[_Row]:
-    """The first file of an utterance (and variant) is kept, every further one is listed as a duplicate."""
+    """The first usable file of an utterance (and variant) is kept, every further one is listed as a duplicate."""
     seen: dict[object, object] = {}
     result = []
     for row in rows:
+        if row.get("reason"):
+            result.append(row)
+            continue
         first = seen.setdefault((row["utterance_id"], row.get("variant")), row["path"])
         if first != row["path"]:
             row = {**row, "reason": "duplicate_id", "detail": f"{first} has this utterance id already"}

@@ -66,6 +66,11 @@ def test_the_reference_driver_is_mu_law() -> None:
         adapter.encode(wave)
 
 
+def test_a_driver_that_works_at_another_rate_than_its_entry_says() -> None:
+    with pytest.raises(WorkerRefusedError, match="works at 8000 Hz, its spec says 16000 Hz"):
+        load(codec("g711", DRIVERS / "g711.py")).resynthesize(SHORT)
+
+
 def test_the_template_gives_its_input_back() -> None:
     adapter = load(codec("template", DRIVERS / "template.py"))
     assert torch.equal(adapter.resynthesize(LONG, [5]), LONG)

@@ -184,9 +184,9 @@ def release(root: Path) -> Path:
     for name in ("wavtokenizer_p225_004.wav", "dac_p225_004.wav", "hificodec_p225_004.wav", "odd_p225_004.wav"):
         clip(f"eval_ood/{name}")
     label("eval_ood7.txt", ["wavtokenizer_p225_004.wav fake 7"])
-    label(
-        "eval_ood8-11.txt", [f"{name}_p225_004.wav fake {n}" for name, n in (("dac", 8), ("hificodec", 9), ("odd", 10))]
-    )
+    clip("eval_ood/strange_p225_004.wav")
+    numbers = (("dac", 8), ("hificodec", 9), ("odd", 10), ("strange", 11))
+    label("eval_ood8-11.txt", [f"{name}_p225_004.wav fake {number}" for name, number in numbers])
     clip("ID_diff_config/C3-3/C3-3_p225_004.wav")
     (home / "ID_diff_config" / "C3-4").mkdir()
     shutil.copy(home / "ID_diff_config/C3-3/C3-3_p225_004.wav", home / "ID_diff_config/C3-4/C3-4_p225_004.wav")
@@ -248,6 +248,7 @@ def test_what_is_wrong_with_the_release_is_listed(imported_release: Path) -> Non
     assert reasons["encodec_p225_004.wav"] == "missing"
     assert reasons["stray.wav"] == "not_listed"
     assert reasons["facodec_p225_004.wav"] == reasons["odd_p225_004.wav"] == "unknown_class"
+    assert reasons["strange_p225_004.wav"] == "unknown_class"
     counts = Counter(Path(path).parts[-2] for path, reason in rejected(imported_release).items() if reason == "missing")
     assert counts["C3-3"] == counts["C3-4"] == 13_227
     assert counts["moshi"] == 9_999

@@ -256,6 +256,19 @@ def test_hugging_face_datasets_on_disk_and_as_parquet(hugging_face: datasets.Dat
     assert not list(tmp_path.parent.rglob("u-1*"))
 
 
+def test_rows_that_name_files_are_read_within_their_folder_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = synthetic.write_wave(tmp_path / "saved" / "a.wav", 0.5, 16000, 1)
+    outside = synthetic.write_wave(tmp_path / "b.wav", 0.5, 16000, 2)
+    audio = [{"bytes": None, "path": str(path)} for path in (inside, outside, tmp_path / "gone.wav")]
+    made = datasets.Dataset.from_dict({"sound": audio}).cast_column("sound", datasets.Audio(decode=False))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: made)
+    found = hf_rows(tmp_path / "saved", columns={"audio": "sound"})
+    assert {name: row["reason"] for name, row in found.items()} == {"a": None, "b": "missing", "gone": "missing"}
+    assert found["b"]["detail"] == "row 1 holds no audio and names a file elsewhere"
+
+
 def test_a_split_of_a_hugging_face_dataset_builds(hugging_face: datasets.Dataset, tmp_path: Path) -> None:
     hugging_face.save_to_disk(str(tmp_path / "saved"))
     corpus = {"kind": "hf", "root": str(tmp_path / "saved"), "columns": {"audio": "sound"}}
