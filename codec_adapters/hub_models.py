@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from codec_adapters.checkpoint import read_json, required_file
 from codec_adapters.errors import CheckpointError
 from codec_adapters.layers.weight_norm import fold_weight_norm
@@ -16,7 +19,8 @@ def load_pretrained(model_class: Any, folder: Path) -> Any:
 
     Args:
         model_class: a ``PreTrainedModel`` class, e.g. ``EncodecModel``; the folder's config must be of its model type.
-        folder: holds ``config.json`` and ``model.safetensors`` (or a tensors-only ``pytorch_model.bin``).
+        folder: holds ``config.json`` and ``model.safetensors``, whole or in shards with an index (or a tensors-only
+            ``pytorch_model.bin``).
 
     Raises:
         CheckpointError: missing files, another codec's config, unknown or missing weights, a damaged file.
@@ -26,7 +30,7 @@ def load_pretrained(model_class: Any, folder: Path) -> Any:
     found = read_json(config_path).get("model_type")
     if found != wanted:
         raise CheckpointError(f"{config_path}: model_type is {found!r}, expected {wanted!r}")
-    weights = required_file(folder, "model.safetensors", "pytorch_model.bin")
+    weights = required_file(folder, "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
     try:
         with _QuietTransformers():
             model, report = model_class.from_pretrained(
@@ -34,7 +38,7 @@ def load_pretrained(model_class: Any, folder: Path) -> Any:
                 local_files_only=True,
                 trust_remote_code=False,
                 weights_only=True,
-                use_safetensors=weights.suffix == ".safetensors",
+                use_safetensors=weights.suffix != ".bin",
                 output_loading_info=True,
             )
     except Exception as error:  # transformers, safetensors and torch raise many kinds for a damaged file
@@ -44,6 +48,29 @@ def load_pretrained(model_class: Any, folder: Path) -> Any:
     model.eval()
     fold_weight_norm(model)
     return model
+
+
+def model_from_state(model_class: Any, config: Any, state: dict[str, Tensor], path: Path) -> Any:
+    """A ``transformers`` model of tensors that came from another layout than the library's, in eval mode, float32.
+
+    Args:
+        config: of the class's own kind.
+        state: under the library's names; all of them, and no others.
+        path: where the tensors came from, for messages.
+
+    Raises:
+        CheckpointError: the tensors do not fit the config.
+    """
+    try:
+        with _QuietTransformers():
+            model, report = model_class.from_pretrained(
+                None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True
+            )
+    except Exception as error:  # transformers and torch raise many kinds for tensors that do not fit
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: cannot be loaded as {config.model_type} ({reason})") from error
+    _refuse_misfits(path, report)
+    return model.eval()
 
 
 def _refuse_misfits(weights: Path, report: dict[str, Any]) -> None:

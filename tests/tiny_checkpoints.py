@@ -115,30 +115,6 @@ def make_snac(folder: Path) -> Path:
     return folder
 
 
-def make_codec_lm(folder: Path, codebooks: int = 8, codebook_size: int = 64) -> Path:
-    """A Llama of two layers over the tiny Mimi's codes, with its token layout."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(5)
-    config = LlamaConfig(
-        vocab_size=2 + codebooks * codebook_size,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=2048,
-        initializer_range=0.2,  # far enough from uniform that greedy choices have a margin
-    )
-    LlamaForCausalLM(config).eval().save_pretrained(folder)
-    layout = {"codebooks": codebooks, "codebook_size": codebook_size, "first_code": 2, "bos": 0, "eos": 1}
-    (folder / "token_layout.json").write_text(json.dumps(layout), encoding="utf-8")
-    return folder
-
-
-ALM_MAKERS: dict[str, Callable[[Path], Path]] = {"codec_lm_mimi": make_codec_lm}
-"""ALM name -> maker of a checkpoint folder that it loads from, for the tiny checkpoint of its codec."""
-
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "encodec_24khz_6kbps": make_encodec,
     "encodec_48khz_6kbps": lambda folder: make_encodec(folder, stereo=True),

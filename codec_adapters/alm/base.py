@@ -49,7 +49,7 @@ class Generation:
     frames: int
     """Frames of codes that were decoded (of the coarsest codebook where a codec has several scales)."""
     cut: int = 0
-    """Sampled ids outside of the codec's codebook; the frames that held them were left out, never decoded."""
+    """Ids outside of the codec's codebook; the speech ends before the first frame that held one, none is decoded."""
     text: str | None = None
     """What the model says it spoke, where it writes text too."""
 

@@ -22,8 +22,8 @@ from torch import Generator, Tensor
 from transformers import DynamicCache, LlamaForCausalLM
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, generators
+from codec_adapters.alm.codebooks import codebook_size
 from codec_adapters.alm.sampling import Sampler
-from codec_adapters.base import Adapter
 from codec_adapters.checkpoint import ConfigModel, read_json, required_file, validated
 from codec_adapters.errors import CheckpointError, OptionError
 from codec_adapters.hub_models import load_pretrained
@@ -163,8 +163,3 @@ class CodecLm(Alm):
             codes = torch.cat([prompt.cpu(), codes], dim=1)
         wav = self.codec.decode([codes[None]], [seed])[0].float().cpu()
         return Generation(wav, stop, frames)
-
-
-def codebook_size(codec: Adapter) -> int:
-    """Codes per codebook of a codec with one scale and equal codebooks, from the figures that it reports."""
-    return round(2 ** (codec.bitrate / (codec.frame_rate * codec.codebooks)))

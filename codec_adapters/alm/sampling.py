@@ -48,7 +48,7 @@ class Sampler:
             int64 ``[batch]``.
         """
         scores = logits.float()
-        if self.temperature == 0:
+        if self.temperature == 0 or self.top_k == 1:
             return scores.argmax(dim=-1)
         scores = self._kept(scores / self.temperature)
         uniform = torch.stack([torch.rand(scores.shape[-1], generator=g, dtype=torch.float64) for g in generators])

@@ -13,7 +13,7 @@ from codec_adapters import alm
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt
 from codec_adapters.alm.spec import AlmSpec
 from tests.synthetic import voice
-from tests.tiny_checkpoints import ALM_MAKERS
+from tests.tiny_alms import ALM_MAKERS
 
 NAMES = sorted(ALM_MAKERS)
 

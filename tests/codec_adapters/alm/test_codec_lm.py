@@ -17,7 +17,7 @@ from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.codec_lm import CodecLm, TokenLayout, _Course
 from codec_adapters.alm.sampling import Sampler
 from tests.synthetic import voice
-from tests.tiny_checkpoints import make_codec_lm
+from tests.tiny_alms import make_codec_lm
 
 NAME = "codec_lm_mimi"
 

@@ -1,0 +1,128 @@
+"""Small random checkpoints of audio language models in their official file layouts, for the tiny codecs' codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+CODES = 64
+"""Codes per codebook of the tiny codecs."""
+
+
+def make_codec_lm(folder: Path, codebooks: int = 8, codebook_size: int = CODES) -> Path:
+    """A Llama of two layers over the tiny Mimi's codes, with its token layout."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(5)
+    config = LlamaConfig(
+        vocab_size=2 + codebooks * codebook_size,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=2048,
+        initializer_range=0.2,  # far enough from uniform that greedy choices have a margin
+    )
+    LlamaForCausalLM(config).eval().save_pretrained(folder)
+    layout = {"codebooks": codebooks, "codebook_size": codebook_size, "first_code": 2, "bos": 0, "eos": 1}
+    (folder / "token_layout.json").write_text(json.dumps(layout), encoding="utf-8")
+    return folder
+
+
+def write_tokenizer(folder: Path, named: dict[str, int] | None = None) -> Path:
+    """``tokenizer.json`` with an id per letter, from 3 on, and the special tokens ``named``."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Split
+
+    letters = {
+        letter: number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ', .:", 3)
+    }
+    tokenizer = Tokenizer(WordLevel({"<unk>": 0, **letters, **(named or {})}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Split("", "isolated")
+    tokenizer.add_special_tokens(list(named or {}))
+    path = folder / "tokenizer.json"
+    tokenizer.save(str(path))
+    return path
+
+
+def make_mini_omni(folder: Path) -> Path:
+    """Mini-Omni's layout: litGPT names, fused query-key-value, a small Whisper beside it."""
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    torch.manual_seed(6)
+    config: dict[str, Any] = {
+        "n_layer": 2,
+        "n_embd": 32,
+        "n_head": 4,
+        "n_query_groups": 2,
+        "intermediate_size": 48,
+        "block_size": 256,
+        "rope_base": 1000000,
+        "norm_eps": 1e-6,
+        "text_vocab_size": 184,
+        "audio_vocab_size": CODES + 8,
+        "padded_vocab_size": 704,
+        "whisper_adapter_dim": 24,
+        "norm_class_name": "RMSNorm",
+        "mlp_class_name": "LLaMAMLP",
+        "asr_adapter": "llamamlp",
+        "post_adapter": False,
+        "add_qkv_bias": True,
+        "bias": False,
+        "tie_word_embeddings": True,
+    }
+    shapes = {
+        "whisper_adapter.fc_1.weight": (48, 24),
+        "whisper_adapter.fc_2.weight": (48, 24),
+        "whisper_adapter.proj.weight": (32, 48),
+        "transformer.wte.weight": (704, 32),
+        "transformer.ln_f.weight": (32,),
+    }
+    for layer in range(2):
+        own = {
+            "norm_1.weight": (32,),
+            "norm_2.weight": (32,),
+            "attn.attn.weight": (64, 32),
+            "attn.attn.bias": (64,),
+            "attn.proj.weight": (32, 32),
+            "mlp.fc_1.weight": (48, 32),
+            "mlp.fc_2.weight": (48, 32),
+            "mlp.proj.weight": (32, 48),
+        }
+        shapes.update({f"transformer.h.{layer}.{name}": shape for name, shape in own.items()})
+    state: dict[str, Tensor] = {name: 0.3 * torch.randn(shape) for name, shape in shapes.items()}
+    for row in range(7):  # reserved audio ids, which a trained model seldom writes, lose against the codes
+        state["transformer.wte.weight"][184 + row * (CODES + 8) + CODES : 184 + (row + 1) * (CODES + 8)] = 0
+    state["lm_head.weight"] = state["transformer.wte.weight"].clone()
+    folder.mkdir(parents=True)
+    torch.save(state, folder / "lit_model.pth")
+    (folder / "model_config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    write_tokenizer(folder)
+    whisper = WhisperConfig(
+        d_model=24,
+        encoder_layers=1,
+        encoder_attention_heads=2,
+        encoder_ffn_dim=48,
+        decoder_layers=1,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=48,
+        vocab_size=60,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=1,
+    )
+    WhisperForConditionalGeneration(whisper).eval().save_pretrained(folder / "whisper-small")
+    return folder
+
+
+ALM_MAKERS: dict[str, Callable[[Path], Path]] = {"codec_lm_mimi": make_codec_lm, "mini_omni": make_mini_omni}
+"""ALM name -> maker of a checkpoint folder that it loads from, for the tiny checkpoint of its codec."""
