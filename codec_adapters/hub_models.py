@@ -14,13 +14,17 @@ from codec_adapters.errors import CheckpointError
 from codec_adapters.layers.weight_norm import fold_weight_norm
 
 
-def load_pretrained(model_class: Any, folder: Path) -> Any:
+def load_pretrained(
+    model_class: Any, folder: Path, dtype: torch.dtype | None = None, spare_parts: tuple[str, ...] = ()
+) -> Any:
     """A ``transformers`` model from a local snapshot folder, in eval mode, weight norm folded.
 
     Args:
         model_class: a ``PreTrainedModel`` class, e.g. ``EncodecModel``; the folder's config must be of its model type.
         folder: holds ``config.json`` and ``model.safetensors``, whole or in shards with an index (or a tensors-only
             ``pytorch_model.bin``).
+        dtype: of the parameters; ``None`` leaves it to the file.
+        spare_parts: submodules that are not needed: the file may lack their tensors, and they are taken out.
 
     Raises:
         CheckpointError: missing files, another codec's config, unknown or missing weights, a damaged file.
@@ -40,11 +44,14 @@ def load_pretrained(model_class: Any, folder: Path) -> Any:
                 weights_only=True,
                 use_safetensors=weights.suffix != ".bin",
                 output_loading_info=True,
+                **({} if dtype is None else {"dtype": dtype}),
             )
     except Exception as error:  # transformers, safetensors and torch raise many kinds for a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{weights}: cannot be loaded as {wanted} ({reason})") from error
-    _refuse_misfits(weights, report)
+    _refuse_misfits(weights, report, spare_parts)
+    for part in spare_parts:
+        setattr(model, part, None)
     model.eval()
     fold_weight_norm(model)
     return model
@@ -73,10 +80,15 @@ def model_from_state(model_class: Any, config: Any, state: dict[str, Tensor], pa
     return model.eval()
 
 
-def _refuse_misfits(weights: Path, report: dict[str, Any]) -> None:
-    for problem, key in (("lacks", "missing_keys"), ("has unknown", "unexpected_keys"), ("misfits", "mismatched_keys")):
-        misfits = report.get(key) or ()
-        names = sorted(str(item[0] if isinstance(item, tuple) else item) for item in misfits)
+def _refuse_misfits(weights: Path, report: dict[str, Any], spare_parts: tuple[str, ...] = ()) -> None:
+    for problem, kind in (
+        ("lacks", "missing_keys"),
+        ("has unknown", "unexpected_keys"),
+        ("misfits", "mismatched_keys"),
+    ):
+        misfits = report.get(kind) or ()
+        keys = sorted(str(item[0] if isinstance(item, tuple) else item) for item in misfits)
+        names = [key for key in keys if key.partition(".")[0] not in spare_parts]
         if names:
             raise CheckpointError(f"{weights}: does not fit its config, {problem} {', '.join(names[:3])}")
 

@@ -99,6 +99,7 @@ def make_mini_omni(folder: Path) -> Path:
         }
         shapes.update({f"transformer.h.{layer}.{name}": shape for name, shape in own.items()})
     state: dict[str, Tensor] = {name: 0.3 * torch.randn(shape) for name, shape in shapes.items()}
+    state["whisper_adapter.proj.weight"] *= 20  # what is heard must make a difference
     for row in range(7):  # reserved audio ids, which a trained model seldom writes, lose against the codes
         state["transformer.wte.weight"][184 + row * (CODES + 8) + CODES : 184 + (row + 1) * (CODES + 8)] = 0
     state["lm_head.weight"] = state["transformer.wte.weight"].clone()
@@ -108,6 +109,7 @@ def make_mini_omni(folder: Path) -> Path:
     write_tokenizer(folder)
     whisper = WhisperConfig(
         d_model=24,
+        init_std=0.5,
         encoder_layers=1,
         encoder_attention_heads=2,
         encoder_ffn_dim=48,
@@ -124,5 +126,58 @@ def make_mini_omni(folder: Path) -> Path:
     return folder
 
 
-ALM_MAKERS: dict[str, Callable[[Path], Path]] = {"codec_lm_mimi": make_codec_lm, "mini_omni": make_mini_omni}
+def make_moshi(folder: Path) -> Path:
+    """Moshi's layout in ``transformers``, with a Mimi of its own that nobody needs."""
+    from transformers import MoshiConfig, MoshiForConditionalGeneration
+
+    torch.manual_seed(8)
+    common = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "initializer_range": 0.3}
+    config = MoshiConfig(
+        vocab_size=60,
+        audio_vocab_size=CODES,
+        num_codebooks=8,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        sliding_window=256,
+        head_dim=8,
+        ffn_dim=64,
+        depth_decoder_config={
+            "vocab_size": 60,
+            "audio_vocab_size": CODES,
+            "num_codebooks": 8,
+            "input_size": 16,
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "ffn_dim": 32,
+            "max_position_embeddings": 9,
+            "sliding_window": 8,
+            **common,
+        },
+        audio_encoder_config={
+            "model_type": "mimi",
+            "hidden_size": 32,
+            "num_filters": 4,
+            "codebook_size": CODES,
+            "codebook_dim": 16,
+            "vector_quantization_hidden_dimension": 16,
+            "num_quantizers": 8,
+            "num_hidden_layers": 1,
+            "intermediate_size": 32,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "upsample_groups": 32,
+        },
+        **common,
+    )
+    MoshiForConditionalGeneration(config).eval().save_pretrained(folder)
+    write_tokenizer(folder)
+    return folder
+
+
+ALM_MAKERS: dict[str, Callable[[Path], Path]] = {
+    "codec_lm_mimi": make_codec_lm,
+    "mini_omni": make_mini_omni,
+    "moshiko": make_moshi,
+}
 """ALM name -> maker of a checkpoint folder that it loads from, for the tiny checkpoint of its codec."""

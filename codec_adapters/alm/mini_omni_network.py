@@ -1,8 +1,8 @@
 """Mini-Omni's network: a Qwen2 that reads and writes eight rows of tokens at once, and what lets it hear.
 
 Checkpoint: ``lit_model.pth`` (a flat litGPT state dict) and ``model_config.yaml``. Rows 0 to 6 are audio, one for each
-of the seven codes of a SNAC frame; the last row is text. A position's input is the mean of its eight tokens' embeddings;
-at the prompt's heard positions, the audio rows' embeddings are the adapted Whisper frame.
+of the seven codes of a SNAC frame; the last row is text. The input of a position is the mean of its eight tokens'
+embeddings; at the prompt's heard positions, the audio rows' embeddings are the adapted Whisper frame.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def test_only_the_spoken_part_of_the_prompt_is_heard(tiny: dict[str, Path], tiny
         ({"padded_vocab_size": 200}, "cannot be loaded as qwen2|does not fit its config|padded_vocab_size is smaller"),
         ({"n_layer": 3}, "lacks model.layers.2"),
         ({"whisper_adapter_dim": 30}, "wrongly shaped fc_1.weight"),
-        ({"audio_vocab_size": 60}, "has 60 ids per audio row for 64 codes"),
+        ({"audio_vocab_size": 60}, "60 audio ids, fewer than the codec's 64"),
     ],
 )
 def test_checkpoints_that_do_not_fit_are_refused(
