@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 import torch
@@ -42,9 +43,7 @@ def write_tokenizer(folder: Path, named: dict[str, int] | None = None) -> Path:
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Split
 
-    letters = {
-        letter: number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ', .:", 3)
-    }
+    letters = {letter: number for number, letter in enumerate(f"{ascii_letters} ',.:[]", 3)}
     tokenizer = Tokenizer(WordLevel({"<unk>": 0, **letters, **(named or {})}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Split("", "isolated")
     tokenizer.add_special_tokens(list(named or {}))
@@ -175,9 +174,53 @@ def make_moshi(folder: Path) -> Path:
     return folder
 
 
+def make_valle(folder: Path) -> Path:
+    """Amphion's layout, for the 13 codebooks that the tiny EnCodec has at 6 kbit/s."""
+    from codec_adapters.alm.valle_network import ValleConfig, ValleNetwork
+
+    torch.manual_seed(9)
+    config = {
+        "decoder_dim": 32,
+        "nhead": 4,
+        "num_decoder_layers": 2,
+        "num_quantizers": 13,
+        "text_token_num": 80,
+        "audio_token_num": CODES,
+        "prefix_mode": 1,
+        "nar_scale_factor": 1,
+        "prepend_bos": False,
+        "add_prenet": False,
+        "norm_first": True,
+    }
+    network = ValleNetwork(ValleConfig.model_validate(config))
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.3)
+            elif name.endswith("in_proj_bias"):
+                parameter.zero_()
+    weights = folder / "checkpoint" / "epoch-0000_step-0000001_loss-1.000000"
+    weights.mkdir(parents=True)
+    torch.save(network.state_dict(), weights / "pytorch_model.bin")
+    (folder / "args.json").write_text(json.dumps({"model": config}).replace("}}", ",},}"), encoding="utf-8")
+    symbols = [*ascii_letters, *"_,.'", "iː", "ɔː"]
+    lines = [f"{symbol} {number}\n" for number, symbol in enumerate(["<eps>", *symbols])]
+    (folder / "symbols.dict").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
 ALM_MAKERS: dict[str, Callable[[Path], Path]] = {
     "codec_lm_mimi": make_codec_lm,
     "mini_omni": make_mini_omni,
     "moshiko": make_moshi,
+    "valle": make_valle,
 }
 """ALM name -> maker of a checkpoint folder that it loads from, for the tiny checkpoint of its codec."""
+
+
+def tiny_options(name: str) -> dict[str, Any]:
+    """Options under which a tiny model can be run: short clips, and what spares it a program or a large input."""
+    options: dict[str, Any] = {"max_seconds": 0.9}
+    if name == "valle":
+        options["text_is_phonemes"] = True  # espeak-ng need not be installed
+    return options
