@@ -73,7 +73,7 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         PlanError: the corpora hold fewer utterances than the recipe asks for.
     """
     notes: list[str] = []
-    recipe = _without_absent(recipe, notes)
+    recipe = _without_absent(_without_weightless(recipe, notes), notes)
     rootless = [f"--set corpora.{name}.root=FOLDER" for name, config in recipe.corpora.items() if config.root is None]
     if rootless:
         raise CorpusError(
@@ -93,6 +93,21 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
     _refuse_twice(splits)
     notes += [*selection.notes, *_without_text(splits, utterances)]
     return Plan(utterances, {index.name: index.root for index in indexes}, splits, left_out, tuple(notes))
+
+
+def _without_weightless(recipe: Recipe, notes: list[str]) -> Recipe:
+    """The recipe without optional splits of an ALM that has weights, but none to fetch and none given."""
+    lacking = {name for name in recipe.variants() if is_alm(name) and alm.spec(name).local_only} - set(recipe.weights)
+    gone: list[str] = []
+    for name, split in recipe.splits.items():
+        if (split.optional and lacking & set(split.variants)) or split.same_as in gone:
+            gone.append(name)
+    if not gone:
+        return recipe
+    wanted = " ".join(f"--set weights.{name}=FOLDER" for name in sorted(lacking))
+    notes.append(f"left out, since no weights are given ({wanted}): {', '.join(gone)}")
+    kept = {name: split for name, split in recipe.splits.items() if name not in gone}
+    return recipe.model_copy(update={"splits": kept})
 
 
 def _without_absent(recipe: Recipe, notes: list[str]) -> Recipe:

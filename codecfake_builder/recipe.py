@@ -50,6 +50,10 @@ class Split(_Part):
     ids: str | None = None
     labels: UserPath | None = None
     same_as: str | None = None
+    only: str | None = None
+    """With ``same_as``: only those of its utterances that are on this list (see ``ids``)."""
+    optional: bool = False
+    """Leave the split out where a variant's weights have no official source and no folder is given for them."""
     missing: Literal["error", "skip"] = "error"
     """What to do about listed utterances that the corpora do not have."""
 
@@ -59,6 +63,8 @@ class Split(_Part):
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
             raise ValueError(f"give exactly one of draw, share, ids, labels, same_as; found {found}")
+        if self.only is not None and self.same_as is None:
+            raise ValueError("only narrows same_as; without it, give the list as ids")
         return self
 
 
@@ -128,7 +134,8 @@ class Recipe(_Part):
         return sorted(used, key=lambda name: (name != REAL, name != REAL and codec_spec(name).label, name))
 
     def selected_by(self, name: str) -> str:
-        """The split whose selection decides the utterances of split ``name``: itself, or the one it is the same as."""
+        """The split whose selection decides the utterances of split ``name``: itself, or the one it is the same as,
+        all of it or (``only``) a part."""
         while (parent := self.splits[name].same_as) is not None:
             name = parent
         return name
