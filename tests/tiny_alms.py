@@ -209,10 +209,84 @@ def make_valle(folder: Path) -> Path:
     return folder
 
 
+def make_orpheus(folder: Path) -> Path:
+    """A Llama with a tokenizer that names Orpheus' special tokens."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(10)
+    folder.mkdir(parents=True)
+    custom = {f"<custom_token_{number}>": 101 + number for number in range(1, 11)}
+    write_tokenizer(folder, {"<|eot_id|>": 100, **custom})
+    config = LlamaConfig(
+        vocab_size=111 + 7 * CODES,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=2048,
+        initializer_range=0.2,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).eval().save_pretrained(folder)
+    return folder
+
+
+def make_csm(folder: Path) -> Path:
+    """CSM's layout in ``transformers`` for 32 codebooks, with a Mimi of its own that nobody needs."""
+    from transformers import CsmConfig, CsmForConditionalGeneration
+
+    torch.manual_seed(11)
+    common = {
+        "num_codebooks": 32,
+        "vocab_size": CODES + 3,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "initializer_range": 0.3,
+        "head_dim": 16,
+    }
+    config = CsmConfig(
+        text_vocab_size=128,
+        hidden_size=32,
+        max_position_embeddings=512,
+        pad_token_id=99,
+        codebook_pad_token_id=CODES + 2,
+        codebook_eos_token_id=0,
+        bos_token_id=96,
+        audio_token_id=99,
+        audio_eos_token_id=100,
+        depth_decoder_config={"backbone_hidden_size": 32, "hidden_size": 16, "max_position_embeddings": 33, **common},
+        codec_config={
+            "model_type": "mimi",
+            "hidden_size": 32,
+            "num_filters": 4,
+            "codebook_size": CODES,
+            "codebook_dim": 16,
+            "vector_quantization_hidden_dimension": 16,
+            "num_quantizers": 32,
+            "num_hidden_layers": 2,
+            "intermediate_size": 64,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "upsample_groups": 32,
+            "sliding_window": 8,
+        },
+        **common,
+    )
+    CsmForConditionalGeneration(config).eval().save_pretrained(folder)
+    write_tokenizer(folder, {"<|begin_of_text|>": 96, "<|end_of_text|>": 97})
+    return folder
+
+
 ALM_MAKERS: dict[str, Callable[[Path], Path]] = {
     "codec_lm_mimi": make_codec_lm,
+    "csm": make_csm,
     "mini_omni": make_mini_omni,
     "moshiko": make_moshi,
+    "orpheus": make_orpheus,
     "valle": make_valle,
 }
 """ALM name -> maker of a checkpoint folder that it loads from, for the tiny checkpoint of its codec."""

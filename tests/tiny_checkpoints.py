@@ -120,6 +120,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "encodec_48khz_6kbps": lambda folder: make_encodec(folder, stereo=True),
     "dac_16khz": make_dac,
     "mimi_8codebooks": make_mimi,
+    "mimi_32codebooks": make_mimi,
     "snac_24khz": make_snac,
 }
 """Variant name -> maker of a checkpoint folder that the variant loads from."""

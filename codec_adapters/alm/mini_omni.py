@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from tokenizers import Tokenizer
 from torch import Generator, Tensor
 from transformers import DynamicCache, WhisperFeatureExtractor, WhisperModel
 
@@ -20,7 +19,7 @@ from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, gen
 from codec_adapters.alm.codebooks import before_bad_frames, snac_codebook_size, snac_levels, undelayed
 from codec_adapters.alm.mini_omni_network import AUDIO_ROWS, MiniOmniNetwork
 from codec_adapters.alm.sampling import Sampler
-from codec_adapters.checkpoint import required_file
+from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError
 from codec_adapters.hub_models import load_pretrained
 
@@ -77,11 +76,7 @@ class MiniOmni(Alm):
                 f"{config.whisper_adapter_dim}"
             )
         self.features = WhisperFeatureExtractor(feature_size=self.ear.config.num_mel_bins)
-        tokenizer = required_file(setup.folder, "tokenizer.json")
-        try:
-            self.tokenizer = Tokenizer.from_file(str(tokenizer))
-        except Exception as error:  # the library raises bare exceptions
-            raise CheckpointError(f"{tokenizer}: not a tokenizer ({error})") from error
+        self.tokenizer = TextTokenizer(setup.folder)
         codes = snac_codebook_size(self.codec)
         if codes >= config.audio_vocab_size:
             raise CheckpointError(
@@ -124,7 +119,7 @@ class MiniOmni(Alm):
     def _text(self, ids: list[int]) -> str:
         """What the text row says, up to its end."""
         end = next((place for place, token in enumerate(ids) if token >= self.loop.text.first), len(ids))
-        return str(self.tokenizer.decode(ids[:end])).strip()
+        return self.tokenizer.text(ids[:end])
 
 
 class AnswerLoop:

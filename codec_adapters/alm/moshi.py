@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Generator, Tensor
 from torch.nn import functional
 from transformers import DynamicCache, MoshiForConditionalGeneration
@@ -21,7 +20,7 @@ from transformers import DynamicCache, MoshiForConditionalGeneration
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, generators
 from codec_adapters.alm.codebooks import before_bad_frames, codebook_size
 from codec_adapters.alm.sampling import Sampler
-from codec_adapters.checkpoint import required_file
+from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError
 from codec_adapters.hub_models import load_pretrained
 
@@ -55,11 +54,7 @@ class Moshi(Alm):
         )
         self._check_codec(model.config)
         self.duplex = DuplexLoop(model.to(setup.device), _samplers(setup))
-        tokenizer = required_file(setup.folder, "tokenizer.json")
-        try:
-            self.tokenizer = Tokenizer.from_file(str(tokenizer))
-        except Exception as error:  # the library raises bare exceptions
-            raise CheckpointError(f"{tokenizer}: not a tokenizer ({error})") from error
+        self.tokenizer = TextTokenizer(setup.folder)
         self.silence = round(float(setup.options["silence_seconds"]) * self.prompt_rate)
 
     def _check_codec(self, config: Any) -> None:
@@ -92,7 +87,7 @@ class Moshi(Alm):
             return Generation(torch.zeros(0), "length", 0, cut)
         wav = self.codec.decode([table[None]], [seed])[0].float().cpu()
         said = [token for token in text.tolist() if token not in TEXT_PADDING]
-        return Generation(wav, "length", table.shape[1], cut, str(self.tokenizer.decode(said)).strip())
+        return Generation(wav, "length", table.shape[1], cut, self.tokenizer.text(said))
 
 
 def _samplers(setup: AlmSetup) -> Samplers:

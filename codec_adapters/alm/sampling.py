@@ -65,3 +65,16 @@ class Sampler:
             beyond = ranked.cumsum(dim=-1) - ranked >= self.top_p  # the likeliest id always stays
             scores = scores.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), -torch.inf)
         return scores
+
+
+def penalised(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    """Logits ``[1, ids]`` with ``seen`` ids made less likely: the repetition penalty of CTRL, arXiv 1909.05858.
+
+    Args:
+        seen: int64 ``[n]``, ids of the prompt and of what was generated.
+        penalty: 1 changes nothing.
+    """
+    scores = logits.clone()
+    chosen = scores[:, seen]
+    scores[:, seen] = torch.where(chosen < 0, chosen * penalty, chosen / penalty)
+    return scores

@@ -162,9 +162,7 @@ def test_a_list_narrows_the_utterances_of_another_split(roots: list[str], tmp_pa
     assert ids(plan, "alm") == ids(plan, "alm_again") == ["SSB00050001", "p225_002"]
     assert len(ids(plan, "eval_id")) == 3
     (tmp_path / "part.txt").write_text("p225_002\np225_003\n")
-    with pytest.raises(
-        PlanError, match=r"alm: 1 of its 2 listed utterances are not in eval_id, e\.g\. p225_003"
-    ):
+    with pytest.raises(PlanError, match=r"alm: 1 of its 2 listed utterances are not in eval_id, e\.g\. p225_003"):
         make_plan(recipe_of(splits, roots))
     splits["alm"]["missing"] = "skip"
     assert ids(make_plan(recipe_of(splits, roots)), "alm") == ["p225_002"]
