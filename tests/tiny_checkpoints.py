@@ -46,7 +46,7 @@ def make_encodec(folder: Path, stereo: bool = False) -> Path:
     return folder
 
 
-def make_dac(folder: Path) -> Path:
+def make_dac(folder: Path, codebooks: int = 12, rate: int = 16000) -> Path:
     """DAC's layout with rates whose product is 320."""
     from transformers import DacConfig, DacModel
 
@@ -56,10 +56,10 @@ def make_dac(folder: Path) -> Path:
         downsampling_ratios=[2, 4, 5, 8],
         decoder_hidden_size=64,
         upsampling_ratios=[8, 5, 4, 2],
-        n_codebooks=12,
+        n_codebooks=codebooks,
         codebook_size=64,
         codebook_dim=4,
-        sampling_rate=16000,
+        sampling_rate=rate,
     )
     DacModel(config).eval().save_pretrained(folder)
     return folder
@@ -119,6 +119,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "encodec_24khz_6kbps": make_encodec,
     "encodec_48khz_6kbps": lambda folder: make_encodec(folder, stereo=True),
     "dac_16khz": make_dac,
+    "dac_44khz": lambda folder: make_dac(folder, codebooks=9, rate=44100),
     "mimi_8codebooks": make_mimi,
     "mimi_32codebooks": make_mimi,
     "snac_24khz": make_snac,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -150,3 +151,16 @@ def generators(seeds: Sequence[int]) -> Iterator[Generator]:
     """A generator per prompt, on the CPU so that a draw is the same on every device."""
     for seed in seeds:
         yield Generator().manual_seed(seed % 2**63)
+
+
+@contextmanager
+def library_generator(seed: int, device: torch.device) -> Iterator[None]:
+    """For library code that draws from torch's global generators and takes no other: seeded for one prompt inside,
+    put back as they were afterwards. Not for two threads at a time.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed % 2**63)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed % 2**63)
+        yield
