@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
+from codec_adapters.alm.sampling import Sampler
 from codec_adapters.alm.spec import AlmSpec
 from codec_adapters.base import Adapter
 from codec_adapters.errors import CheckpointError, InputError, OptionError
@@ -76,6 +77,23 @@ class AlmSetup:
         if self.checkpoint is None:
             raise CheckpointError(f"{self.spec.name}: needs a checkpoint folder, since it has no official weights")
         return self.checkpoint
+
+    def sampler(self, stage: str = "") -> Sampler:
+        """How ids are drawn, after the options ``temperature``, ``top_k`` and ``top_p`` (those that the ALM has).
+
+        Args:
+            stage: what the options' names begin with, for a model that draws in several.
+
+        Raises:
+            OptionError: a value out of its range.
+        """
+        options = self.options
+        temperature = float(options[f"{stage}temperature"])
+        top_k, top_p = int(options.get(f"{stage}top_k", 0)), float(options.get(f"{stage}top_p", 1.0))
+        try:
+            return Sampler(temperature, top_k, top_p)
+        except OptionError as error:
+            raise OptionError(f"{self.spec.name}: {stage}{error}") from error
 
 
 class Alm(ABC):

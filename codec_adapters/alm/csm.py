@@ -17,7 +17,6 @@ from transformers import CsmForConditionalGeneration, DynamicCache
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, generators
 from codec_adapters.alm.codebooks import codebook_size
-from codec_adapters.alm.sampling import Sampler
 from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError
 from codec_adapters.hub_models import load_pretrained
@@ -46,9 +45,8 @@ class Csm(Alm):
             )
         self.tokenizer = TextTokenizer(setup.folder)
         self.begin, self.end = (self.tokenizer.special(f"<|{name}_of_text|>") for name in ("begin", "end"))
-        options = setup.options
-        self.sampler = Sampler(float(options["temperature"]), int(options["top_k"]))
-        self.depth_sampler = Sampler(float(options["depth_temperature"]), int(options["depth_top_k"]))
+        self.sampler = setup.sampler()
+        self.depth_sampler = setup.sampler("depth_")
         self.max_frames = max(1, int(self.max_seconds * self.codec.frame_rate))
 
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:

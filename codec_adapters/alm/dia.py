@@ -44,7 +44,8 @@ class Dia(Alm):
             )
         if float(setup.options["temperature"]) < 1:
             raise OptionError(f"{setup.spec.name}: temperature must be at least 1")
-        self.steps = max(1, int(self.max_seconds * self.codec.frame_rate)) + max(self.delays)
+        self.max_frames = max(1, int(self.max_seconds * self.codec.frame_rate))
+        self.steps = self.max_frames + max(self.delays)
         if self.steps >= self.config.max_position_embeddings:
             raise OptionError(
                 f"{setup.spec.name}: max_seconds needs {self.steps} positions, the checkpoint has "
@@ -70,7 +71,8 @@ class Dia(Alm):
             )
         table = undelayed(written[0, 1:].T.cpu(), self.delays)
         ends = (table[0] == self.config.eos_token_id).nonzero()
-        stop: Stop = "eos" if len(ends) else "length"
+        # the library writes the end by itself where the limit comes near
+        stop: Stop = "eos" if len(ends) and int(ends[0]) + 1 < self.max_frames else "length"
         table, cut = before_bad_frames(table[:, : int(ends[0])] if len(ends) else table, self.config.eos_token_id)
         if not table.shape[1]:
             return [Generation(torch.zeros(0), stop, 0, cut)]

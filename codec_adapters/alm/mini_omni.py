@@ -87,7 +87,7 @@ class MiniOmni(Alm):
             self.network,
             Specials(codes),
             Specials(config.text_vocab_size - int(setup.options["text_specials"])),
-            Sampler(float(setup.options["temperature"]), int(setup.options["top_k"])),
+            setup.sampler(),
         )
         self.max_steps = int(self.max_seconds * self.codec.frame_rate / 4) + AUDIO_ROWS
 

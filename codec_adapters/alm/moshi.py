@@ -53,7 +53,7 @@ class Moshi(Alm):
             MoshiForConditionalGeneration, setup.folder, dtype=setup.dtype, spare_parts=("audio_encoder",)
         )
         self._check_codec(model.config)
-        self.duplex = DuplexLoop(model.to(setup.device), _samplers(setup))
+        self.duplex = DuplexLoop(model.to(setup.device), Samplers(setup.sampler("text_"), setup.sampler()))
         self.tokenizer = TextTokenizer(setup.folder)
         self.silence = round(float(setup.options["silence_seconds"]) * self.prompt_rate)
 
@@ -88,14 +88,6 @@ class Moshi(Alm):
         wav = self.codec.decode([table[None]], [seed])[0].float().cpu()
         said = [token for token in text.tolist() if token not in TEXT_PADDING]
         return Generation(wav, "length", table.shape[1], cut, self.tokenizer.text(said))
-
-
-def _samplers(setup: AlmSetup) -> Samplers:
-    options = setup.options
-    return Samplers(
-        text=Sampler(float(options["text_temperature"]), int(options["text_top_k"])),
-        audio=Sampler(float(options["temperature"]), int(options["top_k"])),
-    )
 
 
 class DuplexLoop:

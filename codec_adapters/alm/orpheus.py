@@ -18,7 +18,7 @@ from transformers import DynamicCache, LlamaForCausalLM
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, generators
 from codec_adapters.alm.codebooks import SNAC_FRAME, snac_codebook_size, snac_levels
-from codec_adapters.alm.sampling import Sampler, penalised
+from codec_adapters.alm.sampling import penalised
 from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError, OptionError
 from codec_adapters.hub_models import load_pretrained
@@ -44,7 +44,7 @@ class Orpheus(Alm):
         self.codes = snac_codebook_size(self.codec)
         if self.first_code + SNAC_FRAME * self.codes > self.model.config.vocab_size:
             raise CheckpointError(f"{setup.folder}: has too few ids for seven times {self.codes} codes")
-        self.sampler = Sampler(float(setup.options["temperature"]), top_p=float(setup.options["top_p"]))
+        self.sampler = setup.sampler()
         self.penalty = float(setup.options["repetition_penalty"])
         if self.penalty <= 0:
             raise OptionError(f"{setup.spec.name}: repetition_penalty must be above 0, got {self.penalty:g}")

@@ -52,13 +52,23 @@ def _words(text: str, voice: str) -> list[str]:
     return [word.replace("_", PHONE) for word in words if word]
 
 
-def _espeak(text: str, voice: str) -> str:
+def require_espeak() -> str:
+    """The path of the program.
+
+    Raises:
+        CodecError: it is not installed.
+    """
     program = shutil.which("espeak-ng")
     if program is None:
         raise CodecError(
             "espeak-ng is not installed: install it (e.g. apt-get install espeak-ng), or give phonemes as texts and "
             "set the option text_is_phonemes"
         )
+    return program
+
+
+def _espeak(text: str, voice: str) -> str:
+    program = require_espeak()
     try:
         run = subprocess.run(  # noqa: S603 - a fixed program; the text goes in through standard input
             [program, "-q", "-b", "1", "--ipa", "--sep=_", "-v", voice, "--stdin"],

@@ -15,8 +15,7 @@ import torch
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, generators
 from codec_adapters.alm.codebooks import before_bad_frames, codebook_size
-from codec_adapters.alm.phonemes import PhoneTable, phonemes
-from codec_adapters.alm.sampling import Sampler
+from codec_adapters.alm.phonemes import PhoneTable, phonemes, require_espeak
 from codec_adapters.alm.valle_network import MOST_FRAMES_PER_PHONE, ValleConfig, ValleNetwork
 from codec_adapters.checkpoint import (
     load_strict,
@@ -42,6 +41,8 @@ class Valle(Alm):
 
     def __init__(self, setup: AlmSetup) -> None:
         super().__init__(setup)
+        if not setup.options["text_is_phonemes"]:
+            require_espeak()
         self.network = load_network(setup.folder).to(setup.device, setup.dtype)
         self.table = PhoneTable(required_file(setup.folder, "symbols.dict"))
         config = self.network.config
@@ -56,7 +57,7 @@ class Valle(Alm):
             raise CheckpointError(
                 f"{self.table.path}: has {len(self.table.ids)} phonemes, the model's table {config.text_token_num}"
             )
-        self.sampler = Sampler(float(setup.options["temperature"]), int(setup.options["top_k"]))
+        self.sampler = setup.sampler()
         self.max_frames = max(1, int(self.max_seconds * self.codec.frame_rate))
 
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:

@@ -64,6 +64,15 @@ def test_a_clip_depends_on_its_prompt_and_seed_alone(alms: dict[str, Alm], name:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_half_precision_speaks_too(tiny: dict[str, Path], tiny_alms: dict[str, Path], name: str) -> None:
+    codec = tiny[alm.spec(name).codec_variant]
+    model = alm.load(name, tiny_alms[name], codec, dtype="bfloat16", options={**tiny_options(name), "max_seconds": 0.3})
+    (made,) = model.generate(prompts_for(model, 1), [1])
+    assert made.wav.dtype == torch.float32
+    assert torch.isfinite(made.wav).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_global_generator_is_left_alone(alms: dict[str, Alm], name: str) -> None:
     model = alms[name]
     before = torch.get_rng_state()

@@ -167,7 +167,7 @@ def test_layouts_that_do_not_fit_are_refused(
     ("options", "reason"),
     [
         ({"max_seconds": 60.0}, "need .* positions, the checkpoint has 2048"),
-        ({"temperature": -1.0}, "temperature must be 0 or above"),
+        ({"temperature": -1.0}, "codec_lm_mimi: temperature must be 0 or above"),
         ({"top_k": -1}, "top_k must be 0"),
         ({"prompt_seconds": 0.0}, "prompt_seconds must be above 0"),
     ],

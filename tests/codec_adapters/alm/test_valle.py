@@ -122,13 +122,18 @@ def test_phonemes_words_and_punctuation(monkeypatch: pytest.MonkeyPatch) -> None
         phonemes(" ")
 
 
-def test_espeak_ng_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_espeak_ng_itself() -> None:
     if shutil.which("espeak-ng") is None:
         pytest.skip("the program espeak-ng is not installed")
     assert phonemes("Please call Stella, now!") == [
         *("p", "l", "iː", "z", "_", "k", "ɔː", "l", "_", "s", "t", "ɛ", "l", "ə", ",", "_", "n", "aʊ", "!")
     ]
     assert phonemes("-v de --version") != []  # a text is never an option
+
+
+def test_without_espeak_ng_nothing_is_started(
+    tiny: dict[str, Path], tiny_alms: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(CodecError, match="espeak-ng is not installed: install it"):
-        phonemes("Hello")
+        loaded(tiny, tiny_alms["valle"], text_is_phonemes=False)
