@@ -85,7 +85,7 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         PlanError: the corpora hold fewer utterances than the recipe asks for.
     """
     notes: list[str] = []
-    recipe = _without_absent(recipe, notes)
+    recipe = _without_absent(_without_weightless(recipe, notes), notes)
     rootless = [f"--set corpora.{name}.root=FOLDER" for name, config in recipe.corpora.items() if not config.located()]
     if rootless:
         raise CorpusError(
@@ -143,6 +143,21 @@ def _imported_classes(utterances: pa.Table) -> dict[str, ClipClass]:
         if other != pair["codec"]:
             raise PlanError(f"clips of variant {pair['variant']} are said to be {other} and {pair['codec']} too")
     return {variant: clip_class(codec, variant) for variant, codec in sorted(codecs.items())}
+
+
+def _without_weightless(recipe: Recipe, notes: list[str]) -> Recipe:
+    """The recipe without optional splits of an ALM that has weights, but none to fetch and none given."""
+    lacking = {name for name in recipe.variants() if is_alm(name) and alm.spec(name).local_only} - set(recipe.weights)
+    gone: list[str] = []
+    for name, split in recipe.splits.items():
+        if (split.optional and lacking & set(split.variants)) or split.same_as in gone:
+            gone.append(name)
+    if not gone:
+        return recipe
+    wanted = " ".join(f"--set weights.{name}=FOLDER" for name in sorted(lacking))
+    notes.append(f"left out, since no weights are given ({wanted}): {', '.join(gone)}")
+    kept = {name: split for name, split in recipe.splits.items() if name not in gone}
+    return recipe.model_copy(update={"splits": kept})
 
 
 def _without_absent(recipe: Recipe, notes: list[str]) -> Recipe:

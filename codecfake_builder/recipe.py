@@ -57,6 +57,10 @@ class Split(_Part):
     ids: str | None = None
     labels: UserPath | None = None
     same_as: str | None = None
+    only: str | None = None
+    """With ``same_as``: only those of its utterances that are on this list (see ``ids``)."""
+    optional: bool = False
+    """Leave the split out where a variant's weights have no official source and no folder is given for them."""
     missing: Literal["error", "skip"] = "error"
     """What to do about utterances to list or draw that the corpora do not have."""
 
@@ -68,6 +72,8 @@ class Split(_Part):
             raise ValueError(f"give exactly one of draw, share, ids, labels, same_as; found {found}")
         if isinstance(self.draw, dict) and self.corpora is not None:
             raise ValueError("draw names the corpora with their numbers already; leave corpora out")
+        if self.only is not None and self.same_as is None:
+            raise ValueError("only narrows same_as; without it, give the list as ids")
         return self
 
     @property
@@ -156,7 +162,8 @@ class Recipe(_Part):
         return sorted(used, key=lambda name: (name != REAL, name != REAL and codec_spec(name).label, name))
 
     def selected_by(self, name: str) -> str:
-        """The split whose selection decides the utterances of split ``name``: itself, or the one it is the same as."""
+        """The split whose selection decides the utterances of split ``name``: itself, or the one it is the same as,
+        all of it or (``only``) a part."""
         while (parent := self.splits[name].same_as) is not None:
             name = parent
         return name

@@ -42,10 +42,13 @@ class Selection:
         else:
             self._select_drawn()
         for name, split in recipe.splits.items():
-            rows = self.rows[recipe.selected_by(name)]
+            if split.same_as is None:
+                continue
+            parent = self.rows[split.same_as]
+            rows = self._only(name, split.only, parent) if split.only else parent
             self.rows[name] = rows if split.corpora is None else rows[np.isin(self._corpus[rows], split.corpora)]
             if not len(self.rows[name]):
-                raise PlanError(f"splits.{name}: {recipe.selected_by(name)} has no utterance of {split.corpora}")
+                raise PlanError(f"splits.{name}: {split.same_as} has no utterance of {split.corpora or 'its list'}")
 
     def _list(self, name: str) -> list[str]:
         split = self.recipe.splits[name]
@@ -83,19 +86,33 @@ class Selection:
         wanted = set(listed)
         rows = np.array([row for row in pool if self._ids[row] in wanted], dtype=np.int64)
         absent = sorted(wanted - {self._ids[row] for row in rows})
+        corpora = ", ".join(self.recipe.split_corpora(name))
         if not len(rows):
-            corpora = ", ".join(self.recipe.split_corpora(name))
             raise PlanError(f"splits.{name}: none of its {len(wanted)} listed utterances is left in {corpora}")
+        self._check_absent(name, wanted, absent, f"in {corpora} (or belong to an earlier split)")
+        self._free[rows] = False  # all of them: what a trial leaves out of an evaluation list is not drawn for training
+        return rows[: self._scaled(len(wanted))]
+
+    def _only(self, name: str, listing: str, parent: Rows) -> Rows:
+        """The rows of another split that are on a list."""
+        wanted = set(read_ids(listing))
+        rows = np.array([row for row in parent if self._ids[row] in wanted], dtype=np.int64)
+        if self._limit is None:
+            absent = sorted(wanted - {self._ids[row] for row in rows})
+            self._check_absent(name, wanted, absent, f"in {self.recipe.splits[name].same_as}")
+            if not len(rows):
+                raise PlanError(f"splits.{name}: none of the {len(wanted)} utterances of its list is there")
+        return rows
+
+    def _check_absent(self, name: str, wanted: set[str], absent: list[str], where: str) -> None:
+        """Refuse, or note, listed utterances that cannot be had."""
         if absent and self.recipe.splits[name].missing == "error" and self._limit is None:
             raise PlanError(
-                f"splits.{name}: {len(absent)} of its {len(wanted)} listed utterances are not in "
-                f"{', '.join(self.recipe.split_corpora(name))} (or belong to an earlier split), e.g. "
+                f"splits.{name}: {len(absent)} of its {len(wanted)} listed utterances are not {where}, e.g. "
                 f"{', '.join(absent[:3])}; set splits.{name}.missing=skip to build without them"
             )
         if absent:
-            self.notes.append(f"{name}: {len(absent)} of {len(wanted)} listed utterances are not in the corpora")
-        self._free[rows] = False  # all of them: what a trial leaves out of an evaluation list is not drawn for training
-        return rows[: self._scaled(len(wanted))]
+            self.notes.append(f"{name}: {len(absent)} of {len(wanted)} listed utterances are not {where}")
 
     def _select_drawn(self) -> None:
         for name, split in self.recipe.splits.items():

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tests import synthetic
-from tests.tiny_checkpoints import ALM_MAKERS, MAKERS
+from tests.tiny_alms import ALM_MAKERS
+from tests.tiny_checkpoints import MAKERS
 
 REPOSITORY = Path(__file__).parent.parent
 torch.set_num_threads(1)

@@ -46,7 +46,7 @@ def make_encodec(folder: Path, stereo: bool = False) -> Path:
     return folder
 
 
-def make_dac(folder: Path) -> Path:
+def make_dac(folder: Path, codebooks: int = 12, rate: int = 16000) -> Path:
     """DAC's layout with rates whose product is 320."""
     from transformers import DacConfig, DacModel
 
@@ -56,10 +56,10 @@ def make_dac(folder: Path) -> Path:
         downsampling_ratios=[2, 4, 5, 8],
         decoder_hidden_size=64,
         upsampling_ratios=[8, 5, 4, 2],
-        n_codebooks=12,
+        n_codebooks=codebooks,
         codebook_size=64,
         codebook_dim=4,
-        sampling_rate=16000,
+        sampling_rate=rate,
     )
     DacModel(config).eval().save_pretrained(folder)
     return folder
@@ -115,35 +115,13 @@ def make_snac(folder: Path) -> Path:
     return folder
 
 
-def make_codec_lm(folder: Path, codebooks: int = 8, codebook_size: int = 64) -> Path:
-    """A Llama of two layers over the tiny Mimi's codes, with its token layout."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(5)
-    config = LlamaConfig(
-        vocab_size=2 + codebooks * codebook_size,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=2048,
-        initializer_range=0.2,  # far enough from uniform that greedy choices have a margin
-    )
-    LlamaForCausalLM(config).eval().save_pretrained(folder)
-    layout = {"codebooks": codebooks, "codebook_size": codebook_size, "first_code": 2, "bos": 0, "eos": 1}
-    (folder / "token_layout.json").write_text(json.dumps(layout), encoding="utf-8")
-    return folder
-
-
-ALM_MAKERS: dict[str, Callable[[Path], Path]] = {"codec_lm_mimi": make_codec_lm}
-"""ALM name -> maker of a checkpoint folder that it loads from, for the tiny checkpoint of its codec."""
-
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "encodec_24khz_6kbps": make_encodec,
     "encodec_48khz_6kbps": lambda folder: make_encodec(folder, stereo=True),
     "dac_16khz": make_dac,
+    "dac_44khz": lambda folder: make_dac(folder, codebooks=9, rate=44100),
     "mimi_8codebooks": make_mimi,
+    "mimi_32codebooks": make_mimi,
     "snac_24khz": make_snac,
 }
 """Variant name -> maker of a checkpoint folder that the variant loads from."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
+from codec_adapters.alm.sampling import Sampler
 from codec_adapters.alm.spec import AlmSpec
 from codec_adapters.base import Adapter
 from codec_adapters.errors import CheckpointError, InputError, OptionError
@@ -49,7 +51,7 @@ class Generation:
     frames: int
     """Frames of codes that were decoded (of the coarsest codebook where a codec has several scales)."""
     cut: int = 0
-    """Sampled ids outside of the codec's codebook; the frames that held them were left out, never decoded."""
+    """Ids outside of the codec's codebook; the speech ends before the first frame that held one, none is decoded."""
     text: str | None = None
     """What the model says it spoke, where it writes text too."""
 
@@ -75,6 +77,23 @@ class AlmSetup:
         if self.checkpoint is None:
             raise CheckpointError(f"{self.spec.name}: needs a checkpoint folder, since it has no official weights")
         return self.checkpoint
+
+    def sampler(self, stage: str = "") -> Sampler:
+        """How ids are drawn, after the options ``temperature``, ``top_k`` and ``top_p`` (those that the ALM has).
+
+        Args:
+            stage: what the options' names begin with, for a model that draws in several.
+
+        Raises:
+            OptionError: a value out of its range.
+        """
+        options = self.options
+        temperature = float(options[f"{stage}temperature"])
+        top_k, top_p = int(options.get(f"{stage}top_k", 0)), float(options.get(f"{stage}top_p", 1.0))
+        try:
+            return Sampler(temperature, top_k, top_p)
+        except OptionError as error:
+            raise OptionError(f"{self.spec.name}: {stage}{error}") from error
 
 
 class Alm(ABC):
@@ -150,3 +169,16 @@ def generators(seeds: Sequence[int]) -> Iterator[Generator]:
     """A generator per prompt, on the CPU so that a draw is the same on every device."""
     for seed in seeds:
         yield Generator().manual_seed(seed % 2**63)
+
+
+@contextmanager
+def library_generator(seed: int, device: torch.device) -> Iterator[None]:
+    """For library code that draws from torch's global generators and takes no other: seeded for one prompt inside,
+    put back as they were afterwards. Not for two threads at a time.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed % 2**63)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed % 2**63)
+        yield

@@ -22,8 +22,7 @@ from torch import Generator, Tensor
 from transformers import DynamicCache, LlamaForCausalLM
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, generators
-from codec_adapters.alm.sampling import Sampler
-from codec_adapters.base import Adapter
+from codec_adapters.alm.codebooks import codebook_size
 from codec_adapters.checkpoint import ConfigModel, read_json, required_file, validated
 from codec_adapters.errors import CheckpointError, OptionError
 from codec_adapters.hub_models import load_pretrained
@@ -78,7 +77,7 @@ class CodecLm(Alm):
         self.layout = validated(TokenLayout, read_json(path), path)
         self.model = load_pretrained(LlamaForCausalLM, setup.folder).to(setup.device, setup.dtype)
         self._check_layout(path)
-        self.sampler = Sampler(float(setup.options["temperature"]), int(setup.options["top_k"]))
+        self.sampler = setup.sampler()
         self.prompt_samples = round(float(setup.options["prompt_seconds"]) * self.prompt_rate)
         if self.prompt_samples < 1:
             raise OptionError(f"{setup.spec.name}: prompt_seconds must be above 0")
@@ -163,8 +162,3 @@ class CodecLm(Alm):
             codes = torch.cat([prompt.cpu(), codes], dim=1)
         wav = self.codec.decode([codes[None]], [seed])[0].float().cpu()
         return Generation(wav, stop, frames)
-
-
-def codebook_size(codec: Adapter) -> int:
-    """Codes per codebook of a codec with one scale and equal codebooks, from the figures that it reports."""
-    return round(2 ** (codec.bitrate / (codec.frame_rate * codec.codebooks)))

@@ -48,7 +48,7 @@ class Sampler:
             int64 ``[batch]``.
         """
         scores = logits.float()
-        if self.temperature == 0:
+        if self.temperature == 0 or self.top_k == 1:
             return scores.argmax(dim=-1)
         scores = self._kept(scores / self.temperature)
         uniform = torch.stack([torch.rand(scores.shape[-1], generator=g, dtype=torch.float64) for g in generators])
@@ -65,3 +65,16 @@ class Sampler:
             beyond = ranked.cumsum(dim=-1) - ranked >= self.top_p  # the likeliest id always stays
             scores = scores.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), -torch.inf)
         return scores
+
+
+def penalised(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    """Logits ``[1, ids]`` with ``seen`` ids made less likely: the repetition penalty of CTRL, arXiv 1909.05858.
+
+    Args:
+        seen: int64 ``[n]``, ids of the prompt and of what was generated.
+        penalty: 1 changes nothing.
+    """
+    scores = logits.clone()
+    chosen = scores[:, seen]
+    scores[:, seen] = torch.where(chosen < 0, chosen * penalty, chosen / penalty)
+    return scores

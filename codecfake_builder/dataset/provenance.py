@@ -94,7 +94,7 @@ def _portable(recipe: Recipe) -> dict[str, Any]:
             entry["repo"] = Path(entry["repo"]).name
     document["plugins"] = [Path(plugin).name for plugin in document["plugins"]]
     for split in document["splits"].values():
-        for key in ("labels", "ids"):
+        for key in ("labels", "ids", "only"):
             if split.get(key):
                 split[key] = Path(split[key]).name
     return document

@@ -95,7 +95,7 @@ def _generated(
     try:
         made = halving(alm.generate, [prompt for _, prompt in prompts], seeds)
     except Exception as error:  # noqa: BLE001 - a model may raise anything; the clip is listed with what it said
-        refuse_sick_device(shard.variant, alm.max_seconds, error)
+        refuse_sick_device(shard.variant, alm.max_seconds, f"options.{shard.variant}.max_seconds", error)
         if len(prompts) > 1:
             for prompt in prompts:
                 yield from _generated(shard, alm, [prompt])

@@ -9,11 +9,12 @@ from codecfake_builder.audio import RejectedError
 from codecfake_builder.errors import CheckFailedError
 
 
-def refuse_sick_device(variant: str, longest: float, error: Exception) -> None:
+def refuse_sick_device(variant: str, longest: float, limit: str, error: Exception) -> None:
     """End the build where it is the device that failed: its failures must not be taken for the clips' own.
 
     Args:
         longest: seconds of the longest clip of the batch, for the message.
+        limit: the field of the recipe that bounds it.
 
     Raises:
         CheckFailedError: out of memory for a single clip, or an error of the accelerator.
@@ -21,7 +22,7 @@ def refuse_sick_device(variant: str, longest: float, error: Exception) -> None:
     if isinstance(error, torch.OutOfMemoryError):
         raise CheckFailedError(
             f"{variant}: a clip of {longest:.1f} s does not fit into the device's memory even alone; lower "
-            "audio.max_seconds or use another device; what is finished is kept"
+            f"{limit} or use another device; what is finished is kept"
         ) from error
     if isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error):
         reason = str(error).splitlines()[0]

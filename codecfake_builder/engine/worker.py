@@ -218,7 +218,8 @@ def _resynthesized(
         outputs = list(codec_runner.resynthesize(adapter, waves, seeds, lengths[batch[0][0]]))
     except Exception as error:  # noqa: BLE001 - a codec may raise anything; the clip is listed with what it said
         utterances = [shard.utterances[position] for position, _ in batch]
-        refuse_sick_device(shard.variant, max(u.samples / u.sample_rate for u in utterances), error)
+        longest = max(u.samples / u.sample_rate for u in utterances)
+        refuse_sick_device(shard.variant, longest, "audio.max_seconds", error)
         if len(batch) > 1:
             for item in batch:
                 yield from _resynthesized(shard, adapter, [item], lengths)

@@ -30,6 +30,8 @@ from codecfake_builder.plan_table import plan_table
 from codecfake_builder.recipe import AudioPolicy, Recipe, load_recipe
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import built, files, rows, small_recipe
+from tests.synthetic import write_wave
+from tests.tiny_alms import tiny_options
 
 FAULTY_ALMS = str(Path(__file__).parent / "faulty_alms.py")
 LM = "codec_lm_mimi"
@@ -288,3 +290,47 @@ def test_alms_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line.split()[-1] == "-"
     assert "mimi_8codebooks" in line
     assert "max_seconds=10.0" in line
+
+
+@pytest.mark.slow
+def test_every_alm_speaks_in_a_build(tiny: dict[str, Path], tiny_alms: dict[str, Path], tmp_path: Path) -> None:
+    """Tiny random checkpoints in the official layouts, prompted by a folder of speech with texts."""
+    lines = ["path,utterance_id,speaker,language,text"]
+    for number in range(3):
+        write_wave(tmp_path / "speech" / f"u{number}.wav", 0.6, 22050, number)
+        lines.append(f"u{number}.wav,u{number},s{number},en,a b _ c")
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    codecs = {alm.spec(name).codec_variant for name in tiny_alms}
+    recipe = Recipe.model_validate(
+        {
+            "name": "all_alms",
+            "title": "Every audio language model",
+            "corpora": {
+                "mine": {"kind": "folder", "root": str(tmp_path / "speech"), "table": str(tmp_path / "table.csv")}
+            },
+            "splits": {
+                "eval_id": {"draw": 3, "variants": ["real"]},
+                "alm": {"same_as": "eval_id", "variants": sorted(tiny_alms)},
+            },
+            "weights": {name: str(folder) for name, folder in [*tiny_alms.items(), *((c, tiny[c]) for c in codecs)]},
+            "options": {name: tiny_options(name) for name in tiny_alms},
+            "audio": {"min_seconds": 0.05, "max_rejected_share": 0.7},
+            "execution": {"workers": 1, "device": "cpu"},
+        }
+    )
+    built(recipe, tmp_path / "d")
+    spoken = rows(tmp_path / "d", "alm/*.parquet")
+    rejected = pq.read_table(tmp_path / "d" / "rejected.parquet").to_pylist()
+    assert {row["reason"] for row in rejected} <= {"nothing_generated", "too_short"}
+    assert {row["alm"] for row in spoken} == set(tiny_alms)
+    assert {row["alm"]: row["label"] for row in spoken} == {
+        "bark_small": 4,
+        "codec_lm_mimi": 1,
+        "csm": 1,
+        "dia": 11,
+        "mini_omni": 6,
+        "moshiko": 1,
+        "orpheus": 6,
+        "valle": 4,
+    }
+    assert verify(tmp_path / "d").problems == []

@@ -132,8 +132,60 @@ def test_a_trial_draws_nothing_from_an_evaluation_list(roots: list[str], tmp_pat
 def test_the_published_recipe_plans_a_trial(roots: list[str]) -> None:
     plan = make_plan(load_recipe("stcodecfake", [*roots, "splits.eval_id.missing=skip"]), limit=8)
     assert [split.name for split in plan.splits] == ["train", "dev", "eval_id", "eval_ood", "id_config", "ood_config"]
+    assert "no weights are given (--set weights.valle=FOLDER): alm_tts" in plan.notes[0]
     absent = "no root is given for asvspoof2019la, in_the_wild, ncssd"
-    assert f"{absent}: unseen_real, ood_vocoder, id_source, ood_source" in plan.notes[0]
+    assert f"{absent}: unseen_real, ood_vocoder, id_source, ood_source, alm" in plan.notes[1]
+
+
+def test_the_published_prompts_are_carried_whole() -> None:
+    prompts = read_ids("stcodecfake_valle")
+    assert len(set(prompts)) == 4_436
+    assert set(prompts) < set(read_ids("stcodecfake_eval"))
+    assert not any(name.startswith("p315") for name in prompts)
+
+
+def test_the_prompts_are_the_published_ones(shared: Path) -> None:
+    published = shared / "facts" / "alm" / "prompts"
+    assert read_ids("stcodecfake_valle") == (published / "vctk_valle_ids.txt").read_text().split()
+    assert set(read_ids("ncssd")) == set((published / "ncssd_prompt_ids.txt").read_text().split())
+
+
+def test_a_list_narrows_the_utterances_of_another_split(roots: list[str], tmp_path: Path) -> None:
+    (tmp_path / "eval.txt").write_text("p225_001\np225_002\nSSB00050001\n")
+    (tmp_path / "part.txt").write_text("p225_002\nSSB00050001\n")
+    splits: dict[str, dict[str, object]] = {
+        "train": {"draw": 6},
+        "eval_id": {"ids": str(tmp_path / "eval.txt")},
+        "alm": {"same_as": "eval_id", "only": str(tmp_path / "part.txt"), "variants": ["codec_lm_mimi"]},
+        "alm_again": {"same_as": "alm", "variants": ["mini_omni"]},
+    }
+    plan = make_plan(recipe_of(splits, roots))
+    assert ids(plan, "alm") == ids(plan, "alm_again") == ["SSB00050001", "p225_002"]
+    assert len(ids(plan, "eval_id")) == 3
+    (tmp_path / "part.txt").write_text("p225_002\np225_003\n")
+    with pytest.raises(PlanError, match=r"alm: 1 of its 2 listed utterances are not in eval_id, e\.g\. p225_003"):
+        make_plan(recipe_of(splits, roots))
+    splits["alm"]["missing"] = "skip"
+    assert ids(make_plan(recipe_of(splits, roots)), "alm") == ["p225_002"]
+    (tmp_path / "part.txt").write_text("p225_003\n")
+    with pytest.raises(PlanError, match=r"splits\.alm: none of the 1 utterances of its list is there"):
+        make_plan(recipe_of(splits, roots))
+    with pytest.raises(ValueError, match="only narrows same_as"):
+        recipe_of({"train": {"draw": 6, "only": "x"}}, roots)
+
+
+def test_an_optional_split_waits_for_weights(roots: list[str], tmp_path: Path) -> None:
+    splits: dict[str, dict[str, object]] = {
+        "eval_id": {"draw": 6},
+        "alm": {"same_as": "eval_id", "variants": ["codec_lm_mimi"], "optional": True},
+        "more": {"same_as": "alm", "variants": ["mini_omni"]},
+    }
+    recipe = recipe_of(splits, roots)
+    plan = make_plan(recipe)
+    assert [split.name for split in plan.splits] == ["eval_id"]
+    assert plan.notes == ("left out, since no weights are given (--set weights.codec_lm_mimi=FOLDER): alm, more",)
+    given = make_plan(recipe.model_copy(update={"weights": {"codec_lm_mimi": tmp_path}}))
+    assert [split.name for split in given.splits] == ["eval_id", "alm", "more"]
 
 
 def test_missing_roots_are_all_named() -> None:

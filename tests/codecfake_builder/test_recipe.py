@@ -9,6 +9,7 @@ import yaml
 
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.recipe import load_recipe, packaged_recipes
+from codecfake_builder.variants import codec_spec
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_corpora_that_a_split_claims_are_not_drawn_from_by_others() -> None:
     recipe = load_recipe("stcodecfake")
     assert recipe.split_corpora("train") == ["vctk", "aishell3"]
     assert recipe.split_corpora("id_source") == ["ncssd"]
-    assert recipe.selected_by("ood_source") == "unseen_real"
+    assert recipe.selected_by("ood_source") == recipe.selected_by("alm") == "unseen_real"
 
 
 def test_unknown_recipe_names_the_nearest() -> None:
@@ -112,12 +113,12 @@ def test_the_published_composition() -> None:
     assert recipe.splits["ood_vocoder"].draw == {"asvspoof2019la": 63_882, "in_the_wild": 11_816}
     assert recipe.splits["unseen_real"].variants == ["real"]
     assert recipe.splits["ood_vocoder"].variants == ["imported"]
+    assert labels["alm"] == [1, 6]
+    assert labels["alm_tts"] == [4]
 
 
 def _label(variant: str) -> int:
-    import codec_adapters
-
-    return 0 if variant == "real" else codec_adapters.spec(variant).label
+    return 0 if variant == "real" else codec_spec(variant).label
 
 
 def test_a_plugin_file_adds_variants(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.codec_lm import CodecLm, TokenLayout, _Course
 from codec_adapters.alm.sampling import Sampler
 from tests.synthetic import voice
-from tests.tiny_checkpoints import make_codec_lm
+from tests.tiny_alms import make_codec_lm
 
 NAME = "codec_lm_mimi"
 
@@ -167,7 +167,7 @@ def test_layouts_that_do_not_fit_are_refused(
     ("options", "reason"),
     [
         ({"max_seconds": 60.0}, "need .* positions, the checkpoint has 2048"),
-        ({"temperature": -1.0}, "temperature must be 0 or above"),
+        ({"temperature": -1.0}, "codec_lm_mimi: temperature must be 0 or above"),
         ({"top_k": -1}, "top_k must be 0"),
         ({"prompt_seconds": 0.0}, "prompt_seconds must be above 0"),
     ],
