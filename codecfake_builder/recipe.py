@@ -14,6 +14,7 @@ from codec_adapters.registry import merged_options
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import UserPath
 from codecfake_builder.errors import RecipeError
+from codecfake_builder.overrides import apply_override
 from codecfake_builder.plugins import load_plugins
 from codecfake_builder.resources import nearest, resource_folder
 
@@ -159,7 +160,7 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
     if not isinstance(document, dict):
         raise RecipeError(f"{path}: expected a mapping with name, corpora and splits")
     for override in overrides or []:
-        _override(document, override)
+        apply_override(document, override)
     for part in ("corpora", "splits"):
         if isinstance(document.get(part), dict):
             document[part] = {name: value for name, value in document[part].items() if value is not None}
@@ -179,23 +180,6 @@ def _recipe_path(recipe: str) -> Path:
         if path.is_file():
             return path
     raise RecipeError(f"{recipe}: neither a file nor a packaged recipe; {nearest(recipe, packaged_recipes())}")
-
-
-def _override(document: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not all(key.split(".")):
-        raise RecipeError(f"--set {override}: expected KEY=VALUE with dots in KEY, e.g. corpora.vctk.root=/data/VCTK")
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise RecipeError(f"--set {override}: the value is not valid YAML") from error
-    *parents, last = key.split(".")
-    target = document
-    for parent in parents:
-        target = target.setdefault(parent, {})
-        if not isinstance(target, dict):
-            raise RecipeError(f"--set {override}: {parent} is a value, not a group of settings")
-    target[last] = value
 
 
 def _explained(error: ValidationError) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codecfake_builder.benchmark.outputs import FloatArray, IntArray
+from codecfake_builder.benchmark.outputs import BoolArray, FloatArray, IntArray
 
 KEPT = 0.95
 """Share of known clips that FPR95 keeps."""
@@ -74,7 +74,7 @@ def open_set(
     return OpenSet(auc, _fpr_at(tpr, fpr, KEPT), eer, threshold)
 
 
-def _spread(weights: FloatArray, order: IntArray, mine: IntArray) -> FloatArray:
+def _spread(weights: FloatArray, order: IntArray, mine: BoolArray) -> FloatArray:
     """Weights in the order of the sorted scores, 0 where a score is of the other set."""
     spread = np.zeros((len(weights), len(order)))
     spread[:, mine] = weights[:, order[mine]]

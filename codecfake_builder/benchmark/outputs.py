@@ -11,6 +11,7 @@ from codecfake_builder.errors import BenchmarkError
 
 FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
 IntArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 TRAIN = "train"
 DEV = "dev"

@@ -1,0 +1,99 @@
+"""The sub-commands of ``benchmark``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.resources import nearest
+
+app = typer.Typer(
+    name="benchmark",
+    help="Train, score and compare source-tracing models on a dataset.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+FORMAT_NAMES = ("text", "json", "markdown", "latex")
+FormatOption = Annotated[str, typer.Option("--format", help=f"What to print: {', '.join(FORMAT_NAMES)}.")]
+BootstrapOption = Annotated[int, typer.Option(min=0, help="Bootstrap samples of speakers for the intervals; 0: none.")]
+
+
+@app.command(
+    epilog="Example: python -m codecfake_builder benchmark score predictions.csv --dataset st-codecfake   or, for "
+    "released per-file results: benchmark score pretrained_model/AASIST/result --name AASIST"
+)
+def score(
+    predictions: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PREDICTIONS...",
+            help="Files of predictions (Parquet, CSV, or text lines 'file class score'), a folder of them, a folder of "
+            "released results, or SET=FILE for sets outside a dataset (eval_id=..., C3-1=..., id_config/mine=...).",
+        ),
+    ],
+    dataset: Annotated[Path | None, typer.Option(help="Dataset folder to hold them against.")] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SET=FILE|CLASS", help="Label file of a set, or its one class; repeatable."),
+    ] = None,
+    fit: Annotated[
+        Path | None, typer.Option(help="Outputs to fit detectors on, of training clips; default: those given.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the model in the tables.")] = "model",
+    bootstrap: BootstrapOption = 1000,
+    format_: FormatOption = "text",
+    out: Annotated[Path | None, typer.Option(help="Folder to write the tables to, in all forms.")] = None,
+) -> None:
+    """Score predictions: the publication's Tables 3 to 6, with confidence intervals."""
+    from codecfake_builder.benchmark.scoring import score as run
+    from codecfake_builder.benchmark.sources import against_dataset, against_labels, released_folder
+
+    _check_format(format_)
+    if dataset is not None:
+        if labels:
+            raise BenchmarkError("--labels: the dataset says the labels; give --dataset or --labels")
+        judged = against_dataset([Path(given) for given in predictions], dataset, fit)
+    else:
+        if fit is not None:
+            raise BenchmarkError("--fit: only with --dataset, which says what the training clips are")
+        files = released_folder(Path(predictions[0])) if len(predictions) == 1 else {}
+        pairs = _pairs(labels or [], "--labels", "SET=FILE or SET=CLASS")
+        judged = against_labels(files or _set_files(predictions), pairs)
+    _show(run(judged, name, bootstrap), format_, out)
+
+
+def _set_files(predictions: list[str]) -> dict[str, Path]:
+    wanted = "SET=FILE (or a folder of released results, or --dataset)"
+    return {name: Path(path) for name, path in _pairs(predictions, "PREDICTIONS", wanted).items()}
+
+
+def _pairs(given: list[str], option: str, wanted: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for item in given:
+        key, equals, value = item.partition("=")
+        if not equals or not key or not value:
+            raise BenchmarkError(f"{option} {item}: expected {wanted}")
+        if key in pairs:
+            raise BenchmarkError(f"{option} {item}: {key} is given twice")
+        pairs[key] = value
+    return pairs
+
+
+def _check_format(name: str) -> None:
+    if name not in FORMAT_NAMES:
+        raise BenchmarkError(f"--format {name}: unknown; {nearest(name, FORMAT_NAMES)}")
+
+
+def _show(results: Any, format_: str, out: Path | None) -> None:
+    """Print results in one form, and write all forms to a folder."""
+    from codecfake_builder.benchmark.render import FORMATS
+    from codecfake_builder.files import write_text
+
+    if out is not None:
+        for suffix, form in FORMATS.values():
+            write_text(out / f"results.{suffix}", form(results))
+    print(FORMATS[format_][1](results), end="")
