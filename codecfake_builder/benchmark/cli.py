@@ -21,6 +21,9 @@ FORMAT_NAMES = ("text", "json", "markdown", "latex")
 FormatOption = Annotated[str, typer.Option("--format", help=f"What to print: {', '.join(FORMAT_NAMES)}.")]
 BootstrapOption = Annotated[int, typer.Option(min=0, help="Bootstrap samples of speakers for the intervals; 0: none.")]
 
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+SslOption = Annotated[str | None, typer.Option(help="Folder of XLS-R, if a W2V2-AASIST is to take it from there.")]
+
 
 @app.command(
     epilog="Example: python -m codecfake_builder benchmark score predictions.csv --dataset st-codecfake   or, for "
@@ -64,6 +67,85 @@ def score(
         pairs = _pairs(labels or [], "--labels", "SET=FILE or SET=CLASS")
         judged = against_labels(files or _set_files(predictions), pairs)
     _show(run(judged, name, bootstrap), format_, out)
+
+
+@app.command(
+    epilog="Example: python -m codecfake_builder benchmark train st-codecfake --preset aasist --out runs/aasist "
+    "--device cuda --set training.precision=bfloat16"
+)
+def train(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder; learns from its split train, chooses on dev.")],
+    out: Annotated[Path, typer.Option(help="Run folder; new, empty, or of an earlier call to go on with.")],
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="YAML file, or name of a packaged one: mel_lcnn, aasist, w2v2_aasist (as published), "
+            "mel_lcnn_small, aasist_small (small datasets, CPUs)."
+        ),
+    ] = "aasist",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field of it; repeatable.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Same as --set training.seed=N.")] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train a source-tracing model, or go on with a run that was interrupted."""
+    from codecfake_builder.benchmark.config import load_config
+    from codecfake_builder.benchmark.training import train as run
+
+    chosen = [*(set_ or []), *([] if seed is None else [f"training.seed={seed}"])]
+    run(dataset, load_config(preset, chosen), out, _device(device))
+    print(f"trained    {out}")
+    print(f"judge it   python -m codecfake_builder benchmark evaluate {out} --dataset {dataset}")
+
+
+@app.command(epilog="Example: python -m codecfake_builder benchmark evaluate runs/aasist --dataset st-codecfake")
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help="Run folder, or a released checkpoint (.pt, .pth).")],
+    dataset: Annotated[Path, typer.Option(help="Dataset folder.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for outputs and tables; default: RUN/evaluation.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in the tables; default: the run's.")] = None,
+    ssl: SslOption = None,
+    device: DeviceOption = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips at a time.")] = 24,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read clips.")] = 0,
+    bootstrap: BootstrapOption = 1000,
+    format_: FormatOption = "text",
+) -> None:
+    """Judge all splits with a trained model: logits and embeddings as Parquet, and the tables with every detector."""
+    from codecfake_builder.benchmark.evaluation import Evaluation
+    from codecfake_builder.benchmark.evaluation import evaluate as run
+    from codecfake_builder.benchmark.render import FORMATS
+
+    _check_format(format_)
+    folder = _evaluation_folder(checkpoint) if out is None else out
+    how = Evaluation(_device(device), batch_size, workers, bootstrap)
+    results = run(checkpoint, dataset, folder, name or checkpoint.resolve().stem, ssl, how)
+    print(FORMATS[format_][1](results), end="")
+
+
+def _evaluation_folder(checkpoint: Path) -> Path:
+    if checkpoint.is_file():
+        raise BenchmarkError(f"{checkpoint}: is a file; say with --out where the outputs go")
+    return checkpoint / "evaluation"
+
+
+def _device(name: str) -> str:
+    """A device of this machine.
+
+    Raises:
+        BenchmarkError: it is not there.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    is_number = number.isdigit() or name == "cuda"
+    cuda = kind == "cuda" and is_number and int(number or 0) < torch.cuda.device_count()
+    if name != "cpu" and not cuda:
+        raise BenchmarkError(f"--device {name}: not on this machine; known: auto, cpu, cuda, cuda:N")
+    return name
 
 
 def _set_files(predictions: list[str]) -> dict[str, Path]:

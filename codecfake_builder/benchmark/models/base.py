@@ -27,6 +27,9 @@ class TracingModel(nn.Module, ABC):
     frozen_prefix: str | None = None
     """Prefix of the state of a frozen network that is kept beside a checkpoint, not in it."""
 
+    looks_at_batch: bool = False
+    """Whether :meth:`features` of a clip depends on the clips around it."""
+
     @abstractmethod
     def features(self, wave: Tensor) -> Tensor:
         """Output of the fixed front end for float32 ``[batch, samples]`` at 16 kHz, full scale 1; without gradient."""

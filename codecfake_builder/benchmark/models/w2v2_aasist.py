@@ -98,6 +98,7 @@ class W2v2Aasist(TracingModel):
     def __init__(self, config: W2v2AasistConfig, classes: int, frozen: FrozenWav2Vec2) -> None:
         super().__init__()
         self.standardise_over = config.standardise
+        self.looks_at_batch = config.standardise == "batch"
         self.wav2vec2 = frozen
         self.w2vaasist = W2vAasistHead(config, classes, inputs=frozen.model.config.hidden_size)
 
