@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.errors import BenchmarkError, CheckFailedError
 from codecfake_builder.resources import nearest
 
 app = typer.Typer(
@@ -122,6 +122,66 @@ def evaluate(
     how = Evaluation(_device(device), batch_size, workers, bootstrap)
     results = run(checkpoint, dataset, folder, name or checkpoint.resolve().stem, ssl, how)
     print(FORMATS[format_][1](results), end="")
+
+
+@app.command(
+    epilog="Example: python -m codecfake_builder benchmark trace speech.wav more/ --run runs/aasist --detector kNN"
+)
+def trace(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Audio files, or folders of them.")],
+    run: Annotated[
+        Path, typer.Option(help="Run folder, or a released checkpoint, that evaluate has judged a dataset with.")
+    ],
+    evaluation: Annotated[Path | None, typer.Option(help="Folder of that evaluation; default: RUN/evaluation.")] = None,
+    detector: Annotated[str, typer.Option(help="Open-set detector that decides what is unknown.")] = "Energy",
+    ssl: SslOption = None,
+    device: DeviceOption = "auto",
+    format_: Annotated[str, typer.Option("--format", help="table, or json: an object per line.")] = "table",
+) -> None:
+    """Say of each file: real, which codec, or unknown; judged by its first seconds, as the evaluation's clips were."""
+    import json
+    from dataclasses import asdict
+
+    from codecfake_builder.benchmark.trace import Tracer, audio_files
+    from codecfake_builder.progress import say
+
+    if format_ not in ("table", "json"):
+        raise BenchmarkError(f"--format {format_}: unknown; known: table, json")
+    tracer = Tracer(run, evaluation or _evaluation_folder(run), detector, ssl, _device(device))
+    failed = 0
+    if format_ == "table":
+        print(_TRACE_LINE.format("answer", "nearest", "prob.", "score", "threshold", "dev rank", "file"))
+    for verdict in tracer.verdicts(audio_files(files)):
+        if verdict.error:
+            failed += 1
+            say(f"{verdict.file}: {verdict.error}")
+        if format_ == "json":
+            print(json.dumps(asdict(verdict)), flush=True)
+        elif not verdict.error:
+            figures = [verdict.probability, verdict.score, verdict.threshold, verdict.dev_rank]
+            numbers = [f"{figure:.4g}" for figure in figures]
+            print(_TRACE_LINE.format(verdict.answer, verdict.nearest, *numbers, verdict.file), flush=True)
+    if failed:
+        raise CheckFailedError(f"{failed} files could not be judged")
+
+
+_TRACE_LINE = "{:<16} {:<16} {:>8} {:>10} {:>10} {:>8}  {}"
+
+
+@app.command(
+    epilog="Example: python -m codecfake_builder benchmark report runs/*/evaluation --dataset st-codecfake "
+    "--out report.html"
+)
+def report(
+    evaluations: Annotated[list[Path], typer.Argument(metavar="EVALUATION...", help="Folders that evaluate left.")],
+    dataset: Annotated[Path, typer.Option(help="Dataset folder they judged.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+) -> None:
+    """Write an HTML report: tables, confusion matrices, score histograms, embeddings, ROC and DET, worst errors."""
+    from codecfake_builder.benchmark.report import write_report
+
+    write_report(evaluations, dataset, out)
+    print(f"report     {out}")
 
 
 def _evaluation_folder(checkpoint: Path) -> Path:

@@ -62,7 +62,8 @@ class Clips(torch.utils.data.Dataset[Clip]):
         self.split = split
         self.ids: list[str] = list(table["id"])
         place = {label: number for number, label in enumerate(known)}
-        self.labels = [place.get(label, -1) for label in table["label"]]
+        self.class_ids: list[int] = list(table["label"])
+        self.labels = [place.get(label, -1) for label in self.class_ids]
         self.samples = samples
         self.data = data or DataConfig()
         self.seed = seed

@@ -69,7 +69,7 @@ def evaluate(
         raise BenchmarkError(f"{out}: holds outputs of another dataset ({foreign[0]}); give another --out")
     for split in splits:
         path = out / OUTPUTS / f"{split}.parquet"
-        if not _is_from(path, origin):
+        if origin_of(path) != origin:
             write_outputs(trained, Clips(dataset, split, list(trained.classes), trained.samples), path, origin, how)
     results = score(against_dataset([out], dataset), name, how.samples)
     for suffix, form in FORMATS.values():
@@ -87,14 +87,15 @@ def _check_classes(trained: TrainedModel, dataset: Path, checkpoint: Path) -> No
         )
 
 
-def _is_from(path: Path, origin: str) -> bool:
+def origin_of(path: Path) -> str:
+    """What :func:`write_outputs` was told about a file's origin; empty where there is no such file."""
     if not path.is_file():
-        return False
+        return ""
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException):
-        return False
-    return metadata.get(ORIGIN) == origin.encode()
+        return ""
+    return metadata.get(ORIGIN, b"").decode()
 
 
 def write_outputs(trained: TrainedModel, clips: Clips, path: Path, origin: str, how: Evaluation) -> None:
@@ -103,6 +104,7 @@ def write_outputs(trained: TrainedModel, clips: Clips, path: Path, origin: str, 
     names = list(trained.classes.values())
     columns = {
         "id": pa.array(clips.ids, pa.string()),
+        "label": pa.array(clips.class_ids, pa.int64()),
         "predicted": pa.array([names[place] for place in logits.argmax(axis=1)], pa.string()),
         "logits": _rows(logits),
         "embedding": _rows(embeddings),
@@ -124,7 +126,7 @@ def run_model(trained: TrainedModel, clips: Clips, how: Evaluation) -> tuple[Flo
         BenchmarkError: the model gives something that is not finite.
     """
     device = torch.device(how.device)
-    model = trained.model.to(device).eval()
+    model = trained.model.on(device).eval()
     source = FeatureSource(model, clips, device, how.batch_size, how.workers)
     parts = []
     with progress(f"judging {clips.split}", len(clips), "clips") as advance:

@@ -62,7 +62,7 @@ def train(dataset: Path, config: RunConfig, run: Path, device: str = "cpu") -> R
     training = Clips(dataset, TRAIN, known, config.model.samples, config.data, seed)
     development = Clips(dataset, DEV, known, config.model.samples)
     torch.manual_seed(seed)
-    model = build_model(config.model, len(known)).to(device)
+    model = build_model(config.model, len(known)).on(torch.device(device))
     _Trainer(model, config.training, run, device).run(training, development)
     return facts
 
