@@ -16,7 +16,7 @@ from codecfake_builder.benchmark.outputs import FloatArray, IntArray
 mpl.rcParams["svg.hashsalt"] = "codecfake_builder"
 mpl.rcParams["text.parse_math"] = False  # names of classes and detectors are text, whatever is in them
 
-_COLOURS = [*mpl.colormaps["tab10"].colors, *mpl.colormaps["Set2"].colors]
+_COLOURS = [*mpl.color_sequences["tab10"], *mpl.color_sequences["Set2"]]
 
 
 def _address(figure: Figure) -> str:

@@ -19,10 +19,10 @@ from codecfake_builder.benchmark.results import read_results
 from codecfake_builder.benchmark.scoring import score
 from codecfake_builder.benchmark.sources import against_dataset, against_labels, released_folder
 from codecfake_builder.benchmark.truth import named_truth, speaker_of
+from codecfake_builder.cli import main
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.features import class_names, schema
 from codecfake_builder.resources import resource_folder
-from tests.codecfake_builder.test_cli import run
 
 KNOWN = class_names()[:7]
 
@@ -298,24 +298,32 @@ def test_bootstrap_draws_speakers_within_their_corpus() -> None:
     assert np.isnan(alone.sums(np.arange(4), np.zeros(4, int), 1)).all()
 
 
-def test_the_command(dataset: Path, tmp_path: Path) -> None:
+def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command, in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main(["benchmark", *arguments])
+    printed = capsys.readouterr()
+    return int(ended.value.code or 0), printed.out, printed.err
+
+
+def test_the_command(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_outputs(good_outputs(dataset), tmp_path / "o.parquet")
-    done = run(
-        "benchmark", "score", str(path), "--dataset", str(dataset), "--bootstrap", "20", "--out", str(tmp_path / "r")
-    )
-    assert done.returncode == 0, done.stderr
-    assert "model: classes of the evaluation set, F1 (%)" in done.stdout
-    assert sorted(file.name for file in (tmp_path / "r").iterdir()) == [
-        "results.json", "results.md", "results.tex", "results.txt"
-    ]  # fmt: skip
-    for arguments, words in [
+    arguments = ["score", str(path), "--dataset", str(dataset), "--bootstrap", "20", "--out", str(tmp_path / "r")]
+    code, printed, talk = cli(capsys, *arguments)
+    assert code == 0, talk
+    assert "model: classes of the evaluation set, F1 (%)" in printed
+    written = sorted(file.suffix for file in (tmp_path / "r").iterdir())
+    assert written == [".json", ".md", ".tex", ".txt"]
+    for wrong, words in [
         (["x.csv", "--dataset", str(dataset)], "x.csv: no such file of predictions"),
         ([str(path), "--dataset", str(tmp_path)], "no dataset folder"),
         ([str(path)], "expected SET=FILE"),
         ([str(path), "--format", "latx"], "did you mean latex?"),
+        ([str(path), "--dataset", str(dataset), "--labels", "a=b"], "the dataset says the labels"),
     ]:
-        wrong = run("benchmark", "score", *arguments)
-        assert wrong.returncode == 2
-        assert wrong.stderr.startswith("error: ")
-        assert len(wrong.stderr.strip().splitlines()) == 1
-        assert words in wrong.stderr
+        code, printed, talk = cli(capsys, "score", *wrong)
+        assert code == 2
+        assert printed == ""
+        assert talk.startswith("error: ")
+        assert len(talk.strip().splitlines()) == 1
+        assert words in talk
