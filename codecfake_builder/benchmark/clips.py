@@ -50,6 +50,7 @@ class Clips(torch.utils.data.Dataset[Clip]):
         files = sorted(str(path) for path in (dataset / "data" / split).glob("*.parquet"))
         if not files:
             raise DatasetError(f"{dataset}: has no clips of split {split}; expected data/{split}/*.parquet")
+        datasets.disable_progress_bars()  # the commands show their own
         # not by the folder's name: datasets' cache would not notice shards that were made again
         table = datasets.load_dataset(
             "parquet",

@@ -25,7 +25,7 @@ from torch import Tensor
 from codec_adapters.checkpoint import load_strict, read_tensors, tensor_state
 from codec_adapters.weights import sha256_of
 from codecfake_builder.benchmark.config import RunConfig, checked
-from codecfake_builder.benchmark.models import TracingModel, build_model
+from codecfake_builder.benchmark.models import TracingModel, build_model, frozen_hash
 from codecfake_builder.benchmark.models.config import W2v2AasistConfig
 from codecfake_builder.benchmark.models.released import load_released
 from codecfake_builder.errors import BenchmarkError
@@ -46,6 +46,8 @@ class RunFacts(NamedTuple):
     """Classes that the model knows: id and name, in the order of the logits."""
     dataset: str
     """Root hash of the dataset."""
+    frozen: str = ""
+    """sha256 of a frozen network's weights, which the checkpoint does not hold."""
 
 
 class TrainedModel(NamedTuple):
@@ -62,6 +64,7 @@ class TrainedModel(NamedTuple):
 def write_facts(run: Path, facts: RunFacts) -> None:
     """Write ``config.yaml``."""
     document = {**facts.config.model_dump(mode="json"), "classes": facts.classes, "dataset": facts.dataset}
+    document["frozen"] = facts.frozen
     write_text(run / CONFIG, yaml.safe_dump(document, sort_keys=False))
 
 
@@ -77,10 +80,10 @@ def read_facts(run: Path) -> RunFacts:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         classes = {int(label): str(name) for label, name in document.pop("classes").items()}
-        dataset = str(document.pop("dataset"))
+        dataset, frozen = str(document.pop("dataset")), str(document.pop("frozen"))
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, ValueError, TypeError) as error:
         raise BenchmarkError(f"{path}: damaged ({' '.join(str(error).split())})") from error
-    return RunFacts(checked(document, str(path)), classes, dataset)
+    return RunFacts(checked(document, str(path)), classes, dataset, frozen)
 
 
 def write_best(run: Path, model: TracingModel) -> None:
@@ -125,6 +128,8 @@ def load_trained(path: Path, ssl: str | None = None) -> TrainedModel:
     config = facts.config.model
     if isinstance(config, W2v2AasistConfig) and ssl is not None:
         config = config.model_copy(update={"ssl": ssl})
+    if frozen_hash(config) != facts.frozen:
+        raise BenchmarkError(f"{path}: was trained on other weights of XLS-R than those that are there now; give --ssl")
     model = build_model(config, len(facts.classes))
     state: dict[str, Tensor] = tensor_state(read_tensors(best), best)
     prefix = model.frozen_prefix

@@ -20,7 +20,7 @@ from torch import Tensor
 from codecfake_builder.benchmark.clips import Clips
 from codecfake_builder.benchmark.config import RunConfig, TrainingConfig
 from codecfake_builder.benchmark.feature_source import FeatureSource
-from codecfake_builder.benchmark.models import TracingModel, build_model
+from codecfake_builder.benchmark.models import TracingModel, build_model, frozen_hash
 from codecfake_builder.benchmark.outputs import DEV, TRAIN
 from codecfake_builder.benchmark.run_folder import (
     CONFIG,
@@ -53,7 +53,8 @@ def train(dataset: Path, config: RunConfig, run: Path, device: str = "cpu") -> R
     """
     known = closed_set(dataset)
     names = dataset_classes(dataset)
-    facts = RunFacts(config, {label: names[label] for label in known}, root_hash(read_checksums(dataset)))
+    classes = {label: names[label] for label in known}
+    facts = RunFacts(config, classes, root_hash(read_checksums(dataset)), frozen_hash(config.model))
     if len(known) < 2:
         raise BenchmarkError(f"{dataset}: split {TRAIN} has one class only; tracing needs two or more")
     _claim(run, facts)
@@ -75,8 +76,10 @@ def _claim(run: Path, facts: RunFacts) -> None:
             facts.config.model_copy(update={"training": _without_limits(facts.config.training)})
         ):
             raise BenchmarkError(f"{run}: holds a run with other settings ({run / CONFIG}); give another --out")
-        if (there.classes, there.dataset) != (facts.classes, facts.dataset):
-            raise BenchmarkError(f"{run}: holds a run on another dataset; give another --out")
+        if there[1:] != facts[1:]:
+            raise BenchmarkError(
+                f"{run}: holds a run on another dataset, or other weights of XLS-R; give another --out"
+            )
     elif run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise BenchmarkError(f"{run}: is not empty and holds no training run; give another --out")
     write_facts(run, facts)

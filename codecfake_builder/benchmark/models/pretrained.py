@@ -42,6 +42,15 @@ def ssl_folder(config: W2v2AasistConfig) -> Path:
     return folder
 
 
+def ssl_weights(config: W2v2AasistConfig) -> Path:
+    """The file that holds XLS-R's weights.
+
+    Raises:
+        CheckpointError: it is not there.
+    """
+    return required_file(ssl_folder(config), "model.safetensors", "pytorch_model.bin")
+
+
 def ssl_config(folder: Path, layer: int) -> Wav2Vec2Config:
     """The configuration of the snapshot in ``folder``.
 
@@ -68,9 +77,8 @@ def w2v2_aasist(config: W2v2AasistConfig, classes: int) -> W2v2Aasist:
     Raises:
         CheckpointError: XLS-R is not there, or its files are damaged.
     """
-    folder = ssl_folder(config)
-    ssl = ssl_config(folder, config.layer)
-    path = required_file(folder, "model.safetensors", "pytorch_model.bin")
+    ssl = ssl_config(ssl_folder(config), config.layer)
+    path = ssl_weights(config)
     with network_from(path):
         frozen = FrozenWav2Vec2(ssl)
         frozen.cut(config.layer)
