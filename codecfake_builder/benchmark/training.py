@@ -34,6 +34,7 @@ from codecfake_builder.benchmark.run_folder import (
 from codecfake_builder.benchmark.truth import closed_set, dataset_classes
 from codecfake_builder.dataset.checksums import read_checksums, root_hash
 from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.files import TEMPORARY
 from codecfake_builder.progress import progress, say
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -72,22 +73,21 @@ def _claim(run: Path, facts: RunFacts) -> None:
     """Start a run folder, or check that it is one of the same settings."""
     if (run / CONFIG).is_file():
         there = read_facts(run)
-        if there.config.model_copy(update={"training": _without_limits(there.config.training)}) != (
-            facts.config.model_copy(update={"training": _without_limits(facts.config.training)})
-        ):
+        if _what_counts(there.config) != _what_counts(facts.config):
             raise BenchmarkError(f"{run}: holds a run with other settings ({run / CONFIG}); give another --out")
         if there[1:] != facts[1:]:
             raise BenchmarkError(
                 f"{run}: holds a run on another dataset, or other weights of XLS-R; give another --out"
             )
-    elif run.exists() and (not run.is_dir() or any(run.iterdir())):
+    elif run.exists() and not (run.is_dir() and all(TEMPORARY in path.name for path in run.iterdir())):
         raise BenchmarkError(f"{run}: is not empty and holds no training run; give another --out")
     write_facts(run, facts)
 
 
-def _without_limits(config: TrainingConfig) -> TrainingConfig:
-    """What decides the weights: not how clips are read."""
-    return config.model_copy(update={"workers": 0, "cache_gb": 0.0})
+def _what_counts(config: RunConfig) -> RunConfig:
+    """The settings that decide the weights: not how clips are read."""
+    training = config.training.model_copy(update={"workers": 0, "cache_gb": 0.0})
+    return config.model_copy(update={"training": training})
 
 
 class _Trainer:
@@ -194,6 +194,8 @@ class _Trainer:
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
             hits += int((logits.argmax(dim=1) == labels).sum())
             count += len(labels)
+        if not math.isfinite(loss):
+            raise BenchmarkError(f"{self.folder}: the dev loss is {loss}; try a smaller training.learning_rate")
         return loss / count, hits / count
 
     def _features(self, clips: Clips) -> FeatureSource:
