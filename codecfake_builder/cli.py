@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from codecfake_builder import __version__
+from codecfake_builder.benchmark.cli import app as benchmark
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.progress import say
 
@@ -35,6 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(benchmark)
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="Path of a recipe, or name of a packaged one.")]
 SetOption = Annotated[

@@ -30,3 +30,7 @@ class CheckFailedError(BuilderError):
     """The work was done, and a check of its result failed: exit code 1."""
 
     exit_code = 1
+
+
+class BenchmarkError(BuilderError):
+    """Predictions, labels, a checkpoint or a run folder that the benchmark cannot work with."""

@@ -17,6 +17,7 @@ from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import UserPath
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.isolated import CodecFacts, IsolatedEntry, resolved
+from codecfake_builder.overrides import apply_override
 from codecfake_builder.plugins import load_plugins
 from codecfake_builder.resources import nearest, resource_folder
 from codecfake_builder.variants import codec_spec, known_variants, variant_spec
@@ -217,7 +218,7 @@ def parse_recipe(document: dict[str, Any], recipe: str, folder: Path, overrides:
         RecipeError: one line per problem, each with the path of the field.
     """
     for override in overrides or []:
-        _override(document, override)
+        apply_override(document, override)
     for part in ("corpora", "splits"):
         if isinstance(document.get(part), dict):
             document[part] = {name: value for name, value in document[part].items() if value is not None}
@@ -258,23 +259,6 @@ def _anchor_paths(document: dict[str, Any], folder: Path) -> None:
         value = group.get(key)
         if isinstance(value, str) and not value.startswith(("~", "/")) and (key != "ids" or (folder / value).is_file()):
             group[key] = str(folder / value)
-
-
-def _override(document: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not all(key.split(".")):
-        raise RecipeError(f"--set {override}: expected KEY=VALUE with dots in KEY, e.g. corpora.vctk.root=/data/VCTK")
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise RecipeError(f"--set {override}: the value is not valid YAML") from error
-    *parents, last = key.split(".")
-    target = document
-    for parent in parents:
-        target = target.setdefault(parent, {})
-        if not isinstance(target, dict):
-            raise RecipeError(f"--set {override}: {parent} is a value, not a group of settings")
-    target[last] = value
 
 
 def _explained(error: ValidationError) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""The NCST benchmark: train, score and compare source-tracing models on a dataset that the builder made."""

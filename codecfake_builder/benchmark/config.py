@@ -1,0 +1,112 @@
+"""Settings of a training run: YAML presets, overrides, checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from codecfake_builder.benchmark.models.config import AnyModelConfig
+from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.overrides import apply_override
+from codecfake_builder.resources import nearest
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Settings):
+    """What of a clip the model sees in training. Evaluation always takes the first samples, and repeats short clips."""
+
+    crop: Literal["first", "random"] = "first"
+    """``first``: as published. ``random``: another part in every epoch."""
+    augment: bool = False
+    """Level, polarity and noise at random; not in the publication."""
+
+
+class TrainingConfig(_Settings):
+    """The optimisation. The defaults are the publication's."""
+
+    seed: int = Field(default=688, ge=0)
+    epochs: PositiveInt = 50
+    batch_size: PositiveInt = 24
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """``adam`` adds the weight decay to the gradient, as published; ``adamw`` decouples it."""
+    learning_rate: float = Field(default=5e-4, gt=0)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    schedule: Literal["halving", "cosine"] = "halving"
+    """``halving``: half the rate every ``halve_every`` epochs. ``cosine``: down to zero over all epochs."""
+    halve_every: PositiveInt = 10
+    patience: PositiveInt | None = None
+    """Stop after so many epochs without a smaller dev loss; not in the publication."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the network's arithmetic (automatic mixed precision); parameters and front end stay in float32."""
+    workers: int = Field(default=0, ge=0)
+    """Processes that read and decode clips."""
+    cache_gb: float = Field(default=2.0, ge=0)
+    """Memory for the front end's output, where clips are the same in every epoch; a larger split is computed anew."""
+
+
+class RunConfig(_Settings):
+    """All settings of a run."""
+
+    model: AnyModelConfig
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+def presets() -> list[str]:
+    """Names of the packaged presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def load_config(preset: str, overrides: list[str] | None = None) -> RunConfig:
+    """Read a preset and lay overrides over it.
+
+    Args:
+        preset: a path, or the name of a packaged preset.
+        overrides: ``a.b=value`` each; the value is YAML.
+
+    Raises:
+        BenchmarkError: one line per problem, each with the path of the field.
+    """
+    path = next((path for path in (PRESETS / f"{preset}.yaml", Path(preset)) if path.is_file()), None)
+    if path is None:
+        raise BenchmarkError(f"{preset}: neither a file nor a packaged preset; {nearest(preset, presets())}")
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise BenchmarkError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise BenchmarkError(f"{path}: expected a mapping with model, data and training")
+    for override in overrides or []:
+        apply_override(document, override)
+    return checked(document, preset)
+
+
+def checked(document: dict[str, Any], where: str) -> RunConfig:
+    """A document as settings.
+
+    Raises:
+        BenchmarkError: one line per problem, each with the path of the field.
+    """
+    try:
+        return RunConfig.model_validate(document)
+    except ValidationError as error:
+        raise BenchmarkError("\n".join(f"{where}: {_line(problem)}" for problem in error.errors())) from error
+
+
+def _line(problem: Any) -> str:
+    kinds = {"mel_lcnn", "aasist", "w2v2_aasist"}
+    place = ".".join(str(part) for part in problem["loc"] if part not in kinds)
+    if problem["type"] == "extra_forbidden":
+        parents: dict[str, type[BaseModel]] = {"training": TrainingConfig, "data": DataConfig}
+        settings = parents.get(str(problem["loc"][0]))
+        hint = f"; {nearest(str(problem['loc'][-1]), list(settings.model_fields))}" if settings else ""
+        return f"{place}: unknown key{hint}"
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r:.60}"

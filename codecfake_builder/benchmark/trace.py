@@ -1,0 +1,156 @@
+"""Tracing single files: real, a codec, or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+
+from codecfake_builder.audio import RATE, RejectedError, decode, resample
+from codecfake_builder.benchmark.clips import repeat_or_crop
+from codecfake_builder.benchmark.detectors import ALL, Detector, dev_threshold
+from codecfake_builder.benchmark.detectors.base import energy
+from codecfake_builder.benchmark.evaluation import OUTPUTS, origin_of
+from codecfake_builder.benchmark.outputs import DEV, TRAIN, FloatArray, IntArray, Outputs
+from codecfake_builder.benchmark.predictions import read_predictions
+from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
+from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.resources import nearest
+
+UNKNOWN = "unknown"
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the model says about a file; for the speech of an audio language model, the codec behind it."""
+
+    file: str
+    answer: str
+    """``real``, a codec family, or ``unknown`` where the score is below the threshold; empty in case of an error."""
+    nearest: str = ""
+    """The known class that is likeliest, whatever the detector says."""
+    probability: float | None = None
+    """Of that class, among the known ones; calibrated on dev."""
+    detector: str = ""
+    score: float | None = None
+    threshold: float | None = None
+    """The score that 95 % of the known dev clips reach."""
+    dev_rank: float | None = None
+    """Share of the known dev clips with a lower score."""
+    error: str = ""
+    """Why the file could not be judged."""
+
+
+class Tracer:
+    """A trained model, a detector fitted on its training clips, and what was chosen on dev.
+
+    Args:
+        checkpoint: run folder, or a released checkpoint.
+        evaluation: folder that ``evaluate`` left for this checkpoint.
+        detector: name of the open-set detector.
+        ssl: folder of XLS-R, where a W2V2-AASIST needs it from elsewhere than at training.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        BenchmarkError: no such detector, or no evaluation of this checkpoint.
+        CheckpointError: the checkpoint cannot be loaded.
+    """
+
+    def __init__(
+        self, checkpoint: Path, evaluation: Path, detector: str, ssl: str | None = None, device: str = "cpu"
+    ) -> None:
+        kinds = {kind.name.lower(): kind for kind in ALL}
+        if detector.lower() not in kinds:
+            raise BenchmarkError(f"--detector {detector}: unknown; {nearest(detector, [kind.name for kind in ALL])}")
+        self.trained = load_trained(checkpoint, ssl)
+        self.device = torch.device(device)
+        self.trained.model.on(self.device)
+        train, dev = (_outputs(evaluation, split, self.trained) for split in (TRAIN, DEV))
+        known = dev.labels >= 0
+        self.detector: Detector = kinds[detector.lower()]().fit(train)
+        self.dev_scores = np.sort(self.detector.score(dev.logits[known], dev.embeddings[known]))
+        self.threshold = dev_threshold(self.dev_scores, DEV)
+        self.temperature = fitted_temperature(dev.logits[known], dev.labels[known])
+
+    def verdicts(self, files: Iterable[Path]) -> Iterator[Verdict]:
+        """Judge files one by one, each as soon as it is asked for."""
+        for file in files:
+            try:
+                wave, rate = decode(file.read_bytes())
+            except RejectedError as error:
+                yield Verdict(str(file), "", error=str(error))
+                continue
+            except OSError as error:
+                yield Verdict(str(file), "", error=error.strerror or str(error))
+                continue
+            yield self._verdict(str(file), repeat_or_crop(resample(wave, rate, RATE), self.trained.samples))
+
+    @torch.no_grad()
+    def _verdict(self, file: str, wave: FloatArray) -> Verdict:
+        embedding, logits = self.trained.model(torch.from_numpy(wave.copy())[None].to(self.device))
+        row, vector = logits.float().cpu().numpy(), embedding.float().cpu().numpy()
+        score = float(self.detector.score(row, vector)[0])
+        place = int(row[0].argmax())
+        name = list(self.trained.classes.values())[place]
+        scaled = row.astype(np.float64) / self.temperature
+        return Verdict(
+            file=file,
+            answer=name if score >= self.threshold else UNKNOWN,
+            nearest=name,
+            probability=float(np.exp(scaled[0, place] - energy(scaled)[0])),
+            detector=self.detector.name,
+            score=score,
+            threshold=self.threshold,
+            dev_rank=float(np.searchsorted(self.dev_scores, score) / len(self.dev_scores)),
+        )
+
+
+def _outputs(evaluation: Path, split: str, trained: TrainedModel) -> Outputs:
+    path = evaluation / OUTPUTS / f"{split}.parquet"
+    if origin_of(path).partition(" ")[0] != trained.sha256:
+        raise BenchmarkError(
+            f"{path}: no outputs of this checkpoint; run benchmark evaluate first (thresholds come from split {DEV})"
+        )
+    table = read_predictions(path)
+    place = {label: number for number, label in enumerate(trained.classes)}
+    return Outputs(
+        split,
+        tuple(table["id"]),
+        np.array([place.get(int(label), -1) for label in table["label"]]),
+        np.stack(table["logits"].to_list()),
+        np.stack(table["embedding"].to_list()),
+    )
+
+
+def fitted_temperature(logits: FloatArray, labels: IntArray) -> float:
+    """The temperature under which the softmax fits the labels best: Guo et al., arXiv 1706.04599."""
+    wide, rows = logits.astype(np.float64), np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        scaled = wide / np.exp(log_temperature)
+        return float((energy(scaled) - scaled[rows, labels]).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+
+
+def audio_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files as given, and the audio files of folders, sorted.
+
+    Raises:
+        BenchmarkError: a path that is not there, or a folder without audio.
+    """
+    for path in paths:
+        if not path.exists():
+            raise BenchmarkError(f"{path}: no such file or folder")
+        if path.is_file():
+            yield path
+            continue
+        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file())
+        if not inside:
+            raise BenchmarkError(f"{path}: holds no audio files ({', '.join(AUDIO_SUFFIXES)})")
+        yield from inside

@@ -1,0 +1,346 @@
+"""Train, evaluate, trace and report on a small dataset that the builder made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file, save_file
+
+from codecfake_builder.benchmark import run_folder, training
+from codecfake_builder.benchmark.clips import Clips, augmented, repeat_or_crop
+from codecfake_builder.benchmark.config import DataConfig, RunConfig, load_config, presets
+from codecfake_builder.benchmark.evaluation import Evaluation, evaluate
+from codecfake_builder.benchmark.models import build_model
+from codecfake_builder.benchmark.models.config import AasistConfig
+from codecfake_builder.benchmark.report import worst_errors, write_report
+from codecfake_builder.benchmark.results import Results, read_results
+from codecfake_builder.benchmark.run_folder import load_trained, read_facts
+from codecfake_builder.benchmark.sources import against_dataset
+from codecfake_builder.benchmark.trace import Tracer, audio_files, fitted_temperature
+from codecfake_builder.benchmark.training import learning_rate, train
+from codecfake_builder.cli import main
+from codecfake_builder.errors import BenchmarkError, BuilderError
+from tests.codecfake_builder.datasets_for_tests import built, small_recipe
+
+SMALL = ["model.channels=[8,8,8,8,8,8,8,8,8]", "model.hidden=16", "model.embedding=12", "model.samples=8000"]
+QUICK = [*SMALL, "training.epochs=4", "training.batch_size=8", "training.learning_rate=0.003", "model.dropout=0.1"]
+
+
+@pytest.fixture(scope="module")
+def dataset(vctk: Path, aishell3: Path, tiny: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """real, mimi and encodec known; dac unknown, in the evaluation only."""
+    weights = {name: tiny[name] for name in ("mimi_8codebooks", "encodec_24khz_6kbps", "dac_16khz")}
+    recipe = small_recipe(vctk, aishell3, ["real", "mimi_8codebooks", "encodec_24khz_6kbps"], weights)
+    document = recipe.model_dump(mode="json")
+    document["splits"]["eval_ood"] = {"same_as": "eval_id", "variants": ["dac_16khz"]}
+    out = tmp_path_factory.mktemp("bench") / "dataset"
+    built(type(recipe).model_validate(document), out)
+    return out
+
+
+def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command, in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main(["benchmark", *arguments])
+    printed = capsys.readouterr()
+    return int(ended.value.code or 0), printed.out, printed.err
+
+
+def quick(*more: str) -> RunConfig:
+    return load_config("mel_lcnn_small", [*QUICK, *more])
+
+
+@pytest.fixture(scope="module")
+def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "mel"
+    train(dataset, quick(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(dataset: Path, run: Path) -> Results:
+    return evaluate(run, dataset, run / "evaluation", "mel", how=Evaluation(samples=20))
+
+
+def test_outputs_and_tables(dataset: Path, run: Path, results: Results) -> None:
+    assert results.classes == ("real", "mimi", "encodec")
+    assert [table.key for table in results.tables] == ["id", "ood_auc", "ood_fpr95", "ood_eer"]
+    assert len(results.tables[1].rows) == len(results.thresholds) == 10
+    table = pq.read_table(run / "evaluation" / "outputs" / "eval_id.parquet")
+    assert table.column_names == ["id", "label", "predicted", "logits", "embedding"]
+    assert table.schema.field("logits").type.list_size == 3
+    assert table.schema.field("embedding").type.list_size == 12
+    truth = pq.read_table(dataset / "metadata" / "eval_id.parquet")
+    assert sorted(table["id"].to_pylist()) == sorted(truth["id"].to_pylist())
+    assert read_results(run / "evaluation" / "results.json") == results
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == [1, 2, 3, 4]
+    assert log[-1]["loss"] < log[0]["loss"]
+
+
+def test_the_same_seed_gives_the_same_tables_and_another_does_not(
+    dataset: Path, run: Path, results: Results, tmp_path: Path
+) -> None:
+    train(dataset, quick(), tmp_path / "again")
+    assert (tmp_path / "again" / "best.safetensors").read_bytes() == (run / "best.safetensors").read_bytes()
+    again = evaluate(tmp_path / "again", dataset, tmp_path / "e", "mel", how=Evaluation(samples=20))
+    assert again.to_json() == results.to_json()
+    train(dataset, quick("training.seed=1", "training.epochs=1"), tmp_path / "other")
+    assert (tmp_path / "other" / "best.safetensors").read_bytes() != (run / "best.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("crop", ["first", "random"])
+def test_a_run_that_was_stopped_ends_with_the_same_model(
+    dataset: Path, tmp_path: Path, crop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before, between and after the files of an epoch are written."""
+    config = quick(f"data.crop={crop}", "data.augment=false" if crop == "first" else "data.augment=true")
+    train(dataset, config, tmp_path / "whole")
+
+    class Killed(BaseException):
+        pass
+
+    def dying(real: Any, after: bool, at: int) -> Any:
+        calls = iter(range(100))
+
+        def call(*arguments: Any) -> None:
+            last = next(calls) == at
+            if after or not last:
+                real(*arguments)
+            if last:
+                raise Killed
+
+        return call
+
+    for name, real, after, at in [
+        ("write_last", run_folder.write_last, False, 1),
+        ("write_last", run_folder.write_last, True, 0),
+        ("write_best", run_folder.write_best, True, 0),
+    ]:
+        with monkeypatch.context() as patch:
+            patch.setattr(training, name, dying(real, after, at))
+            with pytest.raises(Killed):
+                train(dataset, config, tmp_path / "stopped")
+    train(dataset, config, tmp_path / "stopped")
+    for file in ("best.safetensors", "log.jsonl"):
+        assert (tmp_path / "stopped" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def test_a_killed_process_goes_on(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = [item for setting in [*QUICK, "training.epochs=8"] for item in ("--set", setting)]
+    arguments = ["train", str(dataset), "--out", str(tmp_path / "r"), "--preset", "mel_lcnn_small"]
+    arguments += ["--device", "cpu", *settings]
+    command = [sys.executable, "-m", "codecfake_builder", "benchmark", *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "r" / "last.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    code, printed, talk = cli(capsys, *arguments)
+    assert code == 0, talk
+    assert "goes on after epoch" in talk
+    assert len((tmp_path / "r" / "log.jsonl").read_text().splitlines()) == 8
+    assert "judge it" in printed
+
+
+def test_early_stopping_and_schedules(dataset: Path, tmp_path: Path) -> None:
+    config = quick("training.epochs=30", "training.patience=1", "training.learning_rate=0.5")
+    try:
+        train(dataset, config, tmp_path / "r")
+    except BenchmarkError as error:
+        assert "try a smaller training.learning_rate" in str(error)  # noqa: PT017 - either end is right at this rate
+    else:
+        assert len((tmp_path / "r" / "log.jsonl").read_text().splitlines()) < 30
+    published = load_config("aasist").training
+    assert [learning_rate(published, epoch) for epoch in (0, 9, 10, 20)] == [5e-4, 5e-4, 2.5e-4, 1.25e-4]
+    cosine = load_config("aasist_small").training
+    assert learning_rate(cosine, 0) == cosine.learning_rate
+    assert learning_rate(cosine, cosine.epochs // 2) == pytest.approx(cosine.learning_rate / 2)
+
+
+def test_mixed_precision_workers_and_other_models(dataset: Path, shared: Path, tmp_path: Path) -> None:
+    train(dataset, quick("training.precision=bfloat16", "training.epochs=1", "training.workers=1"), tmp_path / "bf16")
+    small = ["model.samples=8000", "model.filters=12", "model.widths=[4,4]", "model.gat_dims=[4,4]"]
+    train(dataset, load_config("aasist_small", [*small, "training.epochs=1"]), tmp_path / "aasist")
+    ssl = shared / "goldens" / "ncst" / "w2v2_aasist" / "checkpoint" / "ssl"
+    sizes = [f"model.ssl={ssl}", "model.samples=8000", "model.widths=[4,4]", "model.gat_dims=[4,4]"]
+    config = load_config("w2v2_aasist", [*sizes, "model.projection=12", "training.epochs=2"])
+    train(dataset, config, tmp_path / "w2v2")
+    trained = load_trained(tmp_path / "w2v2")
+    assert (tmp_path / "w2v2" / "best.safetensors").stat().st_size < (ssl / "model.safetensors").stat().st_size
+    assert torch.isfinite(trained.model(torch.rand(2, 8000)).logits).all()
+    other = shutil.copytree(ssl, tmp_path / "ssl")
+    weights = load_file(other / "model.safetensors")
+    save_file({key: value + 1 for key, value in weights.items()}, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BenchmarkError, match="was trained on other weights of XLS-R"):
+        load_trained(tmp_path / "w2v2", str(other))
+
+
+def test_clips_are_read_and_cropped_as_said(dataset: Path) -> None:
+    published = Clips(dataset, "train", [0, 1, 4], 64600)
+    wave = published.wave(0)
+    clip = published[0].wave.numpy()
+    assert clip.shape == (64600,)
+    np.testing.assert_array_equal(clip[: len(wave)], wave)
+    np.testing.assert_array_equal(clip[len(wave) : 2 * len(wave)], wave)
+    long = np.arange(100, dtype=np.float32)
+    np.testing.assert_array_equal(repeat_or_crop(long, 10), long[:10])
+    np.testing.assert_array_equal(repeat_or_crop(long, 10, start=90), long[90:])
+    np.testing.assert_array_equal(repeat_or_crop(long[:4], 7, start=3), [3, 0, 1, 2, 3, 0, 1])
+    honest = Clips(dataset, "train", [0, 1, 4], 8000, DataConfig(crop="random", augment=True), seed=3)
+    first = honest[0].wave
+    torch.testing.assert_close(first, honest[0].wave)
+    honest.epoch = 1
+    assert not torch.equal(first, honest[0].wave)
+    assert sorted(set(published.labels)) == [0, 1, 2]
+
+
+def test_augmentation_keeps_the_speech(dataset: Path) -> None:
+    wave = Clips(dataset, "train", [0, 1, 4], 8000).wave(0)
+    for seed in range(5):
+        changed = augmented(wave, np.random.default_rng(seed))
+        assert changed.dtype == np.float32
+        assert abs(wave @ changed) / (np.linalg.norm(wave) * np.linalg.norm(changed)) > 0.99
+
+
+def test_tracing_files(
+    dataset: Path, run: Path, results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracer = Tracer(run, run / "evaluation", "Energy")
+    assert tracer.threshold == results.thresholds["Energy"]
+    clips = Clips(dataset, "eval_id", list(tracer.trained.classes), tracer.trained.samples)
+    (tmp_path / "in").mkdir()
+    for row in (0, 1):
+        soundfile.write(tmp_path / "in" / f"{row}.wav", clips.wave(row), 16000, subtype="FLOAT")
+    stereo = np.stack([clips.wave(0)] * 2, axis=1)
+    soundfile.write(tmp_path / "in" / "a.flac", np.repeat(stereo, 2, axis=0), 32000)
+    (tmp_path / "in" / "b.wav").write_bytes(b"no audio")
+    verdicts = list(tracer.verdicts(audio_files([tmp_path / "in"])))
+    assert [Path(verdict.file).name for verdict in verdicts] == ["0.wav", "1.wav", "a.flac", "b.wav"]
+    assert verdicts[3].error.startswith("unreadable")
+    assert verdicts[3].answer == ""
+    judged = against_dataset([run / "evaluation"], dataset)
+    row = int(np.flatnonzero((judged.truth["id"] == clips.ids[0]).to_numpy())[0])
+    assert verdicts[0].score == pytest.approx(judged.scores["Energy"][row], rel=1e-4)
+    assert verdicts[0].nearest == judged.classes[judged.predicted[row]]
+    for verdict in verdicts[:3]:
+        assert verdict.score is not None
+        assert verdict.threshold is not None
+        assert verdict.answer == (verdict.nearest if verdict.score >= verdict.threshold else "unknown")
+        assert 0 <= (verdict.dev_rank or 0) <= 1
+        assert 1 / 3 <= (verdict.probability or 0) <= 1
+    code, printed, talk = cli(capsys, "trace", str(tmp_path / "in"), "--run", str(run), "--format", "json")
+    assert code == 1
+    assert [json.loads(line)["answer"] for line in printed.splitlines()] == [verdict.answer for verdict in verdicts]
+    assert "1 files could not be judged" in talk
+    code, printed, _ = cli(capsys, "trace", str(tmp_path / "in" / "0.wav"), "--run", str(run), "--detector", "knn")
+    assert code == 0
+    assert len(printed.splitlines()) == 2
+
+
+def test_temperature_calibrates() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.standard_normal((4000, 3))
+    labels = np.array([generator.choice(3, p=np.exp(row) / np.exp(row).sum()) for row in logits])
+    assert fitted_temperature(logits, labels) == pytest.approx(1, abs=0.1)
+    assert fitted_temperature(5 * logits, labels) == pytest.approx(5, abs=0.5)
+
+
+def test_report(dataset: Path, run: Path, results: Results, tmp_path: Path) -> None:
+    hostile = tmp_path / "evaluation"
+    shutil.copytree(run / "evaluation", hostile)
+    text = (hostile / "results.json").read_text().replace('"mel"', '"<script>alert(1)</script>$x$"')
+    (hostile / "results.json").write_text(text)
+    write_report([hostile], dataset, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    for words in ("Confusion matrices", "ROC and DET", "Detector scores", "Embeddings", "Worst errors", "as printed"):
+        assert words in page
+    assert page.count("data:image/svg+xml;base64,") >= 14
+    assert "http://" not in page
+    assert "https://" not in page
+    errors = worst_errors(against_dataset([run / "evaluation"], dataset), dataset)
+    assert page.count("<audio") == len(errors)
+    write_report([hostile], dataset, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == (tmp_path / "r.html").read_bytes()
+
+
+def test_worst_errors_come_with_their_sound(dataset: Path, run: Path, results: Results) -> None:
+    judged = against_dataset([run / "evaluation"], dataset)
+    wrong = judged.__class__(**{**vars(judged), "predicted": (judged.truth["label"].to_numpy() == 0) * 1})
+    errors = worst_errors(wrong, dataset, count=3)
+    assert len(errors) == 3
+    for error in errors:
+        assert error["true"] != error["predicted"]
+        assert error["split"] != "train"
+        assert error["audio"].startswith("data:audio/flac;base64,ZkxhQ")
+
+
+def test_wrong_use_is_refused(dataset: Path, run: Path, results: Results, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    foreign = tmp_path / "foreign"
+    (foreign / "outputs").mkdir(parents=True)
+    shutil.copy(run / "evaluation" / "outputs" / "dev.parquet", foreign / "outputs" / "alm.parquet")
+    cases: list[tuple[Any, str]] = [
+        (lambda: train(dataset, quick("training.seed=9"), run), "holds a run with other settings"),
+        (lambda: train(dataset, quick(), tmp_path), "is not empty and holds no training run"),
+        (lambda: train(tmp_path, quick(), tmp_path / "r"), "no dataset folder"),
+        (lambda: load_config("assist"), "did you mean aasist"),
+        (lambda: quick("training.epoch=3"), "training.epoch: unknown key; did you mean epochs"),
+        (lambda: quick("training.epochs=0"), "training.epochs: .*greater than 0, got 0"),
+        (lambda: load_trained(tmp_path), "no training run; expected config.yaml"),
+        (lambda: evaluate(run, dataset, foreign, "m"), "holds outputs of another dataset"),
+        (lambda: Tracer(run, tmp_path, "Energy"), "no outputs of this checkpoint; run benchmark evaluate first"),
+        (lambda: Tracer(run, run / "evaluation", "Enrgy"), "did you mean Energy"),
+        (lambda: list(audio_files([tmp_path / "none.wav"])), "no such file or folder"),
+        (lambda: list(audio_files([run])), "holds no audio files"),
+        (lambda: write_report([tmp_path], dataset, tmp_path / "r.html"), "benchmark evaluate or score --out writes it"),
+    ]
+    for call, words in cases:
+        with pytest.raises(BuilderError, match=words) as raised:
+            call()
+        assert "\n" not in str(raised.value)
+
+
+def test_a_model_of_other_classes_is_refused(
+    dataset: Path, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = shared / "goldens" / "ncst" / "aasist_l_real" / "checkpoint" / "AASIST-L.pth"
+    seven = tmp_path / "m.pt"
+    torch.save(build_model(AasistConfig(), 7).state_dict(), seven)
+    for path, words in [(two, "has 2 outputs; a source-tracing model has 7"), (seven, "has logits of 7 classes")]:
+        code, _, talk = cli(capsys, "evaluate", str(path), "--dataset", str(dataset), "--out", str(tmp_path / "e"))
+        assert code == 2
+        assert talk.startswith("error: ")
+        assert words in talk
+        assert len(talk.strip().splitlines()) == 1
+
+
+def test_presets_are_the_published_settings() -> None:
+    assert presets() == ["aasist", "aasist_small", "mel_lcnn", "mel_lcnn_small", "w2v2_aasist"]
+    for name in ("aasist", "mel_lcnn", "w2v2_aasist"):
+        config = load_config(name)
+        assert config.model.samples == 64600
+        assert (config.data.crop, config.data.augment) == ("first", False)
+        own = config.training
+        assert (own.seed, own.epochs, own.batch_size, own.optimizer, own.patience) == (688, 50, 24, "adam", None)
+
+
+def test_the_run_folder_says_what_was_trained_on(dataset: Path, run: Path) -> None:
+    facts = read_facts(run)
+    assert facts.classes == {0: "real", 1: "mimi", 4: "encodec"}
+    assert facts.dataset in (dataset / "README.md").read_text()
+    assert facts.config == quick()
