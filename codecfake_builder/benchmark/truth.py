@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from codec_adapters.spec import LABELS
 from codecfake_builder.benchmark.outputs import TRAIN
+from codecfake_builder.clip_class import REAL
 from codecfake_builder.errors import BenchmarkError, DatasetError
 from codecfake_builder.features import class_names
-from codecfake_builder.recipe import REAL
 
 COLUMNS = ["id", "split", "label", "group", "speaker"]
 GROUPED_BY = {"unseen_real": "corpus", "id_config": "variant", "id_source": "variant", "alm": "alm"}
