@@ -141,9 +141,12 @@ class Encodec(SmallCodec):
     def export(self, folder: Path) -> None:
         for layer, book in zip(self.model.quantizer.layers, self.quantizer.codebooks(0), strict=True):
             layer.codebook.embed.copy_(book)
-            layer.codebook.embed_avg.copy_(book)
             layer.codebook.cluster_size.fill_(1.0)
-        save_transformers(self.model, folder)
+        self.model.config.save_pretrained(folder)
+        state = half(self.model.state_dict())
+        # moving averages equal the codebooks; a torch file, unlike safetensors, holds equal tensors once
+        state |= {f"{key}_avg": value for key, value in state.items() if key.endswith(".codebook.embed")}
+        torch.save(state, folder / "pytorch_model.bin")
 
 
 def save_transformers(model: Any, folder: Path) -> None:
