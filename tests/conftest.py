@@ -10,7 +10,7 @@ import torch
 
 from tests import synthetic
 from tests.tiny_alms import ALM_MAKERS
-from tests.tiny_checkpoints import MAKERS
+from tests.tiny_checkpoints import MAKERS, SPEAKING_MAKERS
 
 REPOSITORY = Path(__file__).parent.parent
 torch.set_num_threads(1)
@@ -38,7 +38,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small random checkpoint per variant that has a maker, in the official file layout."""
     root = tmp_path_factory.mktemp("tiny")
-    return {name: make(root / name) for name, make in MAKERS.items()}
+    return {name: make(root / name) for name, make in (MAKERS | SPEAKING_MAKERS).items()}
 
 
 @pytest.fixture(scope="session")

@@ -119,9 +119,13 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "encodec_24khz_6kbps": make_encodec,
     "encodec_48khz_6kbps": lambda folder: make_encodec(folder, stereo=True),
     "dac_16khz": make_dac,
-    "dac_44khz": lambda folder: make_dac(folder, codebooks=9, rate=44100),
     "mimi_8codebooks": make_mimi,
-    "mimi_32codebooks": make_mimi,
     "snac_24khz": make_snac,
 }
 """Variant name -> maker of a checkpoint folder that the variant loads from."""
+
+SPEAKING_MAKERS: dict[str, Callable[[Path], Path]] = {
+    "dac_44khz": lambda folder: make_dac(folder, codebooks=9, rate=44100),
+    "mimi_32codebooks": make_mimi,
+}
+"""More settings of the same codecs, through which audio language models speak."""
