@@ -154,7 +154,8 @@ def save_transformers(model: Any, folder: Path) -> None:
     from safetensors.torch import save_file
 
     model.config.save_pretrained(folder)
-    state = {key: value.contiguous().clone() for key, value in half(model.state_dict()).items()}
+    tied = getattr(model, "_tied_weights_keys", None) or {}  # stored once, under the name they are tied to
+    state = {key: value.contiguous().clone() for key, value in half(model.state_dict()).items() if key not in tied}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
 
