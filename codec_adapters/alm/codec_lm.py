@@ -12,6 +12,7 @@ runs over any codec with one scale of codes; ``codec_lm_mimi`` is the one that i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,8 @@ class _Course:
 class CodecLm(Alm):
     """Continues the first ``prompt_seconds`` of a prompt's audio.
 
-    Options: ``prompt_seconds``; ``max_seconds`` of new speech; ``temperature`` (0: greedy) and ``top_k`` (0: all);
-    ``with_prompt``: the clip begins with the prompt, through the codec.
+    Options: ``prompt_seconds``; ``min_seconds`` and ``max_seconds`` of new speech; ``temperature`` (0: greedy) and
+    ``top_k`` (0: all); ``with_prompt``: the clip begins with the prompt, through the codec.
     """
 
     batched = True
@@ -82,6 +83,9 @@ class CodecLm(Alm):
         if self.prompt_samples < 1:
             raise OptionError(f"{setup.spec.name}: prompt_seconds must be above 0")
         self.max_frames = max(1, int(self.max_seconds * self.codec.frame_rate))
+        self.min_frames = math.ceil(float(setup.options["min_seconds"]) * self.codec.frame_rate)
+        if not 0 <= self.min_frames <= self.max_frames:
+            raise OptionError(f"{setup.spec.name}: min_seconds must be 0 to max_seconds")
         self._check_positions()
 
     def _check_layout(self, path: Path) -> None:
@@ -138,10 +142,10 @@ class CodecLm(Alm):
         cache = DynamicCache(config=self.model.config)
         for position in range(self.max_frames * layout.codebooks):
             output = self.model(step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            codebook = position % layout.codebooks
+            frame, codebook = divmod(position, layout.codebooks)
             first = layout.level(codebook)
             allowed = output.logits[:, -1, first : first + layout.codebook_size]
-            if codebook == 0:  # a frame is whole: the end may come
+            if codebook == 0 and frame >= self.min_frames:  # a frame is whole: the end may come
                 allowed = torch.cat([allowed, output.logits[:, -1, layout.eos, None]], dim=1)
             drawn = self.sampler.draw(allowed, [course.generator for course in courses])
             for course, code in zip(courses, drawn.tolist(), strict=True):

@@ -109,6 +109,9 @@ def test_a_model_that_ends_at_once_gives_an_empty_clip(folders: tuple[Path, Path
     made = model.generate([prompt(seed) for seed in range(4)], [1, 2, 3, 4])
     assert {(m.frames, m.stop) for m in made} <= {(0, "eos"), (12, "length")}
     assert any(m.frames == 0 and m.wav.numel() == 0 for m in made)
+    model.min_frames = 3
+    longer = model.generate([prompt(seed) for seed in range(4)], [1, 2, 3, 4])
+    assert {m.frames for m in longer} == {3 if m.frames == 0 else m.frames for m in made}
 
 
 def test_the_prompt_is_cut_and_comes_back_where_it_is_wanted(folders: tuple[Path, Path]) -> None:
@@ -170,6 +173,7 @@ def test_layouts_that_do_not_fit_are_refused(
         ({"temperature": -1.0}, "codec_lm_mimi: temperature must be 0 or above"),
         ({"top_k": -1}, "top_k must be 0"),
         ({"prompt_seconds": 0.0}, "prompt_seconds must be above 0"),
+        ({"min_seconds": 11.0}, "min_seconds must be 0 to max_seconds"),
     ],
 )
 def test_options_that_cannot_be_met_are_refused(
