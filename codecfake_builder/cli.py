@@ -73,7 +73,8 @@ def _build(recipe: Any, out: Path, limit: int | None) -> None:
     if not result.shards_made:
         print(f"\nNothing to do: all {result.shards_kept} shards were there with the right content.")
     print(f"\nroot hash  {result.root}")
-    print(f'open it    datasets.load_dataset("{out}", split="{result.contents.splits[0]}")')
+    print("open it    import datasets")
+    print(f'           ds = datasets.load_dataset("{out}", split="{result.contents.splits[0]}")')
     print(f"check it   python -m codecfake_builder verify {out}")
 
 

@@ -244,20 +244,25 @@ def _recipe_path(recipe: str) -> Path:
 def _anchor_paths(document: dict[str, Any], folder: Path) -> None:
     """Make relative paths in a recipe relative to its own folder: it works from wherever it is named.
 
-    A packaged utterance list is called by its name; only where the recipe's folder has such a file is it a path.
+    A packaged list or table is called by its name; only where the recipe's folder has such a file is it a path.
     """
 
     def groups(part: str) -> list[dict[str, Any]]:
         group = document.get(part)
         return [value for value in group.values() if isinstance(value, dict)] if isinstance(group, dict) else []
 
-    places = [(corpus, key) for corpus in groups("corpora") for key in ("root", "table")]
-    places += [(split, key) for split in groups("splits") for key in ("labels", "ids")]
+    places = [(corpus, key) for corpus in groups("corpora") for key in ("root", "table", "ids")]
+    places += [(split, key) for split in groups("splits") for key in ("labels", "ids", "only")]
+    named = ("ids", "only", "table")
     if isinstance(weights := document.get("weights"), dict):
         places += [(weights, key) for key in weights]
     for group, key in places:
         value = group.get(key)
-        if isinstance(value, str) and not value.startswith(("~", "/")) and (key != "ids" or (folder / value).is_file()):
+        if (
+            isinstance(value, str)
+            and not value.startswith(("~", "/"))
+            and (key not in named or (folder / value).is_file())
+        ):
             group[key] = str(folder / value)
 
 

@@ -35,7 +35,9 @@ def folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_first_real_job_opens_as_shown(folder: Path) -> None:
-    code = block("python", "load_dataset").replace('split="train")', f'split="train", cache_dir="{folder / "cache"}")')
+    code = block("python", 'load_dataset("lyra-dataset"').replace(
+        'split="train")', f'split="train", cache_dir="{folder / "cache"}")'
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     shown = re.search(r"```\n(lyra_v2.*?)```", README, re.DOTALL)

@@ -24,6 +24,8 @@ import numpy as np
 import soundfile
 import soxr
 import yaml
+from librosa.feature import melspectrogram
+from librosa.feature.inverse import mel_to_audio
 
 RATE = 24000
 """Hz."""
@@ -132,6 +134,29 @@ def make_edition(folder: Path) -> None:
             table.writerows(rows)
 
 
+def vocoded(wave: np.ndarray) -> np.ndarray:
+    """``wave`` from its mel spectrogram again, phases by Griffin and Lim's algorithm: a fake that no codec made."""
+    mel = melspectrogram(y=wave, sr=RATE, n_fft=1024, hop_length=256, n_mels=80)
+    made = mel_to_audio(mel, sr=RATE, n_fft=1024, hop_length=256, n_iter=32, length=len(wave))
+    return (made / np.abs(made).max() * PEAK).astype(np.float32)
+
+
+def make_vocoded(folder: Path, source: str = "other", every: int = 2) -> None:
+    """Every second clip of a corpus of the edition through a vocoder, and their table; comes after the clips."""
+    (folder / "vocoded").mkdir(exist_ok=True)
+    with (folder / f"{source}.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))[::every]
+    np.random.seed(1)
+    for row in rows:
+        wave, _ = soundfile.read(folder / source / row["path"], dtype="float32")
+        made = soxr.resample(vocoded(wave), RATE, 16000, quality="VHQ")
+        soundfile.write(folder / "vocoded" / row["path"], made, 16000, subtype="PCM_16", compression_level=1.0)
+    with (folder / "vocoded.csv").open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, [*rows[0], "codec"], lineterminator="\n")
+        table.writeheader()
+        table.writerows({**row, "codec": "vocoder"} for row in rows)
+
+
 def training_clips(clips: int, seed: int) -> Iterator[tuple[str, str, str, Voice]]:
     """Name, text, espeak-ng voice and speaker of each training clip."""
     rng = random.Random(seed)  # noqa: S311 - nothing is to be kept secret
@@ -156,6 +181,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.what == "edition":
         make_edition(arguments.folder)
+        make_vocoded(arguments.folder)
         return
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for number, (name, text, accent, voice) in enumerate(training_clips(arguments.clips, arguments.seed)):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -35,6 +38,7 @@ SPLITS = {
     "unseen_real": 1,
     "id_source": 2,
     "ood_source": 1,
+    "ood_vocoder": 1,
     "alm": 1,
 }
 """Splits of the edition, and through how many variants their utterances pass."""
@@ -50,14 +54,26 @@ def edition(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BuildResult
 def test_every_split_and_class_is_there(edition: tuple[Path, BuildResult]) -> None:
     out, result = edition
     clips = {split: sum(cell.clips for cell in result.contents.cells if cell.split == split) for split in SPLITS}
-    utterances = {"train": 24, "dev": 8}
+    utterances = {"train": 24, "dev": 8, "ood_vocoder": 8}
     assert clips == {split: variants * utterances.get(split, 16) for split, variants in SPLITS.items()}
     assert not [cell for cell in result.contents.cells if cell.rejected]
-    assert len(result.contents.families) == FAMILIES
+    assert result.contents.families[-1] == "vocoder"
+    assert len(result.contents.families) == FAMILIES + 1
     opened = datasets.load_dataset(str(out), cache_dir=str(out.parent / "cache"))
     assert set(opened) == set(SPLITS)
-    assert set(opened["train"].features["label"].names) == {"real", *result.contents.families}
+    assert set(opened["train"].features["label"].names) == {"real", *result.contents.families} - {"vocoder"}
     assert verify(out).problems == []
+
+
+def test_it_opens_as_the_readme_shows(edition: tuple[Path, BuildResult]) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    code = next(text for text in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "st-codecfake-mini" in text)
+    out, _ = edition
+    code = code.replace("build/st-codecfake-mini", str(out))
+    code = code.replace('split="eval_id"', f'split="eval_id", cache_dir="{out.parent / "readme-cache"}"')
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("112 ['real', 'mimi',")
 
 
 def test_splits_share_neither_speakers_nor_sentences(edition: tuple[Path, BuildResult]) -> None:
@@ -118,13 +134,14 @@ def test_what_the_repository_carries_is_small_and_says_what_it_is() -> None:
     for folder in (MINI / "weights").iterdir():
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         assert size < 1e6 or folder.name == "lyra_v2", folder
-    assert sum(path.stat().st_size for path in MINI.rglob("*.flac")) < 4e6
-    for corpus, clips in (("recorded", 48), ("other", 16)):
+    speech = [path for corpus in ("recorded", "other") for path in (MINI / corpus).glob("*.flac")]
+    assert sum(path.stat().st_size for path in speech) < 4e6
+    for corpus, clips in (("recorded", 48), ("other", 16), ("vocoded", 8)):
         table = list(csv.DictReader((MINI / f"{corpus}.csv").open(encoding="utf-8")))
         assert len(table) == clips
         for row in table:
             info = soundfile.info(MINI / corpus / row["path"])
-            assert (info.samplerate, info.channels) == (24000, 1)
+            assert (info.samplerate, info.channels) == (16000 if corpus == "vocoded" else 24000, 1)
             assert 1.0 <= info.duration <= 4.0
     about = (MINI / "README.md").read_text(encoding="utf-8")
     assert "espeak-ng" in about

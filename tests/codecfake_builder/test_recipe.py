@@ -141,10 +141,14 @@ def test_a_plugin_file_adds_variants(tmp_path: Path) -> None:
 
 def test_paths_in_a_recipe_are_relative_to_it_and_overrides_to_the_working_folder(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("u1\n", encoding="utf-8")
+    (tmp_path / "speech.csv").write_text("path\nu1.wav\n", encoding="utf-8")
     document = {
         "name": "near",
         "title": "near",
-        "corpora": {"mine": {"kind": "folder", "root": "speech", "table": "speech.csv"}, "far": {"kind": "folder"}},
+        "corpora": {
+            "mine": {"kind": "folder", "root": "speech", "table": "speech.csv", "ids": "mine.txt"},
+            "far": {"kind": "folder"},
+        },
         "splits": {
             "train": {"ids": "mine.txt", "variants": ["real"]},
             "dev": {"ids": "stcodecfake_eval", "variants": ["real"]},
