@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,7 +103,13 @@ def run_shards(
     clips = sum(len(shard.utterances) for shard in shards)
     records = []
     try:
-        with _workers(execution, devices) as workers, progress("building", clips, "clips") as advance:
+        with (
+            _workers(execution, devices) as workers,
+            progress("building", clips, "clips") as advance,
+            warnings.catch_warnings(),
+        ):
+            # joblib starts a process anew when its memory has grown, which another codec's network always makes it do
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
             jobs = min(workers, len(shards))
             for record in Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs")(tasks):
                 records.append(record)
