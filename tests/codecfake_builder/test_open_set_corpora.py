@@ -115,7 +115,7 @@ def open_set_recipe(asvspoof: Path, in_the_wild: Path, ncssd: Path, *changes: st
         "corpora.aishell3=null",
         "execution.workers=1",
     ]
-    gone = ("train", "dev", "eval_id", "eval_ood", "id_config", "ood_config")
+    gone = ("train", "dev", "eval_id", "eval_ood", "id_config", "ood_config", "alm", "alm_tts")
     return load_recipe("stcodecfake", [*overrides, *(f"splits.{name}=null" for name in gone), *changes])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -32,11 +33,10 @@ def sinc_filters(count: int, taps: int) -> Tensor:
     """
     half = taps // 2
     top = 2595 * math.log10(1 + RATE / 2 / 700)
-    edges = 700 * (10 ** (torch.linspace(0, top, count + 1, dtype=torch.float64) / 2595) - 1)
-    n = torch.arange(-half, half + 1, dtype=torch.float64)
-    low_pass = 2 * edges[:, None] / RATE * torch.sinc(2 * edges[:, None] * n / RATE)
-    window = torch.hamming_window(2 * half + 1, periodic=False, dtype=torch.float64)
-    return ((low_pass[1:] - low_pass[:-1]) * window).float()
+    edges = 700 * (10 ** (np.linspace(0, top, count + 1) / 2595) - 1)
+    low_pass = 2 * edges[:, None] / RATE * np.sinc(2 * edges[:, None] * np.arange(-half, half + 1) / RATE)
+    filters = (low_pass[1:] - low_pass[:-1]) * np.hamming(2 * half + 1)
+    return torch.from_numpy(filters.astype(np.float32))
 
 
 class ResidualBlock(nn.Module):
