@@ -124,6 +124,9 @@ class Execution(_Part):
     device: str = "auto"
     """``auto``: every CUDA device there is, else the CPU; or one torch device, or several separated by commas."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the networks. float16 changes few codes; bfloat16 most of those of DAC, SNAC, FACodec and AudioDec, which are
+    then other codecs than the published ones (``benchmarks/half_precision.md``). In neither is a clip sure not to
+    depend on what it was batched with."""
     workers: int | None = Field(default=None, ge=1)
     """Processes; by default one per CUDA device, or one per CPU core; on a cluster, all that the scheduler has."""
     scheduler: str | None = None
