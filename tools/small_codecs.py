@@ -1,119 +1,37 @@
 """Small networks of every codec family, trainable as a whole, and their checkpoints in the official file formats.
 
 Each class builds the family's own network (the adapter's, or the library's) at a few channels per layer, gives the
-trainer a differentiable way in (:meth:`SmallCodec.vectors`) and out (:meth:`SmallCodec.synthesis`) around the quantizer
-of :mod:`tools.vector_quantizer`, and writes what was learned as the files that the adapter loads. What the networks
-share with their full-size originals: rates, hops, layers, kind of quantizer and of decoder; not their size.
+trainer a differentiable way in (``vectors``) and out (``synthesis``) around the quantizer of
+:mod:`tools.vector_quantizer`, and writes what was learned as the files that the adapter loads. What the networks share
+with their full-size originals: rates, hops, layers, kind of quantizer and of decoder; not their size. FACodec's is in
+:mod:`tools.small_facodec`.
 """
 
 from __future__ import annotations
 
 import json
 import operator
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 import yaml
-from librosa.filters import mel as mel_filters
 from torch import Tensor, nn
 
-import codec_adapters
-from tools.vector_quantizer import Chain, VectorQuantizer
-
-TensorDict = dict[str, Tensor]
-
-
-class SmallCodec(nn.Module, ABC):
-    """A family's small network.
-
-    ``vectors`` are what is quantized, ``[batch, dim, frames]``; where the network's latent is wider than ``dim``, the
-    projection between the two is fixed and orthonormal, so that residual stages see what the trainer's quantizer saw.
-    """
-
-    variant: str
-    rate: int
-    """Hz."""
-    hop: int
-    chains: tuple[Chain, ...]
-    seconds: float = 0.64
-    """Length of a training segment."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.quantizer = VectorQuantizer(self.chains)
-
-    @abstractmethod
-    def vectors(self, wav: Tensor) -> Tensor:
-        """``[batch, samples]`` to ``[batch, dim, frames]``."""
-
-    @abstractmethod
-    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
-        """Quantized vectors to ``[batch, samples]``; ``wav`` for what a codec sends beside its codes."""
-
-    @abstractmethod
-    def export(self, folder: Path) -> None:
-        """Write the checkpoint."""
-
-    def levelled(self, wav: Tensor) -> Tensor:
-        """The input as the codec's own front end brings it to level."""
-        return wav
-
-    @property
-    def delay(self) -> int:
-        """Samples by which the codec's output lags, by its specification."""
-        return codec_adapters.spec(self.variant).delay_samples
-
-
-def orthonormal(rows: int, columns: int, seed: int) -> Tensor:
-    """``[rows, columns]`` with orthonormal rows."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.linalg.qr(torch.randn(columns, rows, generator=generator))[0].t().contiguous()
-
-
-def half(state: TensorDict) -> TensorDict:
-    """Floating-point tensors in half precision: the adapters load them into float32 networks."""
-    return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
-
-
-def weight_normed(state: TensorDict, wanted: Callable[[str], bool]) -> TensorDict:
-    """Weights of the layers ``wanted`` as pairs (g, v), as training with weight norm leaves them."""
-    paired: TensorDict = {}
-    for key, value in state.items():
-        layer = key.removesuffix(".weight")
-        if layer == key or value.ndim < 2 or not wanted(layer):
-            paired[key] = value
-            continue
-        norm = value.flatten(1).norm(dim=1).view(-1, *[1] * (value.ndim - 1))
-        paired[f"{layer}.weight_g"] = norm
-        paired[f"{layer}.weight_v"] = torch.where(norm > 0, value, torch.ones_like(value))
-    return paired
-
-
-def encodec_codebooks(books: Tensor, prefix: str) -> TensorDict:
-    """Codebooks ``[stages, entries, dim]`` under EnCodec's names, less the moving averages that only training needs."""
-    state: TensorDict = {}
-    for stage, book in enumerate(books):
-        name = f"{prefix}vq.layers.{stage}._codebook."
-        state[f"{name}inited"] = torch.ones(1)
-        state[f"{name}cluster_size"] = torch.ones(len(book))
-        state[f"{name}embed"] = book
-    return state
-
-
-def angular(books: Tensor, vectors_rms: Tensor) -> Iterator[tuple[Tensor, float]]:
-    """Codebooks for a search by angle that finds what a search by distance finds.
-
-    Each codeword gets one more coordinate, a constant several times the vectors' length: of two vectors so extended,
-    the angle grows with the distance. Yields (codewords ``[entries, dim + 1]``, that constant) per stage.
-    """
-    for book, rms in zip(books, vectors_rms, strict=True):
-        constant = 4.0 * float(rms)
-        yield torch.cat([book, torch.full((len(book), 1), constant)], dim=1), constant
+from tools.small_codec import (
+    ProjectedCodec,
+    SmallCodec,
+    TensorDict,
+    angular,
+    encodec_codebooks,
+    factorized,
+    half,
+    save_transformers,
+    weight_normed,
+)
+from tools.small_facodec import Facodec
+from tools.vector_quantizer import Chain
 
 
 class Encodec(SmallCodec):
@@ -149,17 +67,7 @@ class Encodec(SmallCodec):
         torch.save(state, folder / "pytorch_model.bin")
 
 
-def save_transformers(model: Any, folder: Path) -> None:
-    """A ``transformers`` model as ``config.json`` and half-precision ``model.safetensors``."""
-    from safetensors.torch import save_file
-
-    model.config.save_pretrained(folder)
-    tied = getattr(model, "_tied_weights_keys", None) or {}  # stored once, under the name they are tied to
-    state = {key: value.contiguous().clone() for key, value in half(model.state_dict()).items() if key not in tied}
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-class Mimi(SmallCodec):
+class Mimi(ProjectedCodec):
     variant, rate, hop = "mimi_8codebooks", 24000, 1920
     chains = (Chain(6, 256, (1,)), Chain(18, 256, (1,) * 7))
     seconds = 1.28
@@ -186,9 +94,7 @@ class Mimi(SmallCodec):
                 layer_scale_initial_scale=0.1,
             )
         )
-        self.register_buffer("basis", orthonormal(24, 48, seed=5))
-
-    basis: Tensor
+        self.project(48, seed=5)
 
     def vectors(self, wav: Tensor) -> Tensor:
         return self.basis @ self.model.encoder(wav[:, None]).latents
@@ -215,7 +121,7 @@ class Mimi(SmallCodec):
         save_transformers(self.model, folder)
 
 
-class Dac(SmallCodec):
+class Dac(ProjectedCodec):
     variant, rate, hop = "dac_16khz", 16000, 320
     chains = (Chain(15, 256, (1,) * 12),)
 
@@ -235,16 +141,7 @@ class Dac(SmallCodec):
                 sampling_rate=16000,
             )
         )
-        self.register_buffer("basis", orthonormal(15, 64, seed=11))
-
-    basis: Tensor
-
-    def vectors(self, wav: Tensor) -> Tensor:
-        return self.basis @ self.model.encoder(wav[:, None])
-
-    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
-        audio: Tensor = self.model.decoder(self.basis.t() @ vectors)
-        return audio[:, 0]
+        self.project(64, seed=11)
 
     def export(self, folder: Path) -> None:
         stages = angular(self.quantizer.codebooks(0), self.quantizer.rms(0))
@@ -253,18 +150,7 @@ class Dac(SmallCodec):
         save_transformers(self.model, folder)
 
 
-def factorized(basis: Tensor, constant: float) -> TensorDict:
-    """The projections of a factorized stage, 1x1 convolutions; the last coordinate in between is ``constant``."""
-    dim, width = basis.shape
-    return {
-        "in_proj.weight": torch.cat([basis, basis.new_zeros(1, width)])[:, :, None],
-        "in_proj.bias": torch.cat([basis.new_zeros(dim), basis.new_full((1,), constant)]),
-        "out_proj.weight": torch.cat([basis.t(), basis.new_zeros(width, 1)], dim=1)[:, :, None],
-        "out_proj.bias": basis.new_zeros(width),
-    }
-
-
-class Snac(SmallCodec):
+class Snac(ProjectedCodec):
     variant, rate, hop = "snac_24khz", 24000, 512
     chains = (Chain(15, 1024, (4, 2, 1)),)
     seconds = 2048 * 10 / 24000
@@ -287,16 +173,7 @@ class Snac(SmallCodec):
             "depthwise": False,
         }
         self.model = SNAC(**self.config)
-        self.register_buffer("basis", orthonormal(15, 64, seed=6))
-
-    basis: Tensor
-
-    def vectors(self, wav: Tensor) -> Tensor:
-        return self.basis @ self.model.encoder(wav[:, None])
-
-    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
-        audio: Tensor = self.model.decoder(self.basis.t() @ vectors)
-        return audio[:, 0]
+        self.project(64, seed=6)
 
     def export(self, folder: Path) -> None:
         from snac import SNAC
@@ -614,182 +491,6 @@ class Funcodec(SmallCodec):
         state["quantizer.rq.model.cluster_size"] = torch.ones(32, 128)
         torch.save(half(state), folder / "model.pth")
         (folder / "config.yaml").write_text(yaml.safe_dump(self.config), encoding="utf-8")
-
-
-class Facodec(SmallCodec):
-    variant, rate, hop = "facodec_v2", 16000, 200
-    chains = (Chain(7, 256, (1,)), Chain(15, 256, (1,) * 5))
-    width = 32
-
-    def __init__(self) -> None:
-        from codec_adapters.facodec_network import FacodecDecoder, FacodecEncoder
-        from codec_adapters.facodec_sizes import Shapes
-
-        super().__init__()
-        path = Path("ns3_facodec_v2")
-        encoder, decoder = facodec_states(self.width, filters=4, bands=20)
-        self.encoder = FacodecEncoder(Shapes(encoder, path), True)
-        self.decoder = FacodecDecoder(Shapes(decoder, path), True, False)
-        self.encoder.load_state_dict(encoder)
-        self.decoder.load_state_dict(decoder)
-        for part in (self.encoder, self.decoder):
-            for name, parameter in part.named_parameters():
-                parameter.requires_grad_(not name.startswith("quantizer."))
-        self.register_buffer("basis", orthonormal(22, self.width, seed=8))
-
-    basis: Tensor
-
-    def vectors(self, wav: Tensor) -> Tensor:
-        latent = self.encoder(wav)
-        assert self.encoder.mel_transform is not None
-        mel = self.encoder.mel_transform(wav, self.decoder.bands)
-        prosody = self.decoder.melspec_encoder(self.decoder.melspec_linear(mel.transpose(1, 2)))
-        frames = min(latent.shape[1], prosody.shape[1])
-        first, second = self.basis[:7], self.basis[7:]
-        parts = [prosody[:, :frames] @ first.t(), latent[:, :frames] @ second.t()]
-        return torch.cat(parts, dim=2).transpose(1, 2)
-
-    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
-        audio: Tensor = self.decoder(vectors.transpose(1, 2) @ self.basis, self.decoder.speaker(self.encoder(wav)))
-        return audio
-
-    def export(self, folder: Path) -> None:
-        encoder = facodec_official(self.encoder.state_dict())
-        decoder = {k: v for k, v in self.decoder.state_dict().items() if not k.startswith("quantizer.")}
-        decoder = facodec_official(decoder)
-        stages = list(angular(self.quantizer.codebooks(0), self.quantizer.rms(0)))
-        later = list(angular(self.quantizer.codebooks(1), self.quantizer.rms(1)))
-        places = [("0.layers.0", stages[0]), *((f"1.layers.{i}", later[i]) for i in range(2))]
-        places += [(f"2.layers.{i}", later[2 + i]) for i in range(3)]
-        for place, (words, constant) in places:
-            basis = self.basis[:7] if place.startswith("0") else self.basis[7:]
-            own = {
-                key: value.squeeze(-1) if key.endswith("weight") else value
-                for key, value in factorized(basis, constant).items()
-            }
-            paired = weight_normed(own, lambda layer: True)
-            decoder.update({f"quantizer.{place}.{key}": value for key, value in paired.items()})
-            decoder[f"quantizer.{place}._codebook.weight"] = words
-        torch.save(half(encoder), folder / "ns3_facodec_encoder_v2.bin")
-        torch.save(half(decoder), folder / "ns3_facodec_decoder_v2.bin")
-
-
-def facodec_official(state: TensorDict) -> TensorDict:
-    """A running FACodec network's tensors as its files have them: weight-normed, activations unfolded."""
-    official: TensorDict = {}
-    for key, value in state.items():
-        if key.endswith(".act.alpha"):
-            value = value.clamp(min=1e-3).log()
-        elif key.endswith(".act.beta"):
-            value = (value.clamp(min=1e-3).reciprocal() - 1e-9).log()
-        elif key.endswith(".upsample.filter"):
-            taps = value.shape[-1]
-            value = torch.stack([value[..., : taps // 2], value[..., taps // 2 :]], dim=-1).flatten(-2).flip(-1) / 2
-        elif key.endswith(".downsample.lowpass.filter"):
-            taps = value.shape[-1]
-            value = torch.stack([value[..., taps // 2 :], value[..., : taps // 2]], dim=-1).flatten(-2)
-        official[key] = value
-    return weight_normed(official, lambda layer: layer.startswith(("block.", "model.")))
-
-
-def facodec_states(width: int, filters: int, bands: int) -> tuple[TensorDict, TensorDict]:
-    """Fresh tensors of encoder and decoder file, activations and weight norm folded: the shapes say all sizes."""
-    encoder, decoder = _FacodecDraft(), _FacodecDraft()
-    channels = filters
-    encoder.conv("block.0", filters, 1, 7)
-    for level, stride in enumerate((2, 4, 5, 5), start=1):
-        encoder.unit(f"block.{level}.block.0", channels)
-        encoder.activation(f"block.{level}.block.1", channels)
-        encoder.conv(f"block.{level}.block.2", 2 * channels, channels, 2 * stride)
-        channels *= 2
-    encoder.activation("block.5", channels)
-    encoder.conv("block.6", width, channels, 3)
-    basis = mel_filters(sr=16000, n_fft=1024, n_mels=80, fmin=0, fmax=8000)
-    encoder.state["mel_transform.mel_basis"] = torch.from_numpy(basis)
-    encoder.state["mel_transform.hann_window"] = torch.hann_window(800)
-    channels = 16 * filters
-    decoder.conv("model.0", channels, width, 7)
-    for level, stride in enumerate((5, 5, 4, 2), start=1):
-        decoder.activation(f"model.{level}.block.0", channels)
-        decoder.conv(f"model.{level}.block.1", channels, channels // 2, 2 * stride, bias=channels // 2)
-        channels //= 2
-        decoder.unit(f"model.{level}.block.2", channels)
-    decoder.activation("model.5", channels)
-    decoder.conv("model.6", 1, channels, 7)
-    for group, (stages, dim) in enumerate(((1, 8), (2, 16), (3, 16))):
-        for stage in range(stages):
-            name = f"quantizer.{group}.layers.{stage}"
-            decoder.linear(f"{name}.in_proj", dim, width)
-            decoder.linear(f"{name}.out_proj", width, dim)
-            decoder.state[f"{name}._codebook.weight"] = torch.randn(256, dim)
-    for name in ("timbre_encoder", "melspec_encoder"):
-        decoder.transformer(name, width, layers=1, inner=64, kernel=5)
-    decoder.linear("timbre_linear", 2 * width, width)
-    decoder.state["timbre_linear.bias"][:width] = 1.0
-    decoder.linear("melspec_linear", width, bands)
-    return encoder.state, decoder.state
-
-
-class _FacodecDraft:
-    """A state dict in the making."""
-
-    def __init__(self) -> None:
-        self.state: TensorDict = {}
-
-    def conv(self, name: str, out: int, channels: int, kernel: int, bias: int | None = None) -> None:
-        self.state[f"{name}.weight"] = torch.randn(out, channels, kernel) / (channels * kernel) ** 0.5
-        self.state[f"{name}.bias"] = torch.zeros(out if bias is None else bias)
-
-    def linear(self, name: str, out: int, channels: int) -> None:
-        self.state[f"{name}.weight"] = torch.randn(out, channels) / channels**0.5
-        self.state[f"{name}.bias"] = torch.zeros(out)
-
-    def activation(self, name: str, channels: int) -> None:
-        from codec_adapters.layers.alias_free import folded_activations
-
-        taps = kaiser_lowpass(12)
-        self.state.update(
-            folded_activations(
-                {
-                    f"{name}.act.alpha": torch.zeros(channels),
-                    f"{name}.act.beta": torch.zeros(channels),
-                    f"{name}.upsample.filter": taps,
-                    f"{name}.downsample.lowpass.filter": taps,
-                }
-            )
-        )
-
-    def unit(self, name: str, channels: int) -> None:
-        self.activation(f"{name}.block.0", channels)
-        self.conv(f"{name}.block.1", channels, channels, 7)
-        self.activation(f"{name}.block.2", channels)
-        self.conv(f"{name}.block.3", channels, channels, 1)
-        self.state[f"{name}.block.3.weight"] *= 0.3
-
-    def transformer(self, name: str, width: int, layers: int, inner: int, kernel: int) -> None:
-        self.state[f"{name}.position_emb.pe"] = torch.zeros(1, 1, width)
-        for layer in range(layers):
-            place = f"{name}.layers.{layer}"
-            for norm in ("ln_1", "ln_2"):
-                self.state[f"{place}.{norm}.weight"], self.state[f"{place}.{norm}.bias"] = (
-                    torch.ones(width),
-                    torch.zeros(width),
-                )
-            self.state[f"{place}.self_attn.in_proj_weight"] = torch.randn(3 * width, width) / width**0.5
-            self.state[f"{place}.self_attn.in_proj_bias"] = torch.zeros(3 * width)
-            self.linear(f"{place}.self_attn.out_proj", width, width)
-            self.conv(f"{place}.ffn.ffn_1", inner, width, kernel)
-            self.linear(f"{place}.ffn.ffn_2", width, inner)
-        self.state[f"{name}.last_ln.weight"] = torch.ones(width)
-        self.state[f"{name}.last_ln.bias"] = torch.zeros(width)
-
-
-def kaiser_lowpass(taps: int) -> Tensor:
-    """A windowed-sinc lowpass at half the band, ``[1, 1, taps]``, of unit gain."""
-    time = np.arange(taps) - taps / 2 + 0.5
-    window = np.kaiser(taps, 4.66)
-    filter_ = np.sinc(0.5 * time) * window
-    return torch.from_numpy((filter_ / filter_.sum()).astype(np.float32)).view(1, 1, -1)
 
 
 FAMILIES: dict[str, type[SmallCodec]] = {

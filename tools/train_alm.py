@@ -15,21 +15,22 @@ import time
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import codec_adapters
 from codec_adapters.alm.codec_lm import TokenLayout
-from tools.small_codecs import save_transformers
+from tools.small_codec import save_transformers
+from tools.train_codecs import clip_at, clips_in
 
 CODEC = "mimi_8codebooks"
 ALM = "codec_lm_mimi"
 CONTEXT = 320
 """Tokens of a training sequence."""
 BATCH = 12
+HELD_OUT = 20
+"""Clips that are not trained on."""
 RATE = 3e-3
 
 
@@ -39,10 +40,8 @@ def clips_as_tokens(codec: Path, folders: list[Path]) -> tuple[TokenLayout, list
     size = round(2 ** (adapter.bitrate / adapter.frame_rate / adapter.codebooks))
     layout = TokenLayout(codebooks=adapter.codebooks, codebook_size=size, first_code=2, bos=0, eos=1)
     clips = []
-    for path in sorted(p for folder in folders for p in folder.rglob("*") if p.suffix in (".flac", ".wav")):
-        wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        wave = soxr.resample(wave.mean(axis=1), rate, adapter.sample_rate)
-        codes = adapter.encode(torch.from_numpy(wave[None]))[0]
+    for path in clips_in(folders):
+        codes = adapter.encode(torch.from_numpy(clip_at(path, adapter.sample_rate)[None]))[0]
         clips.append(torch.cat([torch.tensor([layout.bos]), layout.tokens(codes)[0], torch.tensor([layout.eos])]))
     return layout, clips
 
@@ -67,8 +66,10 @@ def new_model(layout: TokenLayout) -> LlamaForCausalLM:
 
 
 def train(model: LlamaForCausalLM, layout: TokenLayout, clips: list[Tensor], steps: int) -> None:
-    """Next-token prediction on random stretches that begin with a frame; the last 20 clips are held out."""
-    held, clips = clips[-20:], clips[:-20]
+    """Next-token prediction on random stretches that begin with a frame; the last clips are held out."""
+    held, clips = clips[-HELD_OUT:], clips[:-HELD_OUT]
+    if not clips:
+        raise SystemExit(f"--speech: {len(held)} clips; {HELD_OUT} are held out, so that more are needed")
     random = np.random.default_rng(3)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.95), weight_decay=0.05)
     began = time.monotonic()

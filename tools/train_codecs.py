@@ -13,20 +13,22 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
-import soxr
 import torch
 from librosa.filters import mel as mel_filters
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 import codec_adapters
-from tools.small_codecs import FAMILIES, SmallCodec
+from codecfake_builder import audio
+from codecfake_builder.corpora.base import AUDIO_SUFFIXES
+from tools.small_codec import SmallCodec
+from tools.small_codecs import FAMILIES
 
 BATCH = 6
 RATE = 1e-3
@@ -55,14 +57,21 @@ class OutOfPlace(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def clips_in(folders: Iterable[Path]) -> list[Path]:
+    """Every audio file below some folders."""
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in AUDIO_SUFFIXES)
+
+
+def clip_at(path: Path, rate: int) -> np.ndarray:
+    """A file's speech, float32 mono ``[samples]`` at a rate in Hz."""
+    return audio.resample(*audio.decode(path.read_bytes()), rate)
+
+
 class Speech:
     """Random segments of all audio files below some folders, at one rate."""
 
     def __init__(self, folders: list[Path], rate: int, seed: int) -> None:
-        self.clips: list[np.ndarray] = []
-        for path in sorted(p for folder in folders for p in folder.rglob("*") if p.suffix in (".flac", ".wav")):
-            wave, own = soundfile.read(path, dtype="float32", always_2d=True)
-            self.clips.append(soxr.resample(wave.mean(axis=1), own, rate))
+        self.clips = [clip_at(path, rate) for path in clips_in(folders)]
         if not self.clips:
             raise SystemExit(f"{folders[0]}: no audio; make some: python tools/make_speech.py training {folders[0]}")
         self.random = np.random.default_rng(seed)
@@ -283,8 +292,7 @@ def intelligibility(variant: str, checkpoint: Path, clips: list[Path]) -> list[f
     adapter = codec_adapters.load(variant, checkpoint=checkpoint)
     scores = []
     for path in clips:
-        wave, own = soundfile.read(path, dtype="float32")
-        wave = soxr.resample(wave, own, adapter.sample_rate)
+        wave = clip_at(path, adapter.sample_rate)
         wave = np.pad(wave, (0, -len(wave) % adapter.length_multiple + adapter.spec.delay_samples))
         output = adapter.resynthesize(torch.from_numpy(wave)[None])[0].numpy()[adapter.spec.delay_samples :]
         length = min(len(output), len(wave))
