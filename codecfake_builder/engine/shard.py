@@ -54,40 +54,45 @@ class Utterance:
 
 
 @dataclass(frozen=True)
-class CodecJob:
-    """Everything a worker needs to load a variant."""
+class _Loadable:
+    """Everything a worker needs to load something that has a spec and weights."""
 
-    spec: CodecSpec
+    spec: CodecSpec | AlmSpec
     options: dict[str, OptionValue]
     """All inference options, defaults included."""
     checkpoint: Path | None
     checkpoint_hashes: dict[str, str]
+
+    def _fingerprint(self, beside: str) -> str:
+        """Spec with its options, weights, and what else decides the output."""
+        spec = asdict(self.spec)
+        spec["options"] = self.options
+        return json.dumps([spec, sorted(self.checkpoint_hashes.items()), beside], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class CodecJob(_Loadable):
+    """A codec variant."""
+
+    spec: CodecSpec
     dtype: str
 
     def fingerprint(self) -> str:
         """What makes this codec's output what it is: spec, options, weights, adapter version, precision."""
-        spec = asdict(self.spec)
-        spec["options"] = self.options
-        return json.dumps([spec, sorted(self.checkpoint_hashes.items()), self.dtype], sort_keys=True)
+        return self._fingerprint(self.dtype)
 
 
 @dataclass(frozen=True)
-class AlmJob:
-    """Everything a worker needs to load an ALM."""
+class AlmJob(_Loadable):
+    """An ALM."""
 
     spec: AlmSpec
-    options: dict[str, OptionValue]
-    """All inference options, defaults included."""
-    checkpoint: Path | None
-    checkpoint_hashes: dict[str, str]
     codec: CodecJob
     """The codec that speaks."""
 
     def fingerprint(self) -> str:
         """What makes this ALM's output what it is: its own spec, options and weights, and all of its codec."""
-        spec = asdict(self.spec)
-        spec["options"] = self.options
-        return json.dumps([spec, sorted(self.checkpoint_hashes.items()), self.codec.fingerprint()], sort_keys=True)
+        return self._fingerprint(self.codec.fingerprint())
 
 
 Job = CodecJob | AlmJob
