@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -90,9 +90,14 @@ def spec(name: str) -> CodecSpec:
     load_entry_points()
     if name in _registered:
         return _registered[name][0]
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = f"did you mean {near[0]}?" if near else "codec_adapters.names() lists them all"
-    raise UnknownVariantError(f"unknown codec variant {name!r}; {hint}")
+    raise unknown("codec variant", name, names(), "codec_adapters.names()")
+
+
+def unknown(kind: str, name: str, known: Iterable[str], where: str) -> UnknownVariantError:
+    """The error for a ``name`` that is not ``known``, with the nearest one, or ``where`` all of them are listed."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"{where} lists them all"
+    return UnknownVariantError(f"unknown {kind} {name!r}; {hint}")
 
 
 class Loadable(Protocol):

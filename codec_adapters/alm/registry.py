@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 from codec_adapters import registry as codecs
 from codec_adapters.alm.catalog import builtin
 from codec_adapters.alm.spec import AlmSpec
-from codec_adapters.errors import UnknownVariantError
 from codec_adapters.spec import OptionValue
 
 if TYPE_CHECKING:
@@ -62,9 +60,7 @@ def spec(name: str) -> AlmSpec:
     codecs.load_entry_points()
     if name in _registered:
         return _registered[name][0]
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = f"did you mean {near[0]}?" if near else "codec_adapters.alm.names() lists them all"
-    raise UnknownVariantError(f"unknown audio language model {name!r}; {hint}")
+    raise codecs.unknown("audio language model", name, names(), "codec_adapters.alm.names()")
 
 
 def load(
