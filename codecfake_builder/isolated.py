@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 import codec_adapters
 from codec_adapters.isolated import EnvironmentSpec, Limits
-from codec_adapters.spec import LABELS, CodecSpec, OptionValue, Taxonomy
+from codec_adapters.spec import CodecSpec, OptionValue
+from codecfake_builder.codec_facts import CodecFacts
 from codecfake_builder.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -26,33 +27,6 @@ PACKAGED_DRIVERS = Path(codec_adapters.__file__).parent / "isolated" / "drivers"
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TaxonomyFacts(_Part):
-    """Where the codec stands in the taxonomy of CodecFake+."""
-
-    quantizer: Literal["multi", "single", "scalar"]
-    auxiliary: Literal["none", "semantic", "disentangled"] = "none"
-    decoder_domain: Literal["time", "frequency"] = "time"
-
-
-class CodecFacts(_Part):
-    """What the recipe's author says of a codec; see :class:`codec_adapters.CodecSpec`."""
-
-    family: str = Field(pattern=r"^[a-z0-9_]+$")
-    label: int | None = Field(default=None, ge=len(LABELS))
-    """For a family that has no label yet: the next free one."""
-    sample_rate: int = Field(ge=1000)
-    hop: int = Field(ge=1)
-    codebooks: int = Field(ge=1)
-    bitrate: float = Field(gt=0)
-    taxonomy: TaxonomyFacts
-    code_licence: str = "not stated"
-    weights_licence: str = "not stated"
-    paper: str = ""
-    delay_samples: int = Field(default=0, ge=0)
-    tail_local: bool = False
-    version: int = 1
 
 
 class IsolatedEntry(_Part):
@@ -130,25 +104,10 @@ def _problems(name: str, entry: IsolatedEntry) -> list[str]:
         problems.append(f"driver: {entry.driver}: no such file, and no packaged driver ({packaged})")
     if codec_adapters.is_builtin(name):
         problems.append("a built-in variant has this name; choose another")
-    family, label = entry.codec.family, entry.codec.label
-    if (family in LABELS) == (label is not None):
-        wanted = (
-            "has a label already; leave it out"
-            if family in LABELS
-            else f"is new: give the next free label, from {len(LABELS)}"
-        )
-        problems.append(f"codec.label: family {family} {wanted}")
+    problems += (f"codec.label: {problem}" for problem in entry.codec.label_problems())
     return problems
 
 
 def _spec(name: str, entry: IsolatedEntry) -> CodecSpec:
-    known = entry.codec.model_dump(exclude={"label", "taxonomy"})
-    return CodecSpec(
-        name=name,
-        label=LABELS.get(entry.codec.family, entry.codec.label or 0),
-        taxonomy=Taxonomy(**entry.codec.taxonomy.model_dump()),
-        repo=entry.repo if entry.repo and "://" in entry.repo else "",
-        checkpoint="",
-        options=dict(entry.options),
-        **known,
-    )
+    repo = entry.repo if entry.repo and "://" in entry.repo else ""
+    return entry.codec.spec(name, repo, entry.options)

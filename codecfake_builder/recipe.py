@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from codec_adapters import OptionError
 from codec_adapters.registry import merged_options
 from codecfake_builder.clip_class import REAL
+from codecfake_builder.codec_facts import CodecFacts
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import UserPath
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.isolated import CodecFacts, IsolatedEntry, resolved
+from codecfake_builder.isolated import IsolatedEntry, resolved
 from codecfake_builder.overrides import apply_override
 from codecfake_builder.plugins import load_plugins
 from codecfake_builder.resources import nearest, resource_folder

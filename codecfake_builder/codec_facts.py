@@ -1,0 +1,64 @@
+"""What the author of a recipe or of a codec file says of a codec that is not built in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from codec_adapters.spec import LABELS, CodecSpec, OptionValue, Taxonomy
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaxonomyFacts(_Part):
+    """Where the codec stands in the taxonomy of CodecFake+."""
+
+    quantizer: Literal["multi", "single", "scalar"]
+    auxiliary: Literal["none", "semantic", "disentangled"] = "none"
+    decoder_domain: Literal["time", "frequency"] = "time"
+
+
+class CodecFacts(_Part):
+    """What the recipe's author says of a codec; see :class:`codec_adapters.CodecSpec`."""
+
+    family: str = Field(pattern=r"^[a-z0-9_]+$")
+    label: int | None = Field(default=None, ge=len(LABELS))
+    """For a family that has no label yet: the next free one."""
+    sample_rate: int = Field(ge=1000)
+    hop: int = Field(ge=1)
+    codebooks: int = Field(ge=1)
+    bitrate: float = Field(gt=0)
+    taxonomy: TaxonomyFacts
+    code_licence: str = "not stated"
+    weights_licence: str = "not stated"
+    paper: str = ""
+    delay_samples: int = Field(default=0, ge=0)
+    tail_local: bool = False
+    version: int = 1
+
+    def label_problems(self) -> Iterator[str]:
+        """What is wrong with the label: a family of the publication has one already, a new one needs one."""
+        if (self.family in LABELS) == (self.label is not None):
+            wanted = (
+                "has a label already; leave it out"
+                if self.family in LABELS
+                else f"is new: give the next free label, from {len(LABELS)}"
+            )
+            yield f"family {self.family} {wanted}"
+
+    def spec(self, name: str, repo: str, options: Mapping[str, OptionValue]) -> CodecSpec:
+        """The spec of variant ``name``; its weights, if any, are no entry of ``weights.lock``."""
+        known = self.model_dump(exclude={"label", "taxonomy"})
+        return CodecSpec(
+            name=name,
+            label=LABELS.get(self.family, self.label or 0),
+            taxonomy=Taxonomy(**self.taxonomy.model_dump()),
+            repo=repo,
+            checkpoint="",
+            options=dict(options),
+            **known,
+        )
