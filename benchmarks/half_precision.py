@@ -23,6 +23,7 @@ from benchmarks.report import machine, markdown_table
 from codec_adapters.base import Adapter
 from codec_adapters.errors import CodecError
 from codecfake_builder import audio
+from codecfake_builder.engine.worker import settle_numerics
 from codecfake_builder.progress import progress, say
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -187,7 +188,7 @@ def main(
     out: Annotated[Path, typer.Option(help="The table.")] = TABLE,
 ) -> None:
     """Measure half precision and write the table."""
-    torch.set_num_threads(1)
+    settle_numerics()  # as the builder's workers do: float32 means float32 on a GPU too
     found = sorted(path for path in speech.rglob("*") if path.suffix in (".wav", ".flac"))
     found = found[:: max(1, len(found) // clips)][:clips]
     try:
