@@ -102,8 +102,10 @@ def checked(document: dict[str, Any], where: str) -> RunConfig:
 
 
 def _line(problem: Any) -> str:
-    kinds = {"mel_lcnn", "aasist", "w2v2_aasist"}
-    place = ".".join(str(part) for part in problem["loc"] if part not in kinds)
+    parts = list(problem["loc"])
+    if parts[:1] == ["model"] and len(parts) > 2:
+        del parts[1]  # pydantic puts the kind of model there
+    place = ".".join(map(str, parts))
     if problem["type"] == "extra_forbidden":
         parents: dict[str, type[BaseModel]] = {"training": TrainingConfig, "data": DataConfig}
         settings = parents.get(str(problem["loc"][0]))

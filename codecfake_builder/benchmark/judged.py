@@ -10,6 +10,7 @@ import pandas as pd
 from codecfake_builder.benchmark.detectors import ALL, FROM_LOGITS, refuse_overlap
 from codecfake_builder.benchmark.outputs import TRAIN, FloatArray, IntArray, Outputs
 from codecfake_builder.benchmark.predictions import logits_of, own_scores, predicted_labels
+from codecfake_builder.clip_class import NO_LABEL, VOCODER
 from codecfake_builder.errors import BenchmarkError
 
 
@@ -34,11 +35,15 @@ class Judged:
         """Names of the known classes, in the order of the logits."""
         return [self.classes[label] for label in self.known]
 
+    def class_name(self, label: int) -> str:
+        """Name of a class id, also of the one that stands for no class."""
+        return VOCODER if label == NO_LABEL else self.classes[label]
+
     def columns_of(self, labels: IntArray) -> IntArray:
         """Place of each class id among the known ones; -1 for others."""
         place = np.full(max(len(self.classes), int(labels.max(initial=0)) + 1), -1)
         place[self.known] = np.arange(len(self.known))
-        return place[labels]
+        return np.where(labels < 0, -1, place[labels])  # a negative label would count from the end
 
     def rows(self, split: str) -> IntArray:
         """Rows of a split."""

@@ -104,7 +104,7 @@ def _map(judged: Judged, rows: IntArray) -> str:
         judged.embeddings[chosen].astype(np.float64)
     )
     known = set(judged.known)
-    names = {int(label): judged.classes[label] + ("" if label in known else "*") for label in np.unique(labels)}
+    names = {int(label): judged.class_name(int(label)) + ("" if label in known else "*") for label in np.unique(labels)}
     return map_figure(points, labels, names)
 
 
@@ -121,8 +121,8 @@ def worst_errors(judged: Judged, dataset: Path, count: int = WORST) -> list[dict
         {
             "id": str(judged.truth["id"].iloc[row]),
             "split": str(judged.truth["split"].iloc[row]),
-            "true": judged.classes[labels[row]],
-            "predicted": judged.classes[judged.predicted[row]],
+            "true": judged.class_name(labels[row]),
+            "predicted": judged.class_name(judged.predicted[row]),
             "probability": f"{sure[row]:.4f}" if "MSP" in judged.scores else "",
             "audio": audio.get(str(judged.truth["id"].iloc[row]), ""),
         }

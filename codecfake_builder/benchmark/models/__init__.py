@@ -6,7 +6,13 @@ from typing import assert_never
 
 from codec_adapters.weights import sha256_of
 from codecfake_builder.benchmark.models.base import Traced, TracingModel
-from codecfake_builder.benchmark.models.config import AasistConfig, AnyModelConfig, MelLcnnConfig, W2v2AasistConfig
+from codecfake_builder.benchmark.models.config import (
+    AasistConfig,
+    AnyModelConfig,
+    MelLcnnConfig,
+    ResnetConfig,
+    W2v2AasistConfig,
+)
 
 __all__ = ["AnyModelConfig", "Traced", "TracingModel", "build_model", "frozen_hash"]
 
@@ -46,4 +52,8 @@ def build_model(config: AnyModelConfig, classes: int) -> TracingModel:
             from codecfake_builder.benchmark.models.pretrained import w2v2_aasist
 
             return w2v2_aasist(config, classes)
+        case ResnetConfig():
+            from codecfake_builder.benchmark.models.resnet import Resnet
+
+            return Resnet(config, classes)
     assert_never(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 Ratio = Annotated[float, Field(gt=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -77,4 +77,24 @@ class W2v2AasistConfig(GraphConfig):
     """Folder with the XLS-R snapshot; ``None`` takes the official one from the cache, or fetches it."""
 
 
-AnyModelConfig = Annotated[MelLcnnConfig | AasistConfig | W2v2AasistConfig, Field(discriminator="kind")]
+class ResnetConfig(ModelConfig):
+    """ResNet on a log-power spectrogram; our own, with the defaults of an 18-layer network."""
+
+    kind: Literal["resnet"] = "resnet"
+    channels: tuple[PositiveInt, ...] = Field(default=(32, 64, 128, 256), min_length=1, max_length=5)
+    """Of each stage; every stage but the first halves frequency and time."""
+    blocks: tuple[PositiveInt, ...] = (2, 2, 2, 2)
+    """Residual blocks of each stage."""
+    bottleneck: PositiveInt = 128
+    """Width of the attention over time."""
+    embedding: PositiveInt = 192
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> ResnetConfig:
+        if len(self.blocks) != len(self.channels):
+            raise ValueError(f"{len(self.channels)} stages in channels, {len(self.blocks)} in blocks; give as many")
+        return self
+
+
+AnyModelConfig = Annotated[MelLcnnConfig | AasistConfig | W2v2AasistConfig | ResnetConfig, Field(discriminator="kind")]

@@ -13,25 +13,9 @@ from transformers.audio_utils import mel_filter_bank
 from codecfake_builder.audio import RATE
 from codecfake_builder.benchmark.models.base import Traced, TracingModel
 from codecfake_builder.benchmark.models.config import MelLcnnConfig
+from codecfake_builder.benchmark.models.spectrogram import HOP, LOG_FLOOR, N_FFT, Spectrogram
 
-N_FFT = 512
-HOP = 128
 MELS = 80
-LOG_FLOOR = 1e-10
-"""Power (-100 dB) below which the logarithm is not taken."""
-
-
-class Spectrogram(nn.Module):
-    """Power spectrogram: periodic Hann window of 512 samples, hop 128, centred with reflect padding."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("window", torch.hann_window(N_FFT))
-
-    def forward(self, wave: Tensor) -> Tensor:
-        """float32 ``[batch, samples]`` -> ``[batch, 257, frames]``."""
-        window = self.get_buffer("window")
-        return torch.stft(wave, N_FFT, HOP, window=window, pad_mode="reflect", return_complex=True).abs().square()
 
 
 class MelScale(nn.Module):

@@ -17,7 +17,7 @@ from codec_adapters.errors import CheckpointError
 from codecfake_builder.benchmark.clips import repeat_or_crop
 from codecfake_builder.benchmark.models import build_model
 from codecfake_builder.benchmark.models.aasist import Aasist, sinc_filters
-from codecfake_builder.benchmark.models.config import AasistConfig, MelLcnnConfig, W2v2AasistConfig
+from codecfake_builder.benchmark.models.config import AasistConfig, MelLcnnConfig, ResnetConfig, W2v2AasistConfig
 from codecfake_builder.benchmark.models.mel_lcnn import MelLcnn
 from codecfake_builder.benchmark.models.pretrained import w2v2_aasist
 from codecfake_builder.benchmark.models.released import XLS_R_SIZES, load_released
@@ -161,3 +161,35 @@ def test_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
         load_released(path)
     with pytest.raises(CheckpointError, match="expected mel_lcnn"):
         load_released(path, MelLcnnConfig())
+
+
+SMALL_RESNET = ResnetConfig(samples=8000, channels=(4, 6, 8), blocks=(1, 2, 1), bottleneck=4, embedding=10)
+
+
+@torch.no_grad()
+def test_resnet_looks_at_each_clip_alone_and_not_at_its_level() -> None:
+    torch.manual_seed(0)
+    model = build_model(SMALL_RESNET, 5).eval()
+    wave = torch.randn(3, 8000) * 0.1
+    traced = model(wave)
+    assert traced.embedding.shape == (3, 10)
+    assert traced.logits.shape == (3, 5)
+    assert furthest(model(wave[:1]).logits, traced.logits[:1]) < 1e-5
+    assert furthest(model(wave * 0.25).logits, traced.logits) < 1e-4
+    assert furthest(model(wave.flip(1)).logits, traced.logits) > 1e-3
+    assert torch.isfinite(model(torch.zeros(1, 8000)).logits).all()
+
+
+def test_resnet_learns_from_every_parameter() -> None:
+    torch.manual_seed(0)
+    model = build_model(SMALL_RESNET, 5).train()
+    model(torch.randn(4, 8000)).logits.square().sum().backward()
+    still = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+    assert still == []
+    unmoved = [name for name, own in model.named_parameters() if own.grad is not None and not own.grad.any()]
+    assert unmoved == []
+
+
+def test_resnet_of_unequal_stages_is_refused() -> None:
+    with pytest.raises(ValueError, match="3 stages in channels, 2 in blocks"):
+        ResnetConfig(channels=(4, 6, 8), blocks=(1, 2))

@@ -330,7 +330,8 @@ def test_a_model_of_other_classes_is_refused(
 
 
 def test_presets_are_the_published_settings() -> None:
-    assert presets() == ["aasist", "aasist_small", "mel_lcnn", "mel_lcnn_small", "w2v2_aasist"]
+    ours = ["resnet", "resnet_small"]
+    assert presets() == ["aasist", "aasist_small", "mel_lcnn", "mel_lcnn_small", *ours, "w2v2_aasist"]
     for name in ("aasist", "mel_lcnn", "w2v2_aasist"):
         config = load_config(name)
         assert config.model.samples == 64600

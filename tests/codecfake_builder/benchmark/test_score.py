@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from codecfake_builder.benchmark.bootstrap import SpeakerBootstrap
+from codecfake_builder.benchmark.judged import judge
 from codecfake_builder.benchmark.published import published_tables, released_sets
 from codecfake_builder.benchmark.render import FORMATS, as_latex, as_markdown
 from codecfake_builder.benchmark.results import read_results
@@ -327,3 +328,12 @@ def test_the_command(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         assert talk.startswith("error: ")
         assert len(talk.strip().splitlines()) == 1
         assert words in talk
+
+
+def test_fakes_that_no_codec_made_are_of_no_known_class() -> None:
+    """Their label is -1, which counts from the end where a list is asked: here of a class that the model knows."""
+    truth = pd.DataFrame({"id": ["a", "b"], "split": "ood_vocoder", "label": [-1, 2], "group": "x", "speaker": "c/s"})
+    predictions = pd.DataFrame({"id": ["a", "b"], "predicted": ["mimi", "mimi"]})
+    judged = judge(truth, predictions, ["real", "encodec", "mimi"], [0, 2], "p.csv")
+    assert judged.columns_of(truth["label"].to_numpy()).tolist() == [-1, 1]
+    assert judged.class_name(-1) == "vocoder"
