@@ -26,14 +26,15 @@ def _address(figure: Figure) -> str:
 
 
 def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
-    """Confusion counts, coloured by the share of the true class."""
-    table = np.asarray(counts)
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(1.5 + 0.7 * len(names), 1 + 0.6 * len(names)))
+    """Confusion counts, coloured by the share of the true class; a class without clips has no row."""
+    there = np.flatnonzero(np.sum(counts, axis=1))
+    table = np.asarray(counts)[there]
+    shares = table / table.sum(axis=1, keepdims=True)
+    figure = Figure(figsize=(1 + 0.42 * len(names), 0.9 + 0.36 * len(there)))
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(there)), [names[place] for place in there])
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     for row, column in np.ndindex(table.shape):

@@ -19,7 +19,7 @@ from codecfake_builder.benchmark.published import published_tables
 from codecfake_builder.benchmark.render import PUBLISHED, published_rows, table_rows
 from codecfake_builder.benchmark.results import RESULTS, Results, read_results
 from codecfake_builder.benchmark.scoring import EVAL_ID, EVAL_OOD
-from codecfake_builder.benchmark.sources import against_dataset
+from codecfake_builder.benchmark.sources import SPLITS, against_dataset
 from codecfake_builder.dataset.checksums import read_checksums, root_hash
 from codecfake_builder.files import write_text
 from codecfake_builder.progress import progress
@@ -81,7 +81,8 @@ def _figures(results: Results, judged: Judged) -> dict[str, list[tuple[str, str]
     labels = judged.columns_of(judged.truth["label"].to_numpy())
     known = judged.rows(EVAL_ID)[labels[judged.rows(EVAL_ID)] >= 0]
     unknown = np.flatnonzero((labels < 0) & (judged.truth["split"] != TRAIN).to_numpy())
-    confusions = [(split, confusion_figure(counts, results.classes)) for split, counts in results.confusion.items()]
+    splits = sorted(results.confusion, key=lambda split: SPLITS.index(split) if split in SPLITS else len(SPLITS))
+    confusions = [(split, confusion_figure(results.confusion[split], results.classes)) for split in splits]
     sections = {"Confusion matrices": confusions}
     if len(known) and len(unknown):
         pairs = {name: (scores[known], scores[unknown]) for name, scores in judged.scores.items()}
