@@ -85,7 +85,7 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
         codec_adapters.CodecError: the variant cannot be loaded; clips that fail one by one are rejections instead.
     """
     started = time.monotonic()
-    _settle_numerics()
+    settle_numerics()
     load_plugins(list(settings.plugins), Path())
     for isolated in settings.isolated:
         isolated.register()
@@ -123,7 +123,7 @@ def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | None, Seque
     return adapter, _outcomes(shard, adapter, settings)
 
 
-def _settle_numerics() -> None:
+def settle_numerics() -> None:
     """Make this process compute the same thing every time, whatever the machine's number of cores."""
     torch.set_num_threads(1)  # parallel work is the processes' business, and sums depend on how they are cut
     torch.backends.cuda.matmul.allow_tf32 = False  # codes hang on the bits that TF32 drops
