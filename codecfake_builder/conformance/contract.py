@@ -114,6 +114,7 @@ def thread_safety(subject: Subject) -> str:
 
 def any_length(subject: Subject) -> str:
     """Clips from a tenth of a second on pass through the engine's padding and come back whole."""
+    subject.need_waveforms()
     lengths = subject.settings.seconds
     for seconds in lengths:
         wave = subject.speech(seconds)
@@ -125,6 +126,7 @@ def any_length(subject: Subject) -> str:
 
 def length_rule(subject: Subject) -> str:
     """Round the codec's own frame, unpadded: the output is as long as the input but for a frame and the delay."""
+    subject.need_waveforms()
     adapter = subject.adapter
     frame = max(adapter.hop, adapter.length_multiple)
     base = -(-adapter.sample_rate // 3 // frame) * frame

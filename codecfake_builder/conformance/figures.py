@@ -26,6 +26,7 @@ FIGURE_TOLERANCE = 1e-3
 
 def silence(subject: Subject) -> str:
     """Silence gives something finite that is not as loud as speech."""
+    subject.need_waveforms()
     out = _finite(subject, np.zeros(subject.adapter.sample_rate, dtype=np.float32), "silence")
     level = audio.rms(out)
     if level > subject.settings.loudest_silence:
@@ -35,6 +36,7 @@ def silence(subject: Subject) -> str:
 
 def full_scale(subject: Subject) -> str:
     """Square waves and clipped speech at full scale give something finite."""
+    subject.need_waveforms()
     rate = subject.adapter.sample_rate
     square = np.where(np.arange(rate) // max(1, rate // 440) % 2, 1.0, -1.0).astype(np.float32)
     clipped = np.clip(100 * subject.waves[0], -1, 1)

@@ -130,6 +130,10 @@ class Subject:
             return f"the same input and seed give another output after other inputs (hidden state): {problem}"
         return ""
 
+    def need_waveforms(self) -> None:
+        """Raise :class:`NotJudged` where ordinary speech gives no waveform: other inputs would only say it again."""
+        len(self.outputs)
+
     def need_repeatable(self) -> None:
         """Raise :class:`NotJudged` where comparing two outputs would only say again that they differ."""
         if self.repeats_itself:
