@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from codecfake_builder import __version__
 from codecfake_builder.benchmark.cli import app as benchmark
+from codecfake_builder.conformance.cli import EXAMPLE, conformance
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.progress import say
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 
 app.add_typer(benchmark)
+app.command(epilog=EXAMPLE)(conformance)
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="Path of a recipe, or name of a packaged one.")]
 SetOption = Annotated[

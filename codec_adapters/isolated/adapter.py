@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class IsolatedAdapter(Adapter):
         }
         environment = prepare(codec.environment, setup.spec.name)
         self._worker = Worker(setup.spec.name, environment, codec.driver, load, codec.limits)
-        self._batches = 0
+        self._numbers = itertools.count()  # next() of it is whole, whichever threads ask at once
 
     @property
     def sample_rate(self) -> int:
@@ -82,10 +83,9 @@ class IsolatedAdapter(Adapter):
         return self.spec.bitrate
 
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
-        self._batches += 1
-        scratch = self._worker.scratch
-        inputs = [scratch / f"{self._batches}-{number}-in.wav" for number in range(len(seeds))]
-        outputs = [scratch / f"{self._batches}-{number}-out.wav" for number in range(len(seeds))]
+        batch, scratch = next(self._numbers), self._worker.scratch
+        inputs = [scratch / f"{batch}-{number}-in.wav" for number in range(len(seeds))]
+        outputs = [scratch / f"{batch}-{number}-out.wav" for number in range(len(seeds))]
         try:
             for path, samples in zip(inputs, wav.cpu().numpy(), strict=True):
                 soundfile.write(path, samples, self.sample_rate, subtype="FLOAT")
