@@ -1,8 +1,8 @@
 """Opening a ``torch.export`` archive without executing what it holds.
 
 ``torch.export.load`` of torch 2.13 unpickles tensors with ``weights_only=False``, unpickles custom objects, evaluates
-shape expressions and guards as Python source, looks operators up by any dotted name below ``torch``, and writes the names
-of inputs into source that it executes. Everything that reaches one of these is read first and refused unless it is of
+shape expressions and guards as Python source, looks operators up by any dotted name below ``torch``, and writes
+the names of inputs into source that it executes. Everything that reaches one of these is read first and refused unless it is of
 the plain kind that ``torch.export.save`` writes; pickled tensors are loaded by torch's restricted unpickler.
 """
 
@@ -145,8 +145,10 @@ def _is_expression(text: str) -> bool:
             return False
         if isinstance(node, ast.Attribute) and node.attr not in _EXPRESSION_ATTRIBUTES:
             return False
-        if isinstance(node, ast.Name) and node.id not in _EXPRESSION_NAMES and not re.fullmatch(
-            r"[A-Z][A-Za-z]+|[a-z]{1,2}\d+", node.id
+        if (
+            isinstance(node, ast.Name)
+            and node.id not in _EXPRESSION_NAMES
+            and not re.fullmatch(r"[A-Z][A-Za-z]+|[a-z]{1,2}\d+", node.id)
         ):
             return False
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and not re.fullmatch(r"\w+", node.value):

@@ -78,14 +78,16 @@ class _Program:
         shapes = [node.meta["val"].shape for node in inputs]
         if len(shapes) != 1 or len(shapes[0]) not in (2, 3) or (len(shapes[0]) == 3 and shapes[0][1] != 1):
             found = ", ".join(str([str(size) for size in shape]) for shape in shapes)
-            raise CheckpointError(f"{file.path}: takes {found or 'nothing'}; expected [batch, samples] or a channel of 1")
+            raise CheckpointError(
+                f"{file.path}: takes {found or 'nothing'}; expected [batch, samples] or a channel of 1"
+            )
         low, high, _ = _range(shapes[0][0], program.range_constraints)
         if not low <= 1 <= high:
             raise CheckpointError(f"{file.path}: takes {low} or more items at once; export it for a batch from 1")
         low, high, step = _range(shapes[0][-1], program.range_constraints)
         if low == high:
             raise CheckpointError(
-                f"{file.path}: takes {low} samples and no other length; export it with a dynamic length (dynamic_shapes)"
+                f"{file.path}: takes {low} samples and no other length; export it with dynamic_shapes"
             )
         run = program.module().to(setup.device)
         return cls(setup.spec.name, run, len(shapes[0]) == 3, step, int(low), high)

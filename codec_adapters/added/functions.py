@@ -115,7 +115,9 @@ class FunctionsAdapter(AddedAdapter):
             return super()._decode(codes, seeds)
         if len(codes) != 1 or 0 in codes[0].shape or codes[0].shape[1] != self.codebooks:
             found = ", ".join(str(list(tensor.shape)) for tensor in codes)
-            raise InputError(f"{self.spec.name}: codes must be one tensor [batch, {self.codebooks}, frames]; got {found}")
+            raise InputError(
+                f"{self.spec.name}: codes must be one tensor [batch, {self.codebooks}, frames]; got {found}"
+            )
         step = len(seeds) if self._functions.batched else 1
         waves = []
         for start in range(0, len(seeds), step):
@@ -139,9 +141,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 def is_codes(made: object) -> bool:
     """Whether ``made`` is a tensor of integers with the axes of codes."""
-    return (
-        isinstance(made, Tensor) and made.ndim == 3 and not (made.is_floating_point() or made.dtype == torch.bool)
-    )
+    return isinstance(made, Tensor) and made.ndim == 3 and not (made.is_floating_point() or made.dtype == torch.bool)
 
 
 def as_wave(name: str, made: object, batch: int) -> Tensor:

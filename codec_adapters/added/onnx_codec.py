@@ -1,7 +1,7 @@
 """Codecs that came as ONNX graphs, through onnxruntime (extra ``onnx``): a round trip, or an encoder and a decoder.
 
-A graph of a fixed batch of one, or of any batch, runs item by item. Libraries of custom operators are code and are never
-loaded; tensors beside a graph are read from files that the codec file lists, and from no others.
+A graph of a fixed batch of one, or of any batch, runs item by item. Libraries of custom operators are code and are
+never loaded; tensors beside a graph are read from files that the codec file lists, and from no others.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ class _Graph:
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in _TYPES:
             found = ", ".join(f"{value.name} {value.type}" for value in inputs)
-            raise CheckpointError(f"{file.path}: takes {found or 'nothing'}; expected one waveform or one tensor of codes")
+            raise CheckpointError(
+                f"{file.path}: takes {found or 'nothing'}; expected one waveform or one tensor of codes"
+            )
         self._input, self._type = inputs[0].name, _TYPES[inputs[0].type]
         self.shape = list(inputs[0].shape)
 
@@ -97,7 +99,11 @@ class _Graph:
             CheckpointError: the input is no waveform, has several channels or items, or is of one length only.
         """
         shape = self.shape
-        if self._type is not np.float32 or len(shape) not in (2, 3) or (len(shape) == 3 and shape[1] not in (1,) and isinstance(shape[1], int)):
+        if (
+            self._type is not np.float32
+            or len(shape) not in (2, 3)
+            or (len(shape) == 3 and shape[1] not in (1,) and isinstance(shape[1], int))
+        ):
             raise CheckpointError(
                 f"{self._path}: takes {np.dtype(self._type).name} {shape}; expected float32 [batch, samples] or "
                 "[batch, 1, samples]"

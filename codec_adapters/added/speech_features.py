@@ -66,7 +66,7 @@ def log_mel(wave: Tensor) -> Tensor:
 
 
 def paired(frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Two frames a vector, as the encoder takes them: float32 ``[vectors, 160]``, and int64 ``[vectors]``, 1 if whole."""
+    """Two frames a vector, as the encoder takes them: float32 ``[vectors, 160]``; int64 ``[vectors]``, 1 if whole."""
     missing = -len(frames) % STRIDE
     mask = pad(torch.ones(len(frames), dtype=torch.int64), (0, missing)).reshape(-1, STRIDE).amin(1)
     return pad(frames, (0, 0, 0, missing), value=_PADDING).reshape(-1, STRIDE * BINS), mask

@@ -1,7 +1,7 @@
 """Any audio codec class of ``transformers``, found from the ``model_type`` of a config.
 
-EnCodec, DAC and Mimi run through the adapters that the built-in variants have. The others share one adapter: what a class
-takes is read off the signatures of its ``encode`` and ``decode``, what it gives off the names of their outputs.
+EnCodec, DAC and Mimi run through the adapters that the built-in variants have. The others share one adapter: what a
+class takes is read off the signatures of its ``encode`` and ``decode``, what it gives off the names of their outputs.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class TransformersAdapter(AddedAdapter):
         self._codebooks = int(figures.get("codebooks", setup.spec.codebooks))
         self._bitrate = float(figures.get("bitrate", setup.spec.bitrate))
         self._entries = _entries(self.config)
-        unknown = sorted(set(setup.options) - {"sample", "bandwidth"} | ({"sample", "bandwidth"} - self._takes) & set(setup.options))
+        unknown = sorted(set(setup.options) - ({"sample", "bandwidth"} & self._takes))
         if unknown:
             raise OptionError(f"{setup.spec.name}: {type(self.model).__name__} has no option {unknown[0]!r}")
 
@@ -154,9 +154,10 @@ class TransformersAdapter(AddedAdapter):
     def _encode(self, wav: Tensor) -> Codes:
         parts = wav.split(1) if self.device.type == "cpu" else (wav,)
         found = [self._analysed(part).get("audio_codes") for part in parts]
-        if any(codes is None for codes in found):
+        known = [codes for codes in found if codes is not None]
+        if not known:
             raise InputError(f"{self.spec.name}: has continuous latents, no codes; only resynthesize")
-        return Codes([torch.cat(found)])
+        return Codes([torch.cat(known).to(torch.int64)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
         if self._entries is None:
@@ -216,7 +217,7 @@ def codec_kinds() -> list[str]:
     """``model_type`` of every audio codec of the installed ``transformers``."""
     from transformers.models.auto import modeling_auto
 
-    return sorted({*modeling_auto.MODEL_FOR_AUDIO_TOKENIZATION_MAPPING_NAMES, "encodec", "mimi", "xcodec"})
+    return sorted({*modeling_auto.MODEL_FOR_AUDIO_TOKENIZATION_NAMES, "encodec", "mimi", "xcodec"})
 
 
 def _module(kind: str) -> ModuleType:
@@ -250,7 +251,11 @@ def figures_of(config: Any, folder: Path, bandwidth: float | None = None) -> dic
         value = read_json(preprocessor).get("sampling_rate")
         found |= {"sample_rate": value} if isinstance(value, int) else {}
     ratios = getattr(config, "upsampling_ratios", None) or getattr(config, "downsampling_ratios", None)
-    for value in (getattr(config, "frame_size", None), getattr(config, "hop_length", None), ratios and math.prod(ratios)):
+    for value in (
+        getattr(config, "frame_size", None),
+        getattr(config, "hop_length", None),
+        ratios and math.prod(ratios),
+    ):
         if isinstance(value, int):
             found.setdefault("hop", value)
     if config.model_type == "mimi":
@@ -258,7 +263,7 @@ def figures_of(config: Any, folder: Path, bandwidth: float | None = None) -> dic
     entries = _entries(config)
     if entries and "hop" in found and "sample_rate" in found:
         bits, frames = math.log2(entries), found["sample_rate"] / found["hop"]
-        count = getattr(config, "n_codebooks", None) or getattr(config, "num_quantizers", 1)
+        count = int(getattr(config, "n_codebooks", None) or getattr(config, "num_quantizers", 1))
         if bandwidths := getattr(config, "target_bandwidths", None):
             wanted = bandwidths[-1] if bandwidth is None else bandwidth
             count = max(1, int(1000 * wanted // (math.ceil(frames) * bits)))

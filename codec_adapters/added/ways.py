@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from codec_adapters.added.command_line import program_hashes
 from codec_adapters.added.files import HubFolder, ListedFile
 from codec_adapters.errors import CheckpointError
 from codec_adapters.registry import register
@@ -225,9 +226,7 @@ class CommandWay(Way):
         return self.beside
 
     def hashes(self) -> dict[str, str]:
-        from codec_adapters.added.command_codec import program_hashes
-
-        return {**super().hashes(), **program_hashes(self)}
+        return {**super().hashes(), **program_hashes(self.steps, self.version, self.folder)}
 
 
 WAYS: Mapping[str, type[Way]] = {
