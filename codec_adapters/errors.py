@@ -27,6 +27,10 @@ class InputError(CodecError):
     """A waveform, code tensor or seed list does not have the shape the contract asks for."""
 
 
+class OutputError(CodecError):
+    """A codec that somebody added failed on a clip, or gave something that is no answer to it. Costs the clip."""
+
+
 class EnvironmentFailedError(CodecError):
     """An environment of an isolated codec or model cannot be made."""
 

@@ -112,15 +112,26 @@ def fetch(name: str) -> Path:
     Raises:
         CheckpointError: no such entry, no network, or a hash that differs.
     """
-    entry = locked(name)
     folder = cache_root() / "weights" / name
+    fetch_into(folder, locked(name), f"give a local folder instead (checkpoint=FOLDER, or --set weights.{name}=FOLDER)")
+    return folder
+
+
+def fetch_into(folder: Path, entry: LockedCheckpoint, otherwise: str) -> None:
+    """Download the files of ``entry`` that are not in ``folder``, each checked before it is put there.
+
+    Args:
+        otherwise: what a user without network can do, to end the message with.
+
+    Raises:
+        CheckpointError: no network, or a hash that differs.
+    """
     for file in entry.files:
         if not (folder / file.name).is_file():
-            partial = _download(entry, file, folder)
+            partial = _download(entry, file, folder, otherwise)
             keep_download(
-                partial, folder, file.name, file.sha256, f"{name}: {file.name} from {file.url or entry.source}"
+                partial, folder, file.name, file.sha256, f"{entry.name}: {file.name} from {file.url or entry.source}"
             )
-    return folder
 
 
 def keep_download(partial: Path, folder: Path, name: str, expected: str | None, what: str) -> Path:
@@ -157,7 +168,7 @@ def _recorded_hashes(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def _download(entry: LockedCheckpoint, file: LockedFile, folder: Path) -> Path:
+def _download(entry: LockedCheckpoint, file: LockedFile, folder: Path, otherwise: str) -> Path:
     """Download one file beside its final place; the hub client resumes an interrupted download."""
     staging = _staging(folder)
     try:
@@ -176,8 +187,7 @@ def _download(entry: LockedCheckpoint, file: LockedFile, folder: Path) -> Path:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
             f"{entry.name}: {file.name} is not in the cache ({folder}) and could not be fetched from "
-            f"{file.url or entry.source}: {reason}; "
-            f"give a local folder instead (checkpoint=FOLDER, or --set weights.{entry.name}=FOLDER)"
+            f"{file.url or entry.source}: {reason}; {otherwise}"
         ) from error
 
 

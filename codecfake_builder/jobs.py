@@ -11,7 +11,7 @@ from codec_adapters import AlmSpec, CheckpointError, CodecSpec, alm, weights
 from codec_adapters.registry import merged_options
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.engine.shard import AlmJob, CodecJob, Job
-from codecfake_builder.plugins import plugin_hashes
+from codecfake_builder.plugins import added_codecs, plugin_hashes
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import Recipe
 from codecfake_builder.variants import is_alm, is_builtin
@@ -61,6 +61,9 @@ def _checkpoint(recipe: Recipe, spec: CodecSpec | AlmSpec) -> tuple[Path | None,
     elif folder is not None and not folder.is_dir():
         raise CheckpointError(f"weights: {folder}: no such folder (checkpoint of {spec.name})")
     hashes = weights.checkpoint_hashes(spec.checkpoint, folder) if folder else {}
-    if not is_builtin(spec.name):
+    if (added := added_codecs(recipe.plugins).get(spec.name)) is not None:
+        added.way.prepare()  # here, and not in every worker at once
+        hashes |= added.hashes()
+    elif not is_builtin(spec.name):
         hashes |= plugin_hashes(recipe.plugins)
     return folder and folder.resolve(), hashes

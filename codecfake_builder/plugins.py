@@ -1,4 +1,4 @@
-"""Code that a recipe names: modules that register further codec variants."""
+"""What a recipe names beside itself: modules that register further codec variants, and codec files that add one."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from codec_adapters.added import AddedCodec
 from codec_adapters.weights import sha256_of
+from codecfake_builder.codec_file import SUFFIXES, load_codec_file
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.files import sha256_text
 
 
 def load_plugins(plugins: list[str], folder: Path) -> list[str]:
-    """Import each plugin once; it calls ``codec_adapters.register`` for its variants.
+    """Import each module once, so that it calls ``codec_adapters.register``; register each codec file's codec.
 
     Args:
-        plugins: importable module names, or ``.py`` files (relative to ``folder``, the recipe's).
+        plugins: importable module names, or ``.py`` files and codec files (relative to ``folder``, the recipe's).
 
     Returns:
         The plugins with absolute file paths, to be loaded again in worker processes.
 
     Raises:
-        RecipeError: a plugin is not there or fails to import.
+        RecipeError: a plugin is not there or fails to import; a codec file is not valid, or what it names has changed.
     """
-    resolved = [str((folder / plugin).resolve()) if plugin.endswith(".py") else plugin for plugin in plugins]
+    files = (".py", *SUFFIXES)
+    resolved = [str((folder / plugin).resolve()) if plugin.endswith(files) else plugin for plugin in plugins]
+    names: dict[str, str] = {}
     for plugin in resolved:
+        if plugin.endswith(SUFFIXES):
+            codec = load_codec_file(Path(plugin))
+            if (other := names.setdefault(codec.spec.name, plugin)) != plugin:
+                raise RecipeError(f"plugins: {plugin} and {other} both add {codec.spec.name}; rename one of them")
+            codec.register()
+            continue
         try:
             _import(plugin)
         except Exception as error:
@@ -33,8 +43,17 @@ def load_plugins(plugins: list[str], folder: Path) -> list[str]:
     return resolved
 
 
+def added_codecs(plugins: list[str]) -> dict[str, AddedCodec]:
+    """The codecs of the codec files among ``plugins`` (absolute paths), by the variant's name."""
+    files = [load_codec_file(Path(plugin)) for plugin in plugins if plugin.endswith(SUFFIXES)]
+    return {codec.spec.name: codec for codec in files}
+
+
 def plugin_hashes(plugins: list[str]) -> dict[str, str]:
-    """sha256 of every plugin that is a file, so that clips are made again when their codec's code changes."""
+    """sha256 of every plugin that is a Python file, so that clips are made again when their codec's code changes.
+
+    A codec file counts for its own codec alone (:meth:`codec_adapters.added.AddedCodec.hashes`).
+    """
     return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in plugins if plugin.endswith(".py")}
 
 

@@ -19,7 +19,7 @@ from codecfake_builder.corpora.base import UserPath
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.isolated import IsolatedEntry, resolved
 from codecfake_builder.overrides import apply_override
-from codecfake_builder.plugins import load_plugins
+from codecfake_builder.plugins import added_codecs, load_plugins
 from codecfake_builder.resources import nearest, resource_folder
 from codecfake_builder.variants import codec_spec, known_variants, variant_spec
 
@@ -156,7 +156,8 @@ class Recipe(_Part):
     """Local folder per checkpoint (an entry of weights.lock) or per variant (codec or ALM); others are fetched."""
     card: CardSettings = CardSettings()
     plugins: list[str] = []
-    """Python modules, or files relative to the recipe, that register further variants. They are code, and run."""
+    """What adds further variants: Python modules, or files relative to the recipe (they are code, and run); and codec
+    files (``.yaml``, data; see ``docs/codec_files.md``)."""
     isolated: dict[Name, IsolatedEntry] = {}
     """Codecs that run in an environment of their own, by the name of the variant that they are to have."""
     execution: Execution = Execution()
@@ -322,6 +323,8 @@ def _cross_checks(recipe: Recipe) -> Iterator[str]:
     """What only shows when the parts are held against each other."""
     known = [REAL, IMPORTED, *known_variants()]
     yield from (f"plugins: {name} is both a codec variant and an ALM" for name in _doubles(known))
+    twice = sorted(set(recipe.isolated) & set(added_codecs(recipe.plugins))) if recipe.isolated else []
+    yield from (f"isolated.{name}: a codec file of plugins adds a codec of this name too" for name in twice)
     for name, split in recipe.splits.items():
         for number, variant in enumerate(split.variants):
             if variant not in known:

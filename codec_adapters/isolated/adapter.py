@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from codec_adapters.isolated.environment import EnvironmentSpec, prepare
 from codec_adapters.isolated.worker import Limits, Worker
 from codec_adapters.registry import register
 from codec_adapters.spec import CodecSpec
+from codec_adapters.wave_files import read_mono
 from codec_adapters.weights import sha256_of
 
 
@@ -93,27 +93,11 @@ class IsolatedAdapter(Adapter):
             self._worker.request("resynthesize", payload, self._limits.clip_seconds * len(seeds))
             if (rate := self._worker.loaded.get("sample_rate")) != self.sample_rate:
                 raise WorkerRefusedError(f"{self.spec.name}: works at {rate} Hz, its spec says {self.sample_rate} Hz")
-            return torch.from_numpy(np.stack(self._equal([self._read(path) for path in outputs]))).to(self.device)
+            what = (self.sample_rate, f"{self.spec.name}: its worker", WorkerRefusedError)
+            return torch.from_numpy(np.stack(self._equal([read_mono(path, *what) for path in outputs]))).to(self.device)
         finally:
             for path in (*inputs, *outputs):
                 path.unlink(missing_ok=True)
-
-    def _read(self, path: Path) -> np.ndarray:
-        """One output, float32 ``[samples]``; nothing of it is believed."""
-        try:
-            if not stat.S_ISREG(path.lstat().st_mode):
-                raise WorkerRefusedError(f"{self.spec.name}: its worker wrote something that is no file: {path.name}")
-            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        except FileNotFoundError as error:
-            raise WorkerRefusedError(f"{self.spec.name}: its worker answered, but wrote no {path.name}") from error
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise WorkerRefusedError(f"{self.spec.name}: its worker wrote no audio: {str(error).strip()}") from error
-        if rate != self.sample_rate or samples.shape[1] != 1 or not len(samples):
-            raise WorkerRefusedError(
-                f"{self.spec.name}: its worker wrote {len(samples)} samples, {samples.shape[1]} channels, {rate} Hz; "
-                f"expected one channel, {self.sample_rate} Hz"
-            )
-        return samples[:, 0]
 
     def _equal(self, waves: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         lengths = {len(wave) for wave in waves}

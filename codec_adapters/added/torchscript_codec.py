@@ -1,0 +1,103 @@
+"""Codecs that came as TorchScript: ``encode`` and ``decode`` where the module has both, else the round trip.
+
+A TorchScript archive is a program for torch's own interpreter. It cannot run Python; what it could do beyond arithmetic
+(reading and writing files) is refused by name before it is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codec_adapters.added.functions import (
+    Functions,
+    FunctionsAdapter,
+    from_order,
+    guessed_order,
+    is_codes,
+    seeded,
+    to_order,
+)
+from codec_adapters.added.ways import TorchscriptWay
+from codec_adapters.base import Setup
+from codec_adapters.errors import CheckpointError
+
+_TOUCHES_FILES = re.compile(r"\b(?:torch|ops\.aten)\.(from_file|save|load)\(|\bops\.(?!prim\b|aten\b)\w+\.(\w+)\(")
+
+
+def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
+    """The adapter of a TorchScript module.
+
+    Raises:
+        CheckpointError: no TorchScript archive, one that touches files or needs a library, or the order of its codes
+            cannot be told.
+    """
+    name = setup.spec.name
+    module = _loaded(way.file.path, setup)
+    if not (hasattr(module, "encode") and hasattr(module, "decode")):
+
+        def round_trip(wav: Tensor, seeds: Any) -> Any:
+            with seeded(seeds[0], setup.device):
+                return module(_laid_out(wav, way))
+
+        return FunctionsAdapter(setup, Functions(round_trip=round_trip))
+
+    def raw(wav: Tensor) -> Any:
+        return _only(module.encode(_laid_out(wav, way)))
+
+    probe = torch.zeros(1, setup.spec.hop * max(8, setup.spec.codebooks + 2), device=setup.device)
+    try:
+        with torch.inference_mode(), seeded(0, setup.device):
+            found = raw(probe)
+            latents = not isinstance(found, Tensor) or found.is_floating_point()
+            order = way.codes or (None if latents else guessed_order(name, raw, probe, setup.spec.codebooks))
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{way.file.path}: encode fails on a second of silence as {way.layout} ({last_line(error)}); "
+            "torchscript.layout may be the other one, BS or BCS"
+        ) from error
+
+    def encode(wav: Tensor) -> Any:
+        codes = raw(wav)
+        return codes if order is None or latents else from_order(name, codes, order)
+
+    def decode(codes: Any) -> Any:
+        return module.decode(to_order(codes, order) if order and is_codes(codes) else codes)
+
+    return FunctionsAdapter(setup, Functions(encode=encode, decode=decode))
+
+
+def _loaded(path: Path, setup: Setup) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                found = _TOUCHES_FILES.search(archive.read(member).decode()) if "/code/" in member else None
+                if found and not member.endswith(".debug_pkl"):
+                    raise CheckpointError(
+                        f"{path}: refused, since it calls {found[0]}...), which is no arithmetic of torch's own"
+                    )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit as a whole
+            return torch.jit.load(str(path), map_location=setup.device).eval()
+    except (zipfile.BadZipFile, UnicodeDecodeError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: no TorchScript archive that can be loaded ({last_line(error)})") from error
+
+
+def _laid_out(wav: Tensor, way: TorchscriptWay) -> Tensor:
+    return wav[:, None] if way.layout == "BCS" else wav
+
+
+def _only(made: Any) -> Any:
+    return made[0] if isinstance(made, list | tuple) and len(made) == 1 else made
+
+
+def last_line(error: Exception) -> str:
+    """What torch says at the end of its tracebacks in an error's text."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__
