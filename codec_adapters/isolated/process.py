@@ -77,6 +77,15 @@ def clean_up(running: Running, scratch: Path, log: Path) -> None:
         log.unlink()
 
 
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder that a worker may have made; what cannot be removed, or is gone, is left."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
 def owner(pid: int) -> str:
     """This machine and a process of it, as a part of file names."""
     return f"{platform.node().replace('-', '_')}-{pid}"

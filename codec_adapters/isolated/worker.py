@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -32,6 +31,7 @@ from codec_adapters.isolated.process import (
     last_line,
     owner,
     read_answers,
+    remove,
     remove_left_overs,
     shorten,
     used_bytes,
@@ -166,8 +166,9 @@ class Worker:
         """End a process that cannot be relied on any more."""
         self._failures += 1
         kill(self._running)
+        self.scratch.mkdir(exist_ok=True)  # a process may remove its own temporary folder
         for path in self.scratch.iterdir():
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink()
+            remove(path)
         shorten(self.log)
         words = f"; its last words: {last}" if (last := last_line(self.log)) else ""
         raise WorkerError(f"{self.name}: its worker {what}{words}; log: {self.log}")
@@ -197,21 +198,27 @@ class Worker:
 
     def _result(self, op: str, line: bytes) -> dict[str, Any]:
         try:
-            answer = json.loads(line)
+            answer = json.loads(line, parse_constant=_refused)
             fits = isinstance(answer, dict) and answer.get("id") == self._running.asked
         except (ValueError, RecursionError):
             fits = False
         if not fits or not isinstance(answer.get("result", {}), dict) or not isinstance(answer.get("ok"), bool):
             raise _BrokenError(f"printed what is no answer to {op}: {line[:60].decode(errors='replace')!r}")
         if not answer["ok"]:
-            reason = " ".join(str(answer.get("error", "no reason given")).split())
-            raise WorkerRefusedError(f"{self.name}: {op}: {reason[:300]}")
+            reason = " ".join(str(answer.get("error", "no reason given")).split())[:300]
+            reason = reason.encode(errors="replace").decode()  # JSON can hold halves of characters, no file can
+            raise WorkerRefusedError(f"{self.name}: {op}: {reason}")
         return dict(answer.get("result", {}))
 
     def _check_quota(self) -> None:
         used = used_bytes(self.scratch) + (self.log.stat().st_size if self.log.is_file() else 0)
         if used > self.limits.scratch_mb << 20:
             raise _BrokenError(f"filled its scratch folder and log with over {self.limits.scratch_mb} MB")
+
+
+def _refused(constant: str) -> NoReturn:
+    """``NaN`` and ``Infinity``, which Python would read and JSON does not have."""
+    raise ValueError(constant)
 
 
 class _BrokenError(Exception):

@@ -99,7 +99,7 @@ def test_a_worker_that_misbehaves_costs_one_request(tmp_path: Path, fault: str, 
     assert "log: " in str(caught.value)
     assert torch.equal(adapter.resynthesize(SHORT), before)
     assert starts(tmp_path) == 2
-    assert not list(adapter._worker.scratch.iterdir())
+    assert not list(adapter._exchange.worker.scratch.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_worker_that_works_now_and_then_is_not_started_for_ever(tmp_path: Path
 def test_the_process_ends_with_its_adapter(tmp_path: Path) -> None:
     adapter = misbehaving("none", tmp_path)
     adapter.resynthesize(SHORT)
-    process, scratch = adapter._worker._running.process, adapter._worker.scratch
+    process, scratch = adapter._exchange.worker._running.process, adapter._exchange.worker.scratch
     assert process is not None
     del adapter
     gc.collect()
@@ -161,8 +161,8 @@ def test_the_process_ends_with_the_builder(tmp_path: Path) -> None:
         "import threading, time\n"
         "a = misbehaving('hang', Path(sys.argv[1]))\n"
         "threading.Thread(target=a.resynthesize, args=(LONG,), daemon=True).start()\n"
-        "while a._worker._running.asked < 2: time.sleep(0.05)\n"
-        "print(a._worker._running.process.pid, a._worker.scratch, flush=True)\n"
+        "while a._exchange.worker._running.asked < 2: time.sleep(0.05)\n"
+        "print(a._exchange.worker._running.process.pid, a._exchange.worker.scratch, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)

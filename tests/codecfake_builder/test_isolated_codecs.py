@@ -127,7 +127,7 @@ def test_a_worker_that_never_starts_is_given_up_and_tried_by_the_next_build(vctk
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"driver": "g722"}, "isolated.x.driver: .*g722: no such file, and no packaged driver .g711, template"),
+        ({"driver": "g722"}, "isolated.x.driver: .*g722: no such file, and no packaged driver .g711, parrot, template"),
         ({"repo": "http://example.org/x"}, "isolated.x.repo: http://example.org/x: only https"),
         ({"codec": {**G711["codec"], "label": None}}, "family g711 is new: give the next free label, from 12"),
         ({"codec": {**G711["codec"], "family": "mimi"}}, "family mimi has a label already"),
@@ -142,7 +142,7 @@ def test_mistakes_in_an_entry(vctk: Path, tmp_path: Path, changes: dict[str, Any
 
 
 def test_a_name_that_is_taken(vctk: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"isolated\.dac_16khz\.a built-in variant has this name"):
+    with pytest.raises(RecipeError, match=r"isolated\.dac_16khz: a built-in variant has this name"):
         recipe(tmp_path, vctk, {"dac_16khz": G711})
 
 

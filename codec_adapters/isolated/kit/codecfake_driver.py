@@ -34,15 +34,17 @@ def serve(operations: Dict[str, Callable[..., Optional[Dict[str, Any]]]]) -> Non
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     for line in sys.stdin:
         request = json.loads(line)
-        answer: Dict[str, Any] = {"id": request["id"], "ok": True}
         try:
-            answer["result"] = operations[request["op"]](**request["payload"]) or {}
+            result = operations[request["op"]](**request["payload"]) or {}
+            if request["op"] == "load":
+                result = {**result, "protocol": PROTOCOL}
+            # allow_nan: Python's own words for what is no number are no JSON
+            answer = json.dumps({"id": request["id"], "ok": True, "result": result}, allow_nan=False)
         except Exception as error:
             traceback.print_exc()
-            answer = {"id": request["id"], "ok": False, "error": f"{type(error).__name__}: {error}"}
-        if request["op"] == "load" and answer["ok"]:
-            answer["result"]["protocol"] = PROTOCOL
-        answers.write(json.dumps(answer) + "\n")
+            reason = f"{type(error).__name__}: {error}"
+            answer = json.dumps({"id": request["id"], "ok": False, "error": reason})
+        answers.write(answer + "\n")
         answers.flush()
 
 
