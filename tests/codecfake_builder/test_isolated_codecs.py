@@ -147,13 +147,23 @@ def test_a_name_that_is_taken(vctk: Path, tmp_path: Path) -> None:
 
 
 def test_the_recipes_of_the_documentation(vctk: Path, tmp_path: Path) -> None:
+    """Entries load within a recipe; recipes build as they stand."""
     text = (REPOSITORY / "docs" / "isolated_environments.md").read_text()
-    entry, telephone = (yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:])
+    blocks = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:]]
+    recipes = [block for block in blocks if "name" in block]
+    entries = [block for block in blocks if "name" not in block]
+    assert [len(recipes), len(entries)] == [2, 2]
     (tmp_path / "drivers").mkdir()
-    (tmp_path / "drivers" / "somecodec.py").write_text("")
-    document = {**telephone, "isolated": entry["isolated"], "splits": entry["splits"]}
-    (tmp_path / "r.yaml").write_text(yaml.safe_dump(document))
-    assert load_recipe(str(tmp_path / "r.yaml")).isolated["somecodec_16khz"].python == "3.9"
-    (tmp_path / "t.yaml").write_text(yaml.safe_dump(telephone))
-    made = load_recipe(str(tmp_path / "t.yaml"), [f"corpora.vctk.root={vctk}", "execution.workers=1"])
-    assert build(made, tmp_path / "d").shards_made == 2
+    for entry in entries:
+        (name,) = entry["isolated"]
+        (tmp_path / "drivers" / f"{name.removesuffix('_16khz')}.py").write_text("")
+        document = {**recipes[0], "isolated": entry["isolated"], "splits": entry["splits"]}
+        (tmp_path / "r.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+        assert load_recipe(str(tmp_path / "r.yaml")).isolated[name].python in ("3.9", "3.10")
+    overrides = [f"corpora.vctk.root={vctk}", "execution.workers=1", "execution.device=cpu"]
+    for document in recipes:
+        (tmp_path / "t.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+        out = tmp_path / document["name"]
+        assert build(load_recipe(str(tmp_path / "t.yaml"), overrides), out).shards_made == 2
+        assert len(clips(out)) == 24
+        assert verify(out).problems == []
