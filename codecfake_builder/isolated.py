@@ -116,12 +116,16 @@ def isolated_variants(entries: Mapping[str, IsolatedEntry]) -> dict[str, Isolate
 
 
 def _absolute(entry: IsolatedEntry, folder: Path) -> IsolatedEntry:
-    packaged = PACKAGED_DRIVERS / f"{entry.driver}.py"
-    driver = packaged if packaged.is_file() else folder / Path(entry.driver).expanduser()
+    driver = _packaged().get(entry.driver) or folder / Path(entry.driver).expanduser()
     repo = entry.repo
     if repo is not None and "://" not in repo:
         repo = str((folder / Path(repo).expanduser()).resolve())
     return entry.model_copy(update={"driver": str(driver.resolve()), "repo": repo})
+
+
+def _packaged() -> dict[str, Path]:
+    """The drivers that travel with the package, by name."""
+    return {path.stem: path for path in sorted(PACKAGED_DRIVERS.glob("*.py"))}
 
 
 def _problems(name: str, entry: IsolatedEntry, codecs: list[str]) -> Iterator[str]:
@@ -132,8 +136,7 @@ def _problems(name: str, entry: IsolatedEntry, codecs: list[str]) -> Iterator[st
     """
     yield from (f".{problem}" for problem in entry.environment().problems())
     if not Path(entry.driver).is_file():
-        packaged = ", ".join(sorted(path.stem for path in PACKAGED_DRIVERS.glob("*.py")))
-        yield f".driver: {entry.driver}: no such file, and no packaged driver ({packaged})"
+        yield f".driver: {entry.driver}: no such file, and no packaged driver ({', '.join(_packaged())})"
     if is_builtin(name):
         yield ": a built-in variant has this name; choose another"
     if entry.codec is not None:

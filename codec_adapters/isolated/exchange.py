@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -32,21 +33,34 @@ class Exchange:
         self.sample_rate = sample_rate
         self._clip_seconds = clip_seconds
         self._numbers = count()
+        self._lock = threading.RLock()
 
     @contextmanager
     def files(self, clips: int, kind: str) -> Iterator[list[Path]]:
-        """Paths for a request's files, which are removed afterwards, whatever the worker made of them."""
-        number = next(self._numbers)
-        paths = [self.worker.scratch / f"{number}-{clip}-{kind}.wav" for clip in range(clips)]
-        try:
-            yield paths
-        finally:
-            for path in paths:
-                remove(path)
+        """Paths for a request's files, which are removed afterwards, whatever the worker made of them.
+
+        One thread at a time: a worker that fails takes all files along.
+        """
+        with self._lock:
+            number = next(self._numbers)
+            paths = [self.worker.scratch / f"{number}-{clip}-{kind}.wav" for clip in range(clips)]
+            try:
+                yield paths
+            finally:
+                for path in paths:
+                    remove(path)
 
     def write(self, path: Path, samples: np.ndarray, rate: int) -> None:
-        """Write float32 ``[samples]`` as they are."""
-        soundfile.write(path, samples, rate, subtype="FLOAT")
+        """Write float32 ``[samples]`` as they are.
+
+        Raises:
+            WorkerError: the disk is full, or the worker removed its own folder; the next request starts another.
+        """
+        try:
+            soundfile.write(path, samples, rate, subtype="FLOAT")
+        except (soundfile.LibsndfileError, OSError) as error:
+            reason = getattr(error, "error_string", error)
+            self.worker.give_up(f"cannot be given audio: {path.parent} cannot be written to ({reason})")
 
     def request(self, op: str, payload: Mapping[str, Any], clips: int) -> dict[str, Any]:
         """Ask for one operation on a number of clips.

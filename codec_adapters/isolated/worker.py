@@ -26,12 +26,12 @@ from codec_adapters.isolated.process import (
     UNREAD,
     Running,
     clean_up,
+    empty,
     ending,
     kill,
     last_line,
     owner,
     read_answers,
-    remove,
     remove_left_overs,
     shorten,
     used_bytes,
@@ -106,8 +106,9 @@ class Worker:
             timeout: seconds.
 
         Raises:
-            WorkerError: the process hangs, died, printed garbage or filled its scratch folder; it is ended, and the
-                next request starts another, within limits. One line that says what happened and where the log is.
+            WorkerError: the process hangs, died, printed garbage, filled its scratch folder or lost its device; it is
+                ended, and the next request starts another, within limits. One line says what happened and where the log
+                is.
             WorkerRefusedError: it answered that it cannot.
         """
         with self._lock:
@@ -116,7 +117,7 @@ class Worker:
             try:
                 result = self._ask(op, payload, timeout)
             except _BrokenError as error:
-                self._give_up(str(error))
+                self.give_up(str(error))
             except WorkerRefusedError:
                 self._failures = 0  # an answer all the same
                 raise
@@ -150,7 +151,7 @@ class Worker:
                     start_new_session=True,
                 )
         except OSError as error:
-            self._give_up(f"did not start: {error.filename}: {error.strerror}")
+            self.give_up(f"did not start: {error.filename}: {error.strerror}")
         self._running.process = process
         self._running.answers = Queue(UNREAD)
         reading = (process.stdout, self._running.answers)
@@ -160,15 +161,20 @@ class Worker:
             if self.loaded.get("protocol") != PROTOCOL:
                 raise _BrokenError(f"speaks protocol {self.loaded.get('protocol')!r}, expected {PROTOCOL}")
         except (_BrokenError, WorkerRefusedError) as error:
-            self._give_up(f"did not start: {str(error).removeprefix(f'{self.name}: ')}")
+            self.give_up(f"did not start: {str(error).removeprefix(f'{self.name}: ')}")
 
-    def _give_up(self, what: str) -> NoReturn:
-        """End a process that cannot be relied on any more."""
+    def give_up(self, what: str) -> NoReturn:
+        """End a process that cannot be relied on any more, and empty its scratch folder.
+
+        Args:
+            what: what it did, for the message.
+
+        Raises:
+            WorkerError: always.
+        """
         self._failures += 1
         kill(self._running)
-        self.scratch.mkdir(exist_ok=True)  # a process may remove its own temporary folder
-        for path in self.scratch.iterdir():
-            remove(path)
+        empty(self.scratch)
         shorten(self.log)
         words = f"; its last words: {last}" if (last := last_line(self.log)) else ""
         raise WorkerError(f"{self.name}: its worker {what}{words}; log: {self.log}")
@@ -207,6 +213,8 @@ class Worker:
         if not answer["ok"]:
             reason = " ".join(str(answer.get("error", "no reason given")).split())[:300]
             reason = reason.encode(errors="replace").decode()  # JSON can hold halves of characters, no file can
+            if "CUDA error" in reason:  # which no request to the same process would survive
+                raise _BrokenError(f"lost its device: {reason}")
             raise WorkerRefusedError(f"{self.name}: {op}: {reason}")
         return dict(answer.get("result", {}))
 

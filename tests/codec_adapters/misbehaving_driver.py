@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -107,6 +108,13 @@ def fault(kind: str, target: str) -> None:
                 time.sleep(0.005)
     if kind == "refuse":
         raise ValueError("too long\nfor me")
+    if kind == "reader":  # as ffmpeg does, which reads what its parent would
+        subprocess.run(["cat"], check=True)
+    if kind == "cuda":
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    if kind == "squatter":
+        shutil.rmtree(os.environ["TMPDIR"])
+        Path(os.environ["TMPDIR"]).write_text("mine")
     if kind == "halves":
         raise ValueError("half \ud800")
     if kind == "nothing":

@@ -178,6 +178,7 @@ FAULTS = {
     "die": "worker_failed",
     "garbage": "worker_failed",
     "fill": "worker_failed",
+    "cuda": "worker_failed",
     "refuse": "alm_error",
     "halves": "alm_error",
     "number": "alm_error",
@@ -196,7 +197,7 @@ def test_every_fault_costs_its_own_clips_never_the_build(vctk: Path, tmp_path: P
     """One ALM per fault, which all prompts over 0.7 s meet; and a good one beside them."""
     facts = {**PARROT["alm"], "sample_rate": 16000, "max_seconds": 4.0}
     entries = {
-        f"fault_{fault}": {
+        f"{fault}_model": {
             "driver": str(MISBEHAVING),
             "options": {"fault": fault, "starts": str(tmp_path / "starts")},
             "clip_seconds": 0.5 if fault == "hang" else 20.0,
@@ -215,13 +216,13 @@ def test_every_fault_costs_its_own_clips_never_the_build(vctk: Path, tmp_path: P
     met = {name for name, seconds in lengths.items() if seconds > 0.7}
     assert met == {"p225_002", "p226_003"}
     spoken = Counter(row["variant"] for row in clips(tmp_path / "d", "alm/*.parquet"))
-    assert spoken == {"fault_none": 4, **{f"fault_{fault}": 2 for fault in FAULTS}}
+    assert spoken == {"none_model": 4, **{f"{fault}_model": 2 for fault in FAULTS}}
     listed: dict[str, set[tuple[str, str]]] = {}
     for row in pq.read_table(tmp_path / "d" / "rejected.parquet").to_pylist():
         assert row["detail"]
         listed.setdefault(row["variant"], set()).add((row["utterance_id"], row["reason"]))
-    assert listed == {f"fault_{fault}": {(name, reason) for name in met} for fault, reason in FAULTS.items()}
-    assert {row["text"] for row in clips(tmp_path / "d", "alm/fault_none-*.parquet")} == {
+    assert listed == {f"{fault}_model": {(name, reason) for name in met} for fault, reason in FAULTS.items()}
+    assert {row["text"] for row in clips(tmp_path / "d", "alm/none_model-*.parquet")} == {
         f"I heard vctk/{name}" for name in lengths
     }
 

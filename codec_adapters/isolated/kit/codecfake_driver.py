@@ -30,9 +30,13 @@ def serve(operations: Dict[str, Callable[..., Optional[Dict[str, Any]]]]) -> Non
             lives on.
     """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # programs that the codec's own code runs, such as ffmpeg, must not read the requests
+    os.close(nothing)
     os.dup2(2, 1)  # prints of the codec's own code, and of its C libraries, must not get between the answers
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    for line in sys.stdin:
+    for line in requests:
         request = json.loads(line)
         try:
             result = operations[request["op"]](**request["payload"]) or {}
