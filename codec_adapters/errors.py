@@ -36,8 +36,8 @@ class EnvironmentFailedError(CodecError):
 
 
 class WorkerError(CodecError):
-    """An isolated worker hangs, died, printed garbage or filled its scratch folder. Costs the clips it was asked for,
-    and says nothing of them: they may be tried again."""
+    """An isolated worker hangs, died, printed garbage, filled its scratch folder or lost its device. Costs
+    the clips it was asked for, and says nothing of them: they may be tried again."""
 
 
 class WorkerRefusedError(CodecError):

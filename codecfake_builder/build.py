@@ -37,7 +37,7 @@ from codecfake_builder.engine.shard import (
 from codecfake_builder.errors import CheckFailedError, DatasetError
 from codecfake_builder.features import class_names
 from codecfake_builder.files import remove_temporaries, sha256_text, write_text
-from codecfake_builder.isolated import isolated_codecs, resolved
+from codecfake_builder.isolated import isolated_variants, resolved
 from codecfake_builder.jobs import make_jobs
 from codecfake_builder.plan import Plan, announce, make_plan
 from codecfake_builder.plugins import load_plugins
@@ -72,7 +72,7 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
     """
     _refuse_foreign(out)
     load_plugins(recipe.plugins, Path())
-    isolated = isolated_codecs(resolved(recipe.isolated, Path()))
+    isolated = isolated_variants(resolved(recipe.isolated, Path()))
     plan = make_plan(recipe, limit)
     announce(plan)
     jobs = make_jobs(recipe, [variant for split in plan.splits for variant in split.variants], isolated)

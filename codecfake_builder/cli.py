@@ -45,6 +45,10 @@ RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="Path of a
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe; repeatable.")
 ]
+KnownOption = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="RECIPE", help="List those too that a recipe brings along (plugins, isolated)."),
+]
 LimitOption = Annotated[
     int | None, typer.Option(min=1, help="Scale all splits down: the largest gets this many utterances.")
 ]
@@ -179,12 +183,13 @@ def quality(
 
 
 @app.command(epilog="Example: python -m codecfake_builder codecs")
-def codecs() -> None:
+def codecs(recipe: KnownOption = None, set_: SetOption = None) -> None:
     """List every codec variant: class, rate, frame rate, codebooks, bit rate, taxonomy, licence, weights in cache."""
     import codec_adapters
     from codec_adapters import weights
     from codecfake_builder.tables import format_table
 
+    _make_known(recipe, set_)
     header = ["variant", "label", "family", "Hz", "frames/s", "codebooks", "bit/s"]
     header += ["quantizer", "auxiliary", "decoder", "weights' licence", "cached"]
     rows = []
@@ -206,12 +211,13 @@ def codecs() -> None:
 
 
 @app.command(epilog="Example: python -m codecfake_builder alms")
-def alms() -> None:
+def alms(recipe: KnownOption = None, set_: SetOption = None) -> None:
     """List every audio language model: the codec it speaks through, its class, prompt, options, licence, weights."""
     from codec_adapters import alm, weights
     from codecfake_builder.tables import format_table
     from codecfake_builder.variants import codec_spec
 
+    _make_known(recipe, set_)
     header = ["name", "model", "label", "speaks through", "prompt", "options", "weights' licence", "cached"]
     rows = []
     for name in alm.names():
@@ -222,6 +228,16 @@ def alms() -> None:
         label = codec_spec(name).label
         rows.append([name, spec.title, label, spec.codec_variant, prompt, options, spec.weights_licence, there])
     print(format_table(header, rows))
+
+
+def _make_known(recipe: str | None, overrides: list[str] | None) -> None:
+    """Make known what a recipe brings along: its plugins' variants and its isolated ones."""
+    from codecfake_builder.recipe import load_recipe
+
+    if recipe is not None:
+        load_recipe(recipe, overrides)
+    elif overrides:
+        raise BuilderError("--set overrides fields of a recipe; give one with --recipe")
 
 
 @app.command(epilog="Example: python -m codecfake_builder fetch lyra_v2 (or: fetch vctk aishell3 --to /data)")

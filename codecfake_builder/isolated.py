@@ -1,4 +1,5 @@
-"""``isolated:`` of a recipe: codecs that run in an environment of their own, as worker processes.
+"""``isolated:`` of a recipe: codecs and audio language models that run in environments of their own, as worker
+processes.
 
 The process, its environment and its protocol are the business of ``codec_adapters.isolated``; here is what a recipe
 says of them.
@@ -6,21 +7,24 @@ says of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import codec_adapters
 from codec_adapters.isolated import EnvironmentSpec, Limits
-from codec_adapters.spec import CodecSpec, OptionValue
+from codec_adapters.spec import OptionValue
+from codecfake_builder.alm_facts import AlmFacts
 from codecfake_builder.codec_facts import CodecFacts
 from codecfake_builder.errors import RecipeError
+from codecfake_builder.resources import nearest
+from codecfake_builder.variants import is_builtin
 
 if TYPE_CHECKING:
-    from codec_adapters.isolated.adapter import IsolatedCodec
+    from codec_adapters.isolated import Isolated
 
 PACKAGED_DRIVERS = Path(codec_adapters.__file__).parent / "isolated" / "drivers"
 
@@ -30,7 +34,7 @@ class _Part(BaseModel):
 
 
 class IsolatedEntry(_Part):
-    """One codec in isolation: its environment, its driver, and what is known of it."""
+    """One codec or ALM in isolation: its environment, its driver, and what is known of it."""
 
     repo: str | None = None
     """https address, or a local folder (relative to the recipe)."""
@@ -46,7 +50,18 @@ class IsolatedEntry(_Part):
     scratch_mb: int = Field(default=Limits.scratch_mb, ge=1)
     restarts: int = Field(default=Limits.restarts, ge=0)
     restarts_in_all: int = Field(default=Limits.restarts_in_all, ge=0)
-    codec: CodecFacts
+    codec: CodecFacts | None = None
+    """Of a codec; exactly one of ``codec`` and ``alm``."""
+    alm: AlmFacts | None = None
+    """Of an audio language model."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> IsolatedEntry:
+        if (self.codec is None) == (self.alm is None):
+            raise ValueError(
+                f"give exactly one of codec, alm; found {'none of them' if self.codec is None else 'both'}"
+            )
+        return self
 
     def environment(self) -> EnvironmentSpec:
         """What its environment is made from."""
@@ -68,46 +83,67 @@ def resolved(entries: Mapping[str, IsolatedEntry], folder: Path) -> dict[str, Is
         RecipeError: one line per problem.
     """
     found = {name: _absolute(entry, folder) for name, entry in entries.items()}
-    problems = [f"isolated.{name}.{problem}" for name, entry in found.items() for problem in _problems(name, entry)]
+    codecs = [*codec_adapters.names(), *(name for name, entry in found.items() if entry.codec)]
+    problems = [
+        f"isolated.{name}{problem}" for name, entry in found.items() for problem in _problems(name, entry, codecs)
+    ]
     if problems:
         raise RecipeError("\n".join(problems))
-    for codec in isolated_codecs(found).values():
-        codec.register()
+    for name, isolated in isolated_variants(found).items():
+        try:
+            isolated.register()
+        except ValueError as error:  # the name is taken by a plugin's
+            raise RecipeError(f"isolated.{name}: {str(error).removeprefix(f'{name}: ')}") from error
     return found
 
 
-def isolated_codecs(entries: Mapping[str, IsolatedEntry]) -> dict[str, IsolatedCodec]:
-    """What the engine's processes need to run the entries' codecs."""
+def isolated_variants(entries: Mapping[str, IsolatedEntry]) -> dict[str, Isolated]:
+    """What the engine's processes need to run the entries' codecs and ALMs, in an order in which they can register."""
     if not entries:
         return {}
-    from codec_adapters.isolated.adapter import IsolatedCodec  # brings torch, which most recipes do without here
+    from codec_adapters.isolated.adapter import IsolatedCodec  # these bring torch, which most recipes do without here
+    from codec_adapters.isolated.model import IsolatedAlm
 
-    return {
-        name: IsolatedCodec(_spec(name, entry), entry.environment(), Path(entry.driver), entry.limits())
-        for name, entry in entries.items()
-    }
+    made: dict[str, Isolated] = {}
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].codec is None):
+        repo = entry.repo if entry.repo and "://" in entry.repo else ""
+        runs = (entry.environment(), Path(entry.driver), entry.limits())
+        if entry.codec is not None:
+            made[name] = IsolatedCodec(entry.codec.spec(name, repo, entry.options), *runs)
+        elif entry.alm is not None:
+            made[name] = IsolatedAlm(entry.alm.spec(name, repo, entry.options), *runs)
+    return made
 
 
 def _absolute(entry: IsolatedEntry, folder: Path) -> IsolatedEntry:
-    packaged = PACKAGED_DRIVERS / f"{entry.driver}.py"
-    driver = packaged if packaged.is_file() else folder / Path(entry.driver).expanduser()
+    driver = _packaged().get(entry.driver) or folder / Path(entry.driver).expanduser()
     repo = entry.repo
     if repo is not None and "://" not in repo:
         repo = str((folder / Path(repo).expanduser()).resolve())
     return entry.model_copy(update={"driver": str(driver.resolve()), "repo": repo})
 
 
-def _problems(name: str, entry: IsolatedEntry) -> list[str]:
-    problems = list(entry.environment().problems())
+def _packaged() -> dict[str, Path]:
+    """The drivers that travel with the package, by name."""
+    return {path.stem: path for path in sorted(PACKAGED_DRIVERS.glob("*.py"))}
+
+
+def _problems(name: str, entry: IsolatedEntry, codecs: list[str]) -> Iterator[str]:
+    """What is wrong with an entry, each as the rest of a line that begins with its place in the recipe.
+
+    Args:
+        codecs: the variants that an ALM may speak through.
+    """
+    yield from (f".{problem}" for problem in entry.environment().problems())
     if not Path(entry.driver).is_file():
-        packaged = ", ".join(sorted(path.stem for path in PACKAGED_DRIVERS.glob("*.py")))
-        problems.append(f"driver: {entry.driver}: no such file, and no packaged driver ({packaged})")
-    if codec_adapters.is_builtin(name):
-        problems.append("a built-in variant has this name; choose another")
-    problems += (f"codec.label: {problem}" for problem in entry.codec.label_problems())
-    return problems
-
-
-def _spec(name: str, entry: IsolatedEntry) -> CodecSpec:
-    repo = entry.repo if entry.repo and "://" in entry.repo else ""
-    return entry.codec.spec(name, repo, entry.options)
+        yield f".driver: {entry.driver}: no such file, and no packaged driver ({', '.join(_packaged())})"
+    if is_builtin(name):
+        yield ": a built-in variant has this name; choose another"
+    if entry.codec is not None:
+        yield from (f".codec.label: {problem}" for problem in entry.codec.label_problems())
+    if entry.alm is not None:
+        if entry.alm.codec_variant not in codecs:
+            variant = entry.alm.codec_variant
+            yield f".alm.codec_variant: unknown codec variant {variant!r}; {nearest(variant, codecs)}"
+        if "max_seconds" in entry.options:
+            yield ".options.max_seconds: belongs under alm; leave it out here"

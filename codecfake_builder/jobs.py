@@ -17,10 +17,10 @@ from codecfake_builder.recipe import Recipe
 from codecfake_builder.variants import is_alm, is_builtin
 
 if TYPE_CHECKING:
-    from codec_adapters.isolated.adapter import IsolatedCodec
+    from codec_adapters.isolated import Isolated
 
 
-def make_jobs(recipe: Recipe, variants: Iterable[str], isolated: Mapping[str, IsolatedCodec]) -> dict[str, Job]:
+def make_jobs(recipe: Recipe, variants: Iterable[str], isolated: Mapping[str, Isolated]) -> dict[str, Job]:
     """A job for each variant but ``real``, in order; fetches weights and makes environments that are not in the cache.
 
     Raises:
@@ -32,26 +32,29 @@ def make_jobs(recipe: Recipe, variants: Iterable[str], isolated: Mapping[str, Is
     }
 
 
-def _codec_job(recipe: Recipe, name: str, isolated: Mapping[str, IsolatedCodec]) -> CodecJob:
+def _codec_job(recipe: Recipe, name: str, isolated: Mapping[str, Isolated]) -> CodecJob:
     spec = codec_adapters.spec(name)
-    folder, hashes = _checkpoint(recipe, spec)
-    if name in isolated:
-        say(f"{name}: runs in an environment of its own, which is made now unless it is there")
-        hashes |= isolated[name].prepare()
+    folder, hashes = _checkpoint(recipe, spec, isolated)
     options = merged_options(spec, recipe.options.get(name))
     return CodecJob(spec, options, folder, hashes, recipe.execution.dtype)
 
 
-def _alm_job(recipe: Recipe, name: str, isolated: Mapping[str, IsolatedCodec]) -> AlmJob:
+def _alm_job(recipe: Recipe, name: str, isolated: Mapping[str, Isolated]) -> AlmJob:
     spec = alm.spec(name)
-    folder, hashes = _checkpoint(recipe, spec)
+    folder, hashes = _checkpoint(recipe, spec, isolated)
     if folder is None and spec.local_only:
         raise CheckpointError(f"{name}: has no official weights; give a folder (--set weights.{name}=FOLDER)")
     options = merged_options(spec, recipe.options.get(name))
-    return AlmJob(spec, options, folder, hashes, _codec_job(recipe, spec.codec_variant, isolated))
+    if spec.decodes_itself:
+        codec = CodecJob(codec_adapters.spec(spec.codec_variant), {}, None, {}, recipe.execution.dtype)
+    else:
+        codec = _codec_job(recipe, spec.codec_variant, isolated)
+    return AlmJob(spec, options, folder, hashes, codec)
 
 
-def _checkpoint(recipe: Recipe, spec: CodecSpec | AlmSpec) -> tuple[Path | None, dict[str, str]]:
+def _checkpoint(
+    recipe: Recipe, spec: CodecSpec | AlmSpec, isolated: Mapping[str, Isolated]
+) -> tuple[Path | None, dict[str, str]]:
     """The checkpoint folder of a codec or ALM, and the sha256 of all that makes its output what it is."""
     folder = recipe.weights.get(spec.name) or recipe.weights.get(spec.checkpoint)
     if folder is None and spec.checkpoint:
@@ -66,4 +69,7 @@ def _checkpoint(recipe: Recipe, spec: CodecSpec | AlmSpec) -> tuple[Path | None,
         hashes |= added.hashes()
     elif not is_builtin(spec.name):
         hashes |= plugin_hashes(recipe.plugins)
+    if spec.name in isolated:
+        say(f"{spec.name}: runs in an environment of its own, which is made now unless it is there")
+        hashes |= isolated[spec.name].prepare()
     return folder and folder.resolve(), hashes

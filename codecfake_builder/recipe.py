@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from codec_adapters import OptionError
 from codec_adapters.registry import merged_options
+from codecfake_builder.alm_facts import AlmFacts
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.codec_facts import CodecFacts
 from codecfake_builder.corpora import AnyCorpus
@@ -159,7 +160,7 @@ class Recipe(_Part):
     """What adds further variants: Python modules, or files relative to the recipe (they are code, and run); and codec
     files (``.yaml``, data; see ``docs/codec_files.md``)."""
     isolated: dict[Name, IsolatedEntry] = {}
-    """Codecs that run in an environment of their own, by the name of the variant that they are to have."""
+    """Codecs and ALMs that run in an environment of their own, by the name of the variant that they are to have."""
     execution: Execution = Execution()
 
     def variants(self) -> list[str]:
@@ -301,7 +302,8 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     if location[0] == "corpora":
         return list(_corpus_kinds()[str(location[2])].model_fields)
     if location[0] == "isolated":
-        return list((CodecFacts if "codec" in location else IsolatedEntry).model_fields)
+        part: dict[object, type[BaseModel]] = {"codec": CodecFacts, "alm": AlmFacts}
+        return list((part.get(location[2], IsolatedEntry) if len(location) > 3 else IsolatedEntry).model_fields)
     models: dict[str, type[BaseModel]] = {
         "splits": Split,
         "assignment": Assignment,

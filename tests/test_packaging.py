@@ -32,7 +32,8 @@ def test_recipes_manifests_and_variants_are_in_the_wheel(installed: Path) -> Non
     for variants in (REPOSITORY / "codec_adapters" / "variants").glob("*.yaml"):
         assert (installed / "codec_adapters" / "variants" / variants.name).is_file()
     assert (installed / "codec_adapters" / "isolated" / "kit" / "codecfake_driver.py").is_file()
-    assert (installed / "codec_adapters" / "isolated" / "drivers" / "g711.py").is_file()
+    for driver in ("g711.py", "parrot.py", "template.py"):
+        assert (installed / "codec_adapters" / "isolated" / "drivers" / driver).is_file()
     assert not [path for path in installed.iterdir() if path.name in ("recipes", "manifests", "tests")]
 
 

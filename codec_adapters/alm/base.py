@@ -65,8 +65,8 @@ class AlmSetup:
     """All inference options, each of its own kind."""
     checkpoint: Path | None
     """Folder in the ALM's official file layout."""
-    codec: Adapter
-    """The codec that speaks, loaded."""
+    codec: Adapter | None
+    """The codec that speaks, loaded; ``None`` for a model that decodes by itself."""
     device: torch.device
     dtype: torch.dtype
     """For the networks; probabilities are in float32."""
@@ -110,7 +110,7 @@ class Alm(ABC):
     def __init__(self, setup: AlmSetup) -> None:
         self.spec = setup.spec
         self.options = dict(setup.options)
-        self.codec = setup.codec
+        self._codec = setup.codec
         self.device = setup.device
         self.dtype = setup.dtype
         self.max_seconds = float(setup.options["max_seconds"])
@@ -118,14 +118,21 @@ class Alm(ABC):
             raise OptionError(f"{setup.spec.name}: max_seconds must be above 0, got {self.max_seconds:g}")
 
     @property
+    def codec(self) -> Adapter:
+        """The codec that speaks, which a model that does not decode by itself always has."""
+        if self._codec is None:
+            raise InputError(f"{self.spec.name}: decodes by itself; no codec is loaded beside it")
+        return self._codec
+
+    @property
     def prompt_rate(self) -> int:
-        """Rate of a prompt's audio, Hz; the codec's, unless the model hears through something else."""
-        return self.codec.sample_rate
+        """Rate of a prompt's audio, Hz; that of the speech, unless the model hears through something else."""
+        return self.spec.prompt_rate or self.sample_rate
 
     @property
     def sample_rate(self) -> int:
         """Rate of the speech, Hz."""
-        return self.codec.sample_rate
+        return self.spec.sample_rate or self.codec.sample_rate
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Generation]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from codec_adapters import registry as codecs
 from codec_adapters.alm.catalog import builtin
 from codec_adapters.alm.spec import AlmSpec
+from codec_adapters.errors import OptionError
 from codec_adapters.spec import OptionValue
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def load(
     options: Mapping[str, OptionValue] | None = None,
     codec_options: Mapping[str, OptionValue] | None = None,
 ) -> Alm:
-    """Load an ALM with the codec that it speaks through, ready to run.
+    """Load an ALM with the codec that it speaks through, ready to run; one that decodes by itself, without.
 
     Args:
         name: an ALM's name, see :func:`names`.
@@ -89,10 +90,14 @@ def load(
     from codec_adapters.alm.base import AlmSetup
 
     own = spec(name)
+    if own.decodes_itself and (codec_checkpoint or codec_options):
+        raise OptionError(f"{name}: decodes by itself; leave the codec's checkpoint and options out")
     merged = codecs.merged_options(own, options)
     target, precision = codecs.checked_target(name, device, dtype)
     folder = codecs.checkpoint_folder(own, checkpoint)
-    codec = codecs.load(own.codec_variant, codec_checkpoint, device, dtype, codec_options)
+    codec = None
+    if not own.decodes_itself:
+        codec = codecs.load(own.codec_variant, codec_checkpoint, device, dtype, codec_options)
     return _factory(name)(AlmSetup(own, merged, folder, codec, target, precision))
 
 

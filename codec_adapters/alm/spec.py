@@ -16,7 +16,8 @@ PromptPart = Literal["text", "audio", "transcript"]
 class AlmSpec:
     """One audio language model, as its authors released it.
 
-    Class, taxonomy and rates of its clips are those of the codec that speaks, :attr:`codec_variant`.
+    Class and taxonomy of its clips are those of the codec that speaks, :attr:`codec_variant`; so are the rates, unless
+    the model decodes by itself.
     """
 
     name: str
@@ -39,6 +40,16 @@ class AlmSpec:
     """Inference options with their defaults; ``max_seconds`` (most speech per prompt) is among them."""
     version: int = 1
     """Raised whenever the module's output changes; part of a shard's content key."""
+    sample_rate: int | None = None
+    """Hz, of the speech of a model that decodes by itself: its codec is not loaded, and the clips' figures are those of
+    the codec's spec. ``None`` for a model that speaks through the loaded codec, at that one's rate."""
+    prompt_rate: int | None = None
+    """Hz, of the prompts of such a model; ``None`` where it hears at the rate at which it speaks."""
+
+    @property
+    def decodes_itself(self) -> bool:
+        """Whether it makes waveforms without the codec being loaded beside it."""
+        return self.sample_rate is not None
 
     def __post_init__(self) -> None:
         """Refuse prompt parts that do not exist and a missing limit.

@@ -58,7 +58,9 @@ class EnvironmentSpec:
         if not re.fullmatch(r"current|3\.\d+(\.\d+)?", self.python):
             yield f"python: {self.python}: expected a version such as 3.10, or current"
         for line in self.requirements:
-            if line.startswith("-") and not line.startswith("-r "):
+            if line != line.strip() or len(line.splitlines()) != 1:
+                yield f"requirements: {line!r}: expected one line each, without spaces around it"
+            elif line.startswith("-") and not line.startswith("-r "):
                 yield f"requirements: {line}: options are not taken, but for -r FILE"
 
     @property
@@ -150,7 +152,9 @@ def _create(spec: EnvironmentSpec, folder: Path, name: str) -> None:
             python = ["--python", "venv/bin/python"]
             _run([*_uv(name), "pip", "install", "--quiet", *python, "-r", "requirements.txt"], folder, log, name)
             packages = _run([*_uv(name), "pip", "freeze", *python], folder, log, name).split("\n")
-    (folder / _READY).write_text(json.dumps({"packages": sorted(filter(None, packages))}) + "\n", encoding="utf-8")
+    unfinished = folder / f"{_READY}.part"
+    unfinished.write_text(json.dumps({"packages": sorted(filter(None, packages))}) + "\n", encoding="utf-8")
+    unfinished.replace(folder / _READY)  # whole or not at all: a full disk must not leave half of it
 
 
 def _requirement(line: str, spec: EnvironmentSpec, folder: Path, name: str) -> str:

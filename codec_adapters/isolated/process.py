@@ -18,6 +18,7 @@ LONGEST_LINE = 1 << 20
 """Bytes of an answer."""
 UNREAD = 16
 """Lines that are kept before somebody asks for them; an honest worker has one at most."""
+KILL_SECONDS = 10
 KEPT_LOG = 1 << 16
 """Bytes of a long log that outlive the process."""
 
@@ -59,7 +60,8 @@ def kill(running: Running) -> None:
         return
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with suppress(subprocess.TimeoutExpired):  # one that waits for a dead disk ends when that answers
+        process.wait(timeout=KILL_SECONDS)
     if process.stdin is not None:  # a process that got away may hold the other end of a full pipe: never wait for it
         threading.Thread(target=_close, args=(process.stdin,), daemon=True).start()
 
@@ -75,6 +77,25 @@ def clean_up(running: Running, scratch: Path, log: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     if log.is_file() and not log.stat().st_size:
         log.unlink()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder that a worker may have made; what cannot be removed, or is gone, is left."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+def empty(folder: Path) -> None:
+    """Leave an empty folder, whatever became of it: a process may remove its temporary folder, or put a file there."""
+    if folder.is_symlink() or not folder.is_dir():
+        remove(folder)
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            remove(path)
 
 
 def owner(pid: int) -> str:
@@ -106,7 +127,7 @@ def ending(process: subprocess.Popen[bytes]) -> str:
 
 def shorten(log: Path) -> None:
     """Keep the end of a long log, so that what one process said does not count against the next."""
-    if log.stat().st_size > 2 * KEPT_LOG:
+    if log.is_file() and log.stat().st_size > 2 * KEPT_LOG:
         with log.open("rb") as stream:
             stream.seek(-KEPT_LOG, os.SEEK_END)
             end = stream.read()
@@ -114,6 +135,8 @@ def shorten(log: Path) -> None:
 
 
 def last_line(log: Path) -> str:
+    if not log.is_file():
+        return ""
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - 4096))
         lines = stream.read().decode(errors="replace").strip().splitlines()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -27,6 +26,7 @@ from codec_adapters.isolated.process import (
     UNREAD,
     Running,
     clean_up,
+    empty,
     ending,
     kill,
     last_line,
@@ -106,8 +106,9 @@ class Worker:
             timeout: seconds.
 
         Raises:
-            WorkerError: the process hangs, died, printed garbage or filled its scratch folder; it is ended, and the
-                next request starts another, within limits. One line that says what happened and where the log is.
+            WorkerError: the process hangs, died, printed garbage, filled its scratch folder or lost its device; it is
+                ended, and the next request starts another, within limits. One line says what happened and where the log
+                is.
             WorkerRefusedError: it answered that it cannot.
         """
         with self._lock:
@@ -116,7 +117,7 @@ class Worker:
             try:
                 result = self._ask(op, payload, timeout)
             except _BrokenError as error:
-                self._give_up(str(error))
+                self.give_up(str(error))
             except WorkerRefusedError:
                 self._failures = 0  # an answer all the same
                 raise
@@ -150,7 +151,7 @@ class Worker:
                     start_new_session=True,
                 )
         except OSError as error:
-            self._give_up(f"did not start: {error.filename}: {error.strerror}")
+            self.give_up(f"did not start: {error.filename}: {error.strerror}")
         self._running.process = process
         self._running.answers = Queue(UNREAD)
         reading = (process.stdout, self._running.answers)
@@ -160,14 +161,20 @@ class Worker:
             if self.loaded.get("protocol") != PROTOCOL:
                 raise _BrokenError(f"speaks protocol {self.loaded.get('protocol')!r}, expected {PROTOCOL}")
         except (_BrokenError, WorkerRefusedError) as error:
-            self._give_up(f"did not start: {str(error).removeprefix(f'{self.name}: ')}")
+            self.give_up(f"did not start: {str(error).removeprefix(f'{self.name}: ')}")
 
-    def _give_up(self, what: str) -> NoReturn:
-        """End a process that cannot be relied on any more."""
+    def give_up(self, what: str) -> NoReturn:
+        """End a process that cannot be relied on any more, and empty its scratch folder.
+
+        Args:
+            what: what it did, for the message.
+
+        Raises:
+            WorkerError: always.
+        """
         self._failures += 1
         kill(self._running)
-        for path in self.scratch.iterdir():
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink()
+        empty(self.scratch)
         shorten(self.log)
         words = f"; its last words: {last}" if (last := last_line(self.log)) else ""
         raise WorkerError(f"{self.name}: its worker {what}{words}; log: {self.log}")
@@ -197,21 +204,29 @@ class Worker:
 
     def _result(self, op: str, line: bytes) -> dict[str, Any]:
         try:
-            answer = json.loads(line)
+            answer = json.loads(line, parse_constant=_refused)
             fits = isinstance(answer, dict) and answer.get("id") == self._running.asked
         except (ValueError, RecursionError):
             fits = False
         if not fits or not isinstance(answer.get("result", {}), dict) or not isinstance(answer.get("ok"), bool):
             raise _BrokenError(f"printed what is no answer to {op}: {line[:60].decode(errors='replace')!r}")
         if not answer["ok"]:
-            reason = " ".join(str(answer.get("error", "no reason given")).split())
-            raise WorkerRefusedError(f"{self.name}: {op}: {reason[:300]}")
+            reason = " ".join(str(answer.get("error", "no reason given")).split())[:300]
+            reason = reason.encode(errors="replace").decode()  # JSON can hold halves of characters, no file can
+            if "CUDA error" in reason:  # which no request to the same process would survive
+                raise _BrokenError(f"lost its device: {reason}")
+            raise WorkerRefusedError(f"{self.name}: {op}: {reason}")
         return dict(answer.get("result", {}))
 
     def _check_quota(self) -> None:
         used = used_bytes(self.scratch) + (self.log.stat().st_size if self.log.is_file() else 0)
         if used > self.limits.scratch_mb << 20:
             raise _BrokenError(f"filled its scratch folder and log with over {self.limits.scratch_mb} MB")
+
+
+def _refused(constant: str) -> NoReturn:
+    """``NaN`` and ``Infinity``, which Python would read and JSON does not have."""
+    raise ValueError(constant)
 
 
 class _BrokenError(Exception):

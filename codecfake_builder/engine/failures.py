@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from codec_adapters.errors import WorkerError
+from codec_adapters.errors import WorkerError, WorkerRefusedError
 from codecfake_builder.audio import RejectedError
 from codecfake_builder.errors import CheckFailedError
 
@@ -19,6 +19,8 @@ def refuse_sick_device(variant: str, longest: float, limit: str, error: Exceptio
     Raises:
         CheckFailedError: out of memory for a single clip, or an error of the accelerator.
     """
+    if isinstance(error, WorkerError | WorkerRefusedError):
+        return  # another process's device: its worker is started anew where that helps, and costs its clips alone
     if isinstance(error, torch.OutOfMemoryError):
         raise CheckFailedError(
             f"{variant}: a clip of {longest:.1f} s does not fit into the device's memory even alone; lower "

@@ -22,7 +22,7 @@ from codecfake_builder.progress import progress
 from codecfake_builder.recipe import Execution
 
 if TYPE_CHECKING:
-    from codec_adapters.isolated.adapter import IsolatedCodec
+    from codec_adapters.isolated import Isolated
 
 SCHEDULER_SECONDS = 20
 """How long a dask scheduler may take to answer."""
@@ -86,7 +86,7 @@ def run_shards(
     dataset: Path,
     execution: Execution,
     plugins: list[str],
-    isolated: Mapping[str, IsolatedCodec],
+    isolated: Mapping[str, Isolated],
 ) -> list[ShardRecord]:
     """Make shards in parallel, with progress.
 

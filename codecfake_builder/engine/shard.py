@@ -64,8 +64,8 @@ class _Loadable:
     checkpoint_hashes: dict[str, str]
 
     def _fingerprint(self, beside: str) -> str:
-        """Spec with its options, weights, and what else decides the output."""
-        spec = asdict(self.spec)
+        """Spec with its options, weights, and what else decides the output; fields that say nothing are left out."""
+        spec = {name: value for name, value in asdict(self.spec).items() if value is not None}
         spec["options"] = self.options
         return json.dumps([spec, sorted(self.checkpoint_hashes.items()), beside], sort_keys=True)
 
@@ -88,7 +88,7 @@ class AlmJob(_Loadable):
 
     spec: AlmSpec
     codec: CodecJob
-    """The codec that speaks."""
+    """The codec that speaks; of a model that decodes by itself it has the spec alone, and nothing of it is loaded."""
 
     def fingerprint(self) -> str:
         """What makes this ALM's output what it is: its own spec, options and weights, and all of its codec."""

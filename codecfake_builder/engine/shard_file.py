@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from codec_adapters.spec import CodecSpec
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip
 from codecfake_builder.clip_class import REAL, ClipClass
@@ -27,13 +28,14 @@ ROWS_PER_GROUP = 100
 
 
 def clip_row(
-    shard: Shard, utterance: Utterance, made: FinishedClip | Spoken, adapter: Adapter | None
+    shard: Shard, utterance: Utterance, made: FinishedClip | Spoken, codec: Adapter | CodecSpec | None
 ) -> dict[str, Any]:
     """One row of the dataset (see ``features.COLUMNS``).
 
     Args:
         utterance: the source, or the prompt of an ALM.
-        adapter: the codec that made the waveform; ``None`` for real speech and clips that exist already.
+        codec: what made the waveform: the codec that was loaded, else what is known of it; ``None`` for real speech and
+            clips that exist already.
     """
     spoken = made if isinstance(made, Spoken) else None
     clip = made.clip if isinstance(made, Spoken) else made
@@ -51,25 +53,26 @@ def clip_row(
         "source_sha256": utterance.sha256,
         "audio_sha256": hashlib.sha256(clip.pcm.astype("<i2").tobytes()).hexdigest(),
         "gain": clip.gain,
-        **(shard.imported or _class_of(adapter)).columns(),
+        **(shard.imported or _class_of(codec)).columns(),
         "alm": shard.variant if spoken else utterance.alm,
         "prompt_id": utterance.name if spoken else utterance.prompt_id,
         "provenance": "imported" if shard.imported else "built",
     }
 
 
-def _class_of(adapter: Adapter | None) -> ClipClass:
-    """The class of clips that an adapter makes, with the figures of the network that it really loaded."""
-    if adapter is None:
+def _class_of(codec: Adapter | CodecSpec | None) -> ClipClass:
+    """The class of clips that a codec makes, with the figures of the network that was really loaded, where one was."""
+    if codec is None:
         return ClipClass(REAL, 0)
+    spec = codec if isinstance(codec, CodecSpec) else codec.spec
     return ClipClass(
-        codec=adapter.spec.family,
-        label=adapter.spec.label,
-        bitrate_bps=adapter.bitrate,
-        frame_rate_hz=adapter.frame_rate,
-        codebooks=adapter.codebooks,
-        native_sample_rate=adapter.sample_rate,
-        **asdict(adapter.spec.taxonomy),
+        codec=spec.family,
+        label=spec.label,
+        bitrate_bps=codec.bitrate,
+        frame_rate_hz=codec.frame_rate,
+        codebooks=codec.codebooks,
+        native_sample_rate=codec.sample_rate,
+        **asdict(spec.taxonomy),
     )
 
 

@@ -31,7 +31,8 @@ from codecfake_builder.plugins import load_plugins
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
-    from codec_adapters.isolated.adapter import IsolatedCodec
+    from codec_adapters.isolated import Isolated
+    from codec_adapters.spec import CodecSpec
 
 READ_AHEAD = 4
 """Batches whose audio is read and resampled before the codec asks for them."""
@@ -55,7 +56,7 @@ class WorkerSettings:
     """An empty folder of this run, in which the processes of each machine claim their device."""
     batch_seconds: float | None
     plugins: tuple[str, ...] = ()
-    isolated: tuple[IsolatedCodec, ...] = ()
+    isolated: tuple[Isolated, ...] = ()
 
     def device(self) -> str:
         """This process's device: the same for all shards it makes, and processes spread evenly over the devices."""
@@ -89,7 +90,7 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
     load_plugins(list(settings.plugins), Path())
     for isolated in settings.isolated:
         isolated.register()
-    codec, outcomes = _made(shard, settings)
+    codec, device, outcomes = _made(shard, settings)
     rows, rejected = [], []
     for utterance, outcome in zip(shard.utterances, outcomes, strict=True):
         if isinstance(outcome, RejectedError):
@@ -107,20 +108,21 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
         seconds=sum(row["duration"] for row in rows),
         rejected=tuple(rejected),
         endings=alm_runner.endings(outcomes),
-        device=codec.device.type if codec else None,
+        device=device,
         wall_seconds=round(time.monotonic() - started, 3),
     )
     record.save(settings.dataset)
     return record
 
 
-def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | None, Sequence[_Outcome]]:
-    """The codec that made the clips (``None`` for real speech), and what became of each utterance."""
+def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | CodecSpec | None, str | None, Sequence[_Outcome]]:
+    """What made the clips (see ``clip_row``), on which kind of device, and what became of each utterance."""
     if isinstance(shard.job, AlmJob):
         alm = alm_runner.loaded_alm(shard.job, settings.device())
-        return alm.codec, alm_runner.spoken_clips(shard, alm, settings.batch_seconds)
+        codec = shard.job.codec.spec if alm.spec.decodes_itself else alm.codec
+        return codec, alm.device.type, alm_runner.spoken_clips(shard, alm, settings.batch_seconds)
     adapter = codec_runner.loaded_adapter(shard.job, settings.device()) if shard.job else None
-    return adapter, _outcomes(shard, adapter, settings)
+    return adapter, adapter.device.type if adapter else None, _outcomes(shard, adapter, settings)
 
 
 def settle_numerics() -> None:

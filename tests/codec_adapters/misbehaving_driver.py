@@ -1,8 +1,13 @@
-"""A driver that gives its input back, but for the fault that its options name, on clips longer than 0.7 s."""
+"""A driver that gives its input back, but for the fault that its options name, on clips longer than 0.7 s.
+
+As a codec (``resynthesize``) and as a model that repeats its prompt (``generate``).
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -35,6 +40,34 @@ def resynthesize(inputs: list[str], outputs: list[str], seeds: list[int]) -> Non
             write_wav(target, samples, rate)
 
 
+def generate(prompts: list[dict[str, Any]], outputs: list[str], seeds: list[int]) -> dict[str, Any]:
+    clips: list[Any] = []
+    for prompt, target in zip(prompts, outputs, strict=True):
+        samples, rate = read_wav(prompt["audio"])
+        said: Any = {"text": f"I heard {prompt['id']}", "stop": "eos", "cut": 0}
+        if len(samples) > 0.7 * rate:
+            kind = options["fault"]
+            fault(kind, target)
+            said = {**said, **ODD_WORDS[kind]} if kind in ODD_WORDS else said
+            said = {"entry": "hello"}.get(kind, said)
+            clips += [said] * {"count": 2}.get(kind, 0)
+            samples = {"mute": [], "long": samples * 9, "nan": [float("nan")] * len(samples)}.get(kind, samples)
+        clips.append(said)
+        if not os.path.lexists(target):
+            write_wav(target, samples, rate)
+    return {"clips": clips if options["fault"] != "shape" else "all"}
+
+
+ODD_WORDS: dict[str, dict[str, Any]] = {
+    "stop": {"stop": "tired"},
+    "cut": {"cut": -1},
+    "bool": {"cut": True},
+    "text": {"text": 7},
+    "half": {"text": "half \ud800"},
+    "number": {"cut": float("nan")},
+}
+
+
 def fault(kind: str, target: str) -> None:
     if kind == "hang":
         time.sleep(1000)
@@ -53,6 +86,9 @@ def fault(kind: str, target: str) -> None:
     if kind == "flood":
         while True:
             protocol.write("x" * 65536)
+    if kind == "infinite":
+        protocol.write('{"id": 2, "ok": true, "result": {"clips": [{"stop": "eos", "cut": NaN}]}}\n')
+        protocol.flush()
     if kind == "stale":
         protocol.write('{"id": 0, "ok": true, "result": {}}\n')
         protocol.flush()
@@ -72,12 +108,27 @@ def fault(kind: str, target: str) -> None:
                 time.sleep(0.005)
     if kind == "refuse":
         raise ValueError("too long\nfor me")
+    if kind == "reader":  # as ffmpeg does, which reads what its parent would
+        subprocess.run(["cat"], check=True)
+    if kind == "cuda":
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    if kind == "squatter":
+        shutil.rmtree(os.environ["TMPDIR"])
+        Path(os.environ["TMPDIR"]).write_text("mine")
+    if kind == "halves":
+        raise ValueError("half \ud800")
     if kind == "nothing":
         Path(target).symlink_to("/etc/hostname")
+    if kind == "pipe":
+        os.mkfifo(target)
+    if kind == "folder":
+        Path(target).mkdir()
+    if kind == "homeless":
+        shutil.rmtree(os.environ["TMPDIR"])
     if kind == "rate":
         write_wav(target, [0.0] * 100, 8000)
     if kind == "noise":
         Path(target).write_text("no audio")
 
 
-serve({"load": load, "resynthesize": resynthesize})
+serve({"load": load, "resynthesize": resynthesize, "generate": generate})

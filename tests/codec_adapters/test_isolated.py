@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ def test_the_template_gives_its_input_back() -> None:
         ("unasked", "printed what is no answer to resynthesize: 'more and more"),
         ("chatter", "filled its scratch folder and log with over 8 MB"),
         ("fill", "filled its scratch folder and log with over 8 MB"),
+        ("cuda", "lost its device: RuntimeError: CUDA error: an illegal"),
     ],
 )
 def test_a_worker_that_misbehaves_costs_one_request(tmp_path: Path, fault: str, words: str) -> None:
@@ -99,7 +101,7 @@ def test_a_worker_that_misbehaves_costs_one_request(tmp_path: Path, fault: str, 
     assert "log: " in str(caught.value)
     assert torch.equal(adapter.resynthesize(SHORT), before)
     assert starts(tmp_path) == 2
-    assert not list(adapter._worker.scratch.iterdir())
+    assert not list(adapter._exchange.worker.scratch.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,34 @@ def test_an_answer_that_is_none_leaves_the_worker_alone(tmp_path: Path, fault: s
     assert "\n" not in str(caught.value)
     assert torch.equal(adapter.resynthesize(SHORT), SHORT)
     assert starts(tmp_path) == 1
+
+
+@pytest.mark.parametrize("fault", ["homeless", "squatter"])
+def test_a_worker_that_removes_its_folder_gets_it_back(tmp_path: Path, fault: str) -> None:
+    adapter = misbehaving(fault, tmp_path)
+    with pytest.raises(WorkerRefusedError, match=r"resynthesize: \w+Error: "):
+        adapter.resynthesize(LONG)
+    with pytest.raises(WorkerError, match=r"cannot be given audio: .* cannot be written to"):
+        adapter.resynthesize(SHORT)
+    assert torch.equal(adapter.resynthesize(SHORT), SHORT)
+    assert starts(tmp_path) == 2
+
+
+def test_programs_that_a_driver_runs_do_not_read_the_requests(tmp_path: Path) -> None:
+    adapter = misbehaving("reader", tmp_path, clip_seconds=5.0)
+    assert torch.equal(adapter.resynthesize(LONG), LONG)
+    assert torch.equal(adapter.resynthesize(SHORT), SHORT)
+
+
+def test_a_failure_costs_no_clip_of_another_thread(tmp_path: Path) -> None:
+    adapter = misbehaving("die", tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        made = [pool.submit(adapter.resynthesize, wave) for wave in [SHORT, LONG, SHORT, SHORT] * 3]
+    for number, future in enumerate(made):
+        if number % 4 == 1:
+            assert isinstance(future.exception(), WorkerError)
+        else:
+            assert torch.equal(future.result(), SHORT)
 
 
 @pytest.mark.parametrize(("fault", "words"), [("start", "no such weights"), ("exit", "cannot import the codec")])
@@ -145,7 +175,7 @@ def test_a_worker_that_works_now_and_then_is_not_started_for_ever(tmp_path: Path
 def test_the_process_ends_with_its_adapter(tmp_path: Path) -> None:
     adapter = misbehaving("none", tmp_path)
     adapter.resynthesize(SHORT)
-    process, scratch = adapter._worker._running.process, adapter._worker.scratch
+    process, scratch = adapter._exchange.worker._running.process, adapter._exchange.worker.scratch
     assert process is not None
     del adapter
     gc.collect()
@@ -161,8 +191,8 @@ def test_the_process_ends_with_the_builder(tmp_path: Path) -> None:
         "import threading, time\n"
         "a = misbehaving('hang', Path(sys.argv[1]))\n"
         "threading.Thread(target=a.resynthesize, args=(LONG,), daemon=True).start()\n"
-        "while a._worker._running.asked < 2: time.sleep(0.05)\n"
-        "print(a._worker._running.process.pid, a._worker.scratch, flush=True)\n"
+        "while a._exchange.worker._running.asked < 2: time.sleep(0.05)\n"
+        "print(a._exchange.worker._running.process.pid, a._exchange.worker.scratch, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
@@ -198,6 +228,9 @@ def test_any_operation_can_be_asked(tmp_path: Path) -> None:
         ({"repo": "/no/such/folder"}, "no such folder"),
         ({"python": "3.10; rm"}, "expected a version"),
         ({"requirements": ("--index-url http://x",)}, "options are not taken"),
+        ({"requirements": (" --index-url http://x",)}, "expected one line each"),
+        ({"requirements": ("torch\n--index-url http://x",)}, "expected one line each"),
+        ({"requirements": ("",)}, "expected one line each"),
         ({"commit": "a" * 40}, "no repo to check it out from"),
     ],
 )

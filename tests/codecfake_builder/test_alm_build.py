@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import os
 import signal
 import subprocess
@@ -279,12 +280,15 @@ def test_content_keys_hold_the_model_and_its_codec() -> None:
         job(options={"top_k": 5}),
         job(checkpoint_hashes={"model.safetensors": "2"}),
         job(spec=dataclasses.replace(alm.spec(LM), version=2)),
+        job(spec=dataclasses.replace(alm.spec(LM), sample_rate=24000)),
         job(codec=dataclasses.replace(codec, checkpoint_hashes={"a": "2"})),
         job(codec=dataclasses.replace(codec, options={"codebooks": 4})),
         codec,
     ]
     assert len({key(variation) for variation in variations}) == len(variations)
     assert key(job(checkpoint=Path("/elsewhere"))) == key(job())
+    own = json.loads(job().fingerprint())[0]
+    assert not {"sample_rate", "prompt_rate"} & set(own)  # editions that were made before these fields stay whole
 
 
 def test_alms_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,7 @@ def test_a_worker_that_never_starts_is_given_up_and_tried_by_the_next_build(vctk
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"driver": "g722"}, "isolated.x.driver: .*g722: no such file, and no packaged driver .g711, template"),
+        ({"driver": "g722"}, "isolated.x.driver: .*g722: no such file, and no packaged driver .g711, parrot, template"),
         ({"repo": "http://example.org/x"}, "isolated.x.repo: http://example.org/x: only https"),
         ({"codec": {**G711["codec"], "label": None}}, "family g711 is new: give the next free label, from 12"),
         ({"codec": {**G711["codec"], "family": "mimi"}}, "family mimi has a label already"),
@@ -142,18 +142,28 @@ def test_mistakes_in_an_entry(vctk: Path, tmp_path: Path, changes: dict[str, Any
 
 
 def test_a_name_that_is_taken(vctk: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"isolated\.dac_16khz\.a built-in variant has this name"):
+    with pytest.raises(RecipeError, match=r"isolated\.dac_16khz: a built-in variant has this name"):
         recipe(tmp_path, vctk, {"dac_16khz": G711})
 
 
 def test_the_recipes_of_the_documentation(vctk: Path, tmp_path: Path) -> None:
+    """Entries load within a recipe; recipes build as they stand."""
     text = (REPOSITORY / "docs" / "isolated_environments.md").read_text()
-    entry, telephone = (yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:])
+    blocks = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:]]
+    recipes = [block for block in blocks if "name" in block]
+    entries = [block for block in blocks if "name" not in block]
+    assert [len(recipes), len(entries)] == [2, 2]
     (tmp_path / "drivers").mkdir()
-    (tmp_path / "drivers" / "somecodec.py").write_text("")
-    document = {**telephone, "isolated": entry["isolated"], "splits": entry["splits"]}
-    (tmp_path / "r.yaml").write_text(yaml.safe_dump(document))
-    assert load_recipe(str(tmp_path / "r.yaml")).isolated["somecodec_16khz"].python == "3.9"
-    (tmp_path / "t.yaml").write_text(yaml.safe_dump(telephone))
-    made = load_recipe(str(tmp_path / "t.yaml"), [f"corpora.vctk.root={vctk}", "execution.workers=1"])
-    assert build(made, tmp_path / "d").shards_made == 2
+    for entry in entries:
+        (name,) = entry["isolated"]
+        (tmp_path / "drivers" / f"{name.removesuffix('_16khz')}.py").write_text("")
+        document = {**recipes[0], "isolated": entry["isolated"], "splits": entry["splits"]}
+        (tmp_path / "r.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+        assert load_recipe(str(tmp_path / "r.yaml")).isolated[name].python in ("3.9", "3.10")
+    overrides = [f"corpora.vctk.root={vctk}", "execution.workers=1", "execution.device=cpu"]
+    for document in recipes:
+        (tmp_path / "t.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+        out = tmp_path / document["name"]
+        assert build(load_recipe(str(tmp_path / "t.yaml"), overrides), out).shards_made == 2
+        assert len(clips(out)) == 24
+        assert verify(out).problems == []

@@ -30,19 +30,25 @@ def serve(operations: Dict[str, Callable[..., Optional[Dict[str, Any]]]]) -> Non
             lives on.
     """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # programs that the codec's own code runs, such as ffmpeg, must not read the requests
+    os.close(nothing)
     os.dup2(2, 1)  # prints of the codec's own code, and of its C libraries, must not get between the answers
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    for line in sys.stdin:
+    for line in requests:
         request = json.loads(line)
-        answer: Dict[str, Any] = {"id": request["id"], "ok": True}
         try:
-            answer["result"] = operations[request["op"]](**request["payload"]) or {}
+            result = operations[request["op"]](**request["payload"]) or {}
+            if request["op"] == "load":
+                result = {**result, "protocol": PROTOCOL}
+            # allow_nan: Python's own words for what is no number are no JSON
+            answer = json.dumps({"id": request["id"], "ok": True, "result": result}, allow_nan=False)
         except Exception as error:
             traceback.print_exc()
-            answer = {"id": request["id"], "ok": False, "error": f"{type(error).__name__}: {error}"}
-        if request["op"] == "load" and answer["ok"]:
-            answer["result"]["protocol"] = PROTOCOL
-        answers.write(json.dumps(answer) + "\n")
+            reason = f"{type(error).__name__}: {error}"
+            answer = json.dumps({"id": request["id"], "ok": False, "error": reason})
+        answers.write(answer + "\n")
         answers.flush()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,33 @@ def test_plugins_register_alms(tiny: dict[str, Path], monkeypatch: pytest.Monkey
             alm.register(dataclasses.replace(spec, name=name), Echo)
     with pytest.raises(ValueError, match="'x', which is no codec variant"):
         alm.register(dataclasses.replace(spec, codec_variant="x"), Echo)
+
+
+class OwnVoice(Alm):
+    """Answers with its prompt's audio, and decodes by itself."""
+
+    def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
+        return [Generation(prompt.audio, "eos", 1) for prompt in prompts if prompt.audio is not None]
+
+
+def test_a_model_that_decodes_by_itself_needs_no_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the codec's weights nor its network: there is no checkpoint of it anywhere."""
+    monkeypatch.setattr(alm.registry, "_registered", {})
+    spec = dataclasses.replace(
+        alm.spec("codec_lm_mimi"), name="own_voice", local_only=False, sample_rate=22050, prompt_rate=16000
+    )
+    assert not alm.spec("codec_lm_mimi").decodes_itself
+    alm.register(spec, OwnVoice)
+    model = alm.load("own_voice")
+    assert (model.prompt_rate, model.sample_rate) == (16000, 22050)
+    (made,) = model.generate(prompts_for(model, 1), [1])
+    assert made.wav.numel()
+    with pytest.raises(codec_adapters.InputError, match="own_voice: decodes by itself; no codec is loaded"):
+        _ = model.codec
+    with pytest.raises(codec_adapters.OptionError, match="leave the codec's checkpoint and options out"):
+        alm.load("own_voice", codec_options={"codebooks": 4})
+    alm.register(dataclasses.replace(spec, prompt_rate=None), OwnVoice)
+    assert alm.load("own_voice").prompt_rate == 22050
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_it_runs_over_another_codec(tiny: dict[str, Path], tmp_path: Path, monke
 
 def test_codecs_with_several_scales_are_refused(tiny: dict[str, Path], tmp_path: Path) -> None:
     model = loaded((make_codec_lm(tmp_path / "lm"), tiny["mimi_8codebooks"]))
-    model.codec = codec_adapters.load("snac_24khz", tiny["snac_24khz"])
+    model._codec = codec_adapters.load("snac_24khz", tiny["snac_24khz"])
     with pytest.raises(codec_adapters.OptionError, match="snac_24khz has 3 scales of codes"):
         model.generate([prompt()], [1])
 
