@@ -62,5 +62,5 @@ def _checkpoint(recipe: Recipe, spec: CodecSpec | AlmSpec) -> tuple[Path | None,
         raise CheckpointError(f"weights: {folder}: no such folder (checkpoint of {spec.name})")
     hashes = weights.checkpoint_hashes(spec.checkpoint, folder) if folder else {}
     if not is_builtin(spec.name):
-        hashes |= plugin_hashes(recipe.plugins)
+        hashes |= plugin_hashes(recipe.plugins, spec.name)
     return folder and folder.resolve(), hashes

@@ -7,9 +7,14 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import codec_adapters
+from codec_adapters import alm
 from codec_adapters.weights import sha256_of
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.files import sha256_text
+
+_origins: dict[str, str] = {}
+"""Plugin by name of the codec variant or ALM that it registered."""
 
 
 def load_plugins(plugins: list[str], folder: Path) -> list[str]:
@@ -25,17 +30,32 @@ def load_plugins(plugins: list[str], folder: Path) -> list[str]:
         RecipeError: a plugin is not there or fails to import.
     """
     resolved = [str((folder / plugin).resolve()) if plugin.endswith(".py") else plugin for plugin in plugins]
+    codec_adapters.names()  # so that what installed packages register is not taken for a plugin's
     for plugin in resolved:
+        before = _registered()
         try:
             _import(plugin)
         except Exception as error:
             raise RecipeError(f"plugins: {plugin}: cannot be loaded ({type(error).__name__}: {error})") from error
+        _origins.update((name, plugin) for name, spec in _registered().items() if before.get(name) is not spec)
     return resolved
 
 
-def plugin_hashes(plugins: list[str]) -> dict[str, str]:
-    """sha256 of every plugin that is a file, so that clips are made again when their codec's code changes."""
-    return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in plugins if plugin.endswith(".py")}
+def plugin_hashes(plugins: list[str], variant: str) -> dict[str, str]:
+    """sha256 of the plugin that registered ``variant``, where it is a file, so that its clips are made again when its
+    code changes, and those of other plugins' variants are not."""
+    origin = plugin_of(variant)
+    own = [] if origin is None else [plugin for plugin in plugins if plugin == origin] or plugins  # a copy of it
+    return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in own if plugin.endswith(".py")}
+
+
+def plugin_of(variant: str) -> str | None:
+    """The plugin that registered a codec variant or an ALM, as :func:`load_plugins` gave it."""
+    return _origins.get(variant)
+
+
+def _registered() -> dict[str, object]:
+    return {**codec_adapters.registered(), **alm.registered()}
 
 
 def _import(plugin: str) -> None:

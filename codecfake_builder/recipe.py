@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from codec_adapters import OptionError
 from codec_adapters.registry import merged_options
+from codec_adapters.spec import LABELS
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.codec_facts import CodecFacts
 from codecfake_builder.corpora import AnyCorpus
@@ -159,6 +160,8 @@ class Recipe(_Part):
     """Python modules, or files relative to the recipe, that register further variants. They are code, and run."""
     isolated: dict[Name, IsolatedEntry] = {}
     """Codecs that run in an environment of their own, by the name of the variant that they are to have."""
+    retired_labels: dict[Annotated[int, Field(ge=len(LABELS))], Name] = {}
+    """Classes whose codecs were removed: their ids are not given again, so that no other class changes its own."""
     execution: Execution = Execution()
 
     def variants(self) -> list[str]:
