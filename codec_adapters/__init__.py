@@ -8,7 +8,7 @@
 from codec_adapters import alm
 from codec_adapters.alm.spec import AlmSpec
 from codec_adapters.errors import CheckpointError, CodecError, InputError, OptionError, UnknownVariantError
-from codec_adapters.registry import is_builtin, load, names, register, spec
+from codec_adapters.registry import is_builtin, load, names, register, registered, spec
 from codec_adapters.spec import LABELS, CodecSpec, Taxonomy
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "load",
     "names",
     "register",
+    "registered",
     "spec",
 ]

@@ -85,6 +85,24 @@ def _build(recipe: Any, out: Path, limit: int | None) -> None:
 
 
 @app.command(
+    "remove-codec", epilog="Example: python -m codecfake_builder remove-codec snac_24khz --from st-codecfake-mini"
+)
+def remove_codec(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Codec variant, audio language model, or codec family.")],
+    dataset: Annotated[Path, typer.Option("--from", help="Folder of a finished dataset.")],
+    recipe: Annotated[Path | None, typer.Option(help="A recipe file from which it is taken out too.")] = None,
+) -> None:
+    """Take a codec's clips out of a dataset in one step; needs neither the corpora nor any codec."""
+    from codecfake_builder.removal import remove_codec as run
+
+    result = run(dataset, name, recipe)
+    print(_contents_table(result.contents))
+    print(f"\n{result.shards_kept} shards are left as they were.")
+    print(f"\nroot hash  {result.root}")
+    print(f"check it   python -m codecfake_builder verify {dataset}")
+
+
+@app.command(
     "import",
     epilog="Example: python -m codecfake_builder import st-codecfake /data/st-codecfake --out st-codecfake-released "
     "(or: import clips /data/moshi --codec mimi --alm moshi --out moshi-clips)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -45,23 +46,36 @@ COLUMNS: dict[str, tuple[str, str]] = {
 """Columns in order: kind, and what they hold."""
 
 
-def class_names(extra: dict[str, int] | None = None) -> list[str]:
-    """Label names by id; ``extra`` adds families of plugins (ids from 12 on, without gaps).
+def class_names(extra: dict[str, int] | None = None, retired: Mapping[int, str] | None = None) -> list[str]:
+    """Label names by id.
+
+    Args:
+        extra: labels of families of plugins (ids from 12 on, without gaps).
+        retired: names of classes whose codecs were removed; they keep their ids, so that those after them do too.
 
     Raises:
-        RecipeError: a gap, or a label that is taken.
+        RecipeError: a gap, or a label that is taken or retired.
     """
     labels = {**LABELS, **(extra or {})}
+    for label, name in (retired or {}).items():
+        clash = next((family for family, taken in labels.items() if (family == name) != (taken == label)), None)
+        if clash is not None:
+            raise RecipeError(
+                f"retired_labels.{label}: {name} had this label; {clash} has {labels[clash]} and clashes with it: give a "
+                "new family the next free label, and an old one its own"
+            )
+        labels[name] = label
     names = sorted(labels, key=labels.__getitem__)
     if [labels[name] for name in names] != list(range(len(names))):
-        added = ", ".join(f"{name} {label}" for name, label in (extra or {}).items() if name not in LABELS)
+        added = ", ".join(f"{name} {label}" for name, label in labels.items() if name not in LABELS)
         raise RecipeError(f"plugins: labels of new families must run on from {len(LABELS)} without gaps; got {added}")
     return names
 
 
-def features(classes: tuple[str, ...], audio: bool = True) -> datasets.Features:
-    """The dataset's features, with or without the audio column."""
-    kinds = {"audio": datasets.Audio(sampling_rate=RATE), "label": datasets.ClassLabel(names=list(classes))}
+def features(classes: tuple[str, ...] | None, audio: bool = True) -> datasets.Features:
+    """The dataset's features, with or without the audio column; without ``classes``, labels are plain numbers."""
+    label = datasets.Value("int64") if classes is None else datasets.ClassLabel(names=list(classes))
+    kinds = {"audio": datasets.Audio(sampling_rate=RATE), "label": label}
     return datasets.Features(
         {
             name: kinds.get(kind) or datasets.Value(kind)
@@ -72,8 +86,13 @@ def features(classes: tuple[str, ...], audio: bool = True) -> datasets.Features:
 
 
 @cache
-def schema(classes: tuple[str, ...], audio: bool = True) -> pa.Schema:
-    """The Arrow schema of a shard (or of its metadata), with the feature description that ``datasets`` reads."""
+def schema(classes: tuple[str, ...] | None, audio: bool = True) -> pa.Schema:
+    """The Arrow schema of a file of rows, with the feature description that ``datasets`` reads.
+
+    A shard's is that without ``classes``: its bytes do not hang on which other codecs a dataset has. Whoever opens a
+    shard alone sees the labels as numbers (``codec`` names the class); ``load_dataset`` on the dataset's folder takes
+    the names from the card. ``metadata/<split>.parquet`` has them in its own schema.
+    """
     arrow: pa.Schema = features(classes, audio).arrow_schema
     return arrow
 

@@ -68,7 +68,7 @@ def _checkpoint(
         added.way.prepare()  # here, and not in every worker at once
         hashes |= added.hashes()
     elif not is_builtin(spec.name):
-        hashes |= plugin_hashes(recipe.plugins)
+        hashes |= plugin_hashes(recipe.plugins, spec.name)
     if spec.name in isolated:
         say(f"{spec.name}: runs in an environment of its own, which is made now unless it is there")
         hashes |= isolated[spec.name].prepare()

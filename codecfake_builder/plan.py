@@ -15,6 +15,7 @@ from codecfake_builder.clip_class import ClipClass, clip_class
 from codecfake_builder.corpora.index import SCHEMA, CorpusIndex, index_corpus
 from codecfake_builder.errors import CorpusError, PlanError
 from codecfake_builder.files import sha256_text
+from codecfake_builder.plan_facts import Note
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import IMPORTED, Recipe, Split
 from codecfake_builder.selection import Rows, Selection
@@ -52,10 +53,15 @@ class Plan:
     splits: tuple[PlannedSplit, ...]
     left_out: pa.Table
     """Utterances that cannot be used, with reasons (schema :data:`LEFT_OUT`)."""
-    notes: tuple[str, ...]
+    remarks: tuple[Note, ...]
     """What a reader of the plan should know: splits left out, lists that were not met."""
     imported: Mapping[str, ClipClass] = field(default_factory=dict)
     """The class of every variant of which clips exist already."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks as a reader sees them."""
+        return tuple(map(str, self.remarks))
 
     def seconds(self, rows: Rows) -> float:
         """Length of some utterances together, seconds."""
@@ -102,13 +108,13 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
     splits = tuple(_planned(name, split, selection.rows[name], utterances) for name, split in recipe.splits.items())
     _refuse_twice(splits)
     notes += [f"{index.name}: {note}" for index in indexes for note in index.notes]
-    notes += [*selection.notes, *_without_text(splits, utterances)]
+    remarks = [*(Note(text=note) for note in notes), *selection.notes, *_without_text(splits, utterances)]
     return Plan(
         utterances,
         {index.name: index.root for index in indexes},
         splits,
         left_out,
-        tuple(notes),
+        tuple(remarks),
         _imported_classes(utterances),
     )
 
@@ -228,7 +234,7 @@ def _refuse_twice(splits: tuple[PlannedSplit, ...]) -> None:
                 )
 
 
-def _without_text(splits: tuple[PlannedSplit, ...], utterances: pa.Table) -> Iterator[str]:
+def _without_text(splits: tuple[PlannedSplit, ...], utterances: pa.Table) -> Iterator[Note]:
     """Notes on prompts that an ALM cannot be given, since it needs a text that the corpus does not have."""
     for split in splits:
         textless = pc.sum(pc.is_null(utterances["text"].take(pa.array(split.rows)))).as_py()
@@ -236,10 +242,10 @@ def _without_text(splits: tuple[PlannedSplit, ...], utterances: pa.Table) -> Ite
             name for name in split.variants if is_alm(name) and {"text", "transcript"} & set(alm.spec(name).prompt)
         ]
         if textless and readers:
-            yield (
-                f"{split.name}: {textless} of {len(split.rows)} utterances have no text, so that {', '.join(readers)} "
-                "will make no clip of them (reason no_text)"
+            text = (
+                f"{textless} of {len(split.rows)} utterances have no text, so that {{names}} will make no clip of them"
             )
+            yield Note(text=f"{split.name}: {text} (reason no_text)", split=split.name, names=tuple(readers))
 
 
 def announce(plan: Plan) -> None:

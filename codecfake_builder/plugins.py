@@ -7,11 +7,16 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import codec_adapters
+from codec_adapters import alm
 from codec_adapters.added import AddedCodec
 from codec_adapters.weights import sha256_of
 from codecfake_builder.codec_file import SUFFIXES, load_codec_file
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.files import sha256_text
+
+_origins: dict[str, str] = {}
+"""Plugin by name of the codec variant or ALM that it registered."""
 
 
 def load_plugins(plugins: list[str], folder: Path) -> list[str]:
@@ -28,18 +33,22 @@ def load_plugins(plugins: list[str], folder: Path) -> list[str]:
     """
     files = (".py", *SUFFIXES)
     resolved = [str((folder / plugin).resolve()) if plugin.endswith(files) else plugin for plugin in plugins]
+    codec_adapters.names()  # so that what installed packages register is not taken for a plugin's
     names: dict[str, str] = {}
     for plugin in resolved:
+        before = _registered()
         if plugin.endswith(SUFFIXES):
             codec = load_codec_file(Path(plugin))
             if (other := names.setdefault(codec.spec.name, plugin)) != plugin:
                 raise RecipeError(f"plugins: {plugin} and {other} both add {codec.spec.name}; rename one of them")
             codec.register()
+            _origins[codec.spec.name] = plugin
             continue
         try:
             _import(plugin)
         except Exception as error:
             raise RecipeError(f"plugins: {plugin}: cannot be loaded ({type(error).__name__}: {error})") from error
+        _origins.update((name, plugin) for name, spec in _registered().items() if before.get(name) is not spec)
     return resolved
 
 
@@ -49,12 +58,24 @@ def added_codecs(plugins: list[str]) -> dict[str, AddedCodec]:
     return {codec.spec.name: codec for codec in files}
 
 
-def plugin_hashes(plugins: list[str]) -> dict[str, str]:
-    """sha256 of every plugin that is a Python file, so that clips are made again when their codec's code changes.
+def plugin_hashes(plugins: list[str], variant: str) -> dict[str, str]:
+    """sha256 of the Python file that registered ``variant``, where one did, so that its clips are made again when its
+    code changes, and those of other plugins' variants are not.
 
-    A codec file counts for its own codec alone (:meth:`codec_adapters.added.AddedCodec.hashes`).
+    What a codec file's codec is made of, :meth:`codec_adapters.added.AddedCodec.hashes` tells.
     """
-    return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in plugins if plugin.endswith(".py")}
+    origin = plugin_of(variant)
+    own = [] if origin is None else [plugin for plugin in plugins if plugin == origin] or plugins  # a copy of it
+    return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in own if plugin.endswith(".py")}
+
+
+def plugin_of(variant: str) -> str | None:
+    """The plugin that registered a codec variant or an ALM, as :func:`load_plugins` gave it."""
+    return _origins.get(variant)
+
+
+def _registered() -> dict[str, object]:
+    return {**codec_adapters.registered(), **alm.registered()}
 
 
 def _import(plugin: str) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from codec_adapters import OptionError
 from codec_adapters.registry import merged_options
+from codec_adapters.spec import LABELS
 from codecfake_builder.alm_facts import AlmFacts
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.codec_facts import CodecFacts
@@ -161,6 +162,8 @@ class Recipe(_Part):
     files (``.yaml``, data; see ``docs/codec_files.md``)."""
     isolated: dict[Name, IsolatedEntry] = {}
     """Codecs and ALMs that run in an environment of their own, by the name of the variant that they are to have."""
+    retired_labels: dict[Annotated[int, Field(ge=len(LABELS))], Name] = {}
+    """Classes whose codecs were removed: their ids are not given again, so that no other class changes its own."""
     execution: Execution = Execution()
 
     def variants(self) -> list[str]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from codecfake_builder.errors import PlanError
 from codecfake_builder.files import sha256_text
+from codecfake_builder.plan_facts import Note
 from codecfake_builder.recipe import IMPORTED, Recipe, Split
 from codecfake_builder.speakers import Speaker, assign_speakers, language_targets
 from codecfake_builder.utterance_lists import read_ids, read_labels
@@ -25,7 +26,7 @@ class Selection:
     def __init__(self, recipe: Recipe, utterances: pa.Table, limit: int | None) -> None:
         self.recipe = recipe
         self.utterances = utterances
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self.rows: dict[str, Rows] = {}
         self._corpus = np.asarray(utterances["corpus"].to_pylist(), dtype=object)
         self._ids = utterances["utterance_id"].to_pylist()
@@ -112,7 +113,8 @@ class Selection:
                 f"{', '.join(absent[:3])}; set splits.{name}.missing=skip to build without them"
             )
         if absent:
-            self.notes.append(f"{name}: {len(absent)} of {len(wanted)} listed utterances are not {where}")
+            text = f"{name}: {len(absent)} of {len(wanted)} listed utterances are not {where}"
+            self.notes.append(Note(text=text, split=name))
 
     def _select_drawn(self) -> None:
         for name, split in self.recipe.splits.items():
@@ -131,7 +133,8 @@ class Selection:
         if corpus is not None:
             pool = pool[self._corpus[pool] == corpus]
         if self.recipe.splits[name].missing == "skip" and len(pool) < number:
-            self.notes.append(f"{name}: {len(pool)} of {number} utterances to draw are in {corpus or 'its corpora'}")
+            text = f"{name}: {len(pool)} of {number} utterances to draw are in {corpus or 'its corpora'}"
+            self.notes.append(Note(text=text, split=name))
         else:
             self._refuse_small(name, number, len(pool), corpus)
         return pool[:number]

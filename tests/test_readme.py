@@ -70,7 +70,7 @@ def test_a_codec_alone_works_as_shown(shared: Path) -> None:
 def test_every_command_of_the_table_exists() -> None:
     from codecfake_builder.cli import app
 
-    named = set(re.findall(r"^\| `(\w+)[ `]", README.split("## Commands")[1].split("\n## ")[0], re.MULTILINE))
+    named = set(re.findall(r"^\| `([\w-]+)[ `]", README.split("## Commands")[1].split("\n## ")[0], re.MULTILINE))
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     groups = {group.typer_instance.info.name for group in app.registered_groups if group.typer_instance}
     assert named == known | groups

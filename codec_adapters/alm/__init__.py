@@ -8,7 +8,7 @@ clip's class is that of the codec.
 'mimi_8codebooks'
 """
 
-from codec_adapters.alm.registry import is_builtin, load, names, register, spec
+from codec_adapters.alm.registry import is_builtin, load, names, register, registered, spec
 from codec_adapters.alm.spec import AlmSpec
 
-__all__ = ["AlmSpec", "is_builtin", "load", "names", "register", "spec"]
+__all__ = ["AlmSpec", "is_builtin", "load", "names", "register", "registered", "spec"]

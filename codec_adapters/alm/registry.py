@@ -45,6 +45,11 @@ def names() -> list[str]:
     return [*builtin(), *sorted(_registered)]
 
 
+def registered() -> dict[str, AlmSpec]:
+    """The specs of the ALMs that are not built in, by name, without looking for installed packages."""
+    return {name: spec for name, (spec, _) in _registered.items()}
+
+
 def is_builtin(name: str) -> bool:
     """Whether ALM ``name`` is one of this package's own."""
     return name in builtin()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import codecfake_builder
-from codecfake_builder.engine.shard import AUDIO_CHAIN_VERSION, AlmJob, Job, ShardRecord
-from codecfake_builder.plan import Plan
+from codec_adapters import AlmSpec, CodecSpec, Taxonomy
+from codecfake_builder.engine.shard import AUDIO_CHAIN_VERSION, AlmJob, CodecJob, Job, ShardRecord
+from codecfake_builder.plan_facts import PlanFacts
 from codecfake_builder.recipe import Recipe
 
 FORMAT = 1
@@ -31,7 +33,9 @@ _PACKAGES = (
 """The packages whose code makes the clips and the files."""
 
 
-def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, Job], records: list[ShardRecord]) -> dict[str, Any]:
+def provenance(
+    recipe: Recipe, facts: PlanFacts, jobs: Mapping[str, Job], records: Iterable[ShardRecord]
+) -> dict[str, Any]:
     """The document as data.
 
     Args:
@@ -46,19 +50,16 @@ def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, Job], records: list[S
         "dtype": recipe.execution.dtype,
         "audio_chain": AUDIO_CHAIN_VERSION,
         "recipe": _portable(recipe),
-        "corpora": _corpora(plan),
+        "corpora": {name: {"usable_utterances": count} for name, count in facts.corpora.items()},
         "splits": {
-            split.name: {
+            name: {
                 "variants": list(split.variants),
-                "selected_by": recipe.selected_by(split.name),
-                "utterances": len(split.rows),
-                "membership_sha256": plan.membership(split.rows),
-                "imported": {
-                    variant: {"utterances": len(rows), "membership_sha256": plan.membership(rows)}
-                    for variant, rows in split.imported.items()
-                },
+                "selected_by": split.selected_by,
+                "utterances": split.utterances,
+                "membership_sha256": split.membership_sha256,
+                "imported": {variant: members.model_dump() for variant, members in split.imported.items()},
             }
-            for split in plan.splits
+            for name, split in facts.splits.items()
         },
         "variants": {name: _made_with(job) for name, job in sorted(jobs.items()) if not isinstance(job, AlmJob)},
         "alms": {
@@ -66,13 +67,29 @@ def provenance(recipe: Recipe, plan: Plan, jobs: dict[str, Job], records: list[S
             for name, job in sorted(jobs.items())
             if isinstance(job, AlmJob)
         },
-        "imported": {variant: asdict(own) for variant, own in plan.imported.items()},
-        "notes": list(plan.notes),
+        "imported": {variant: asdict(own) for variant, own in facts.imported.items()},
+        "notes": [str(note) for note in facts.notes],
     }
 
 
 def _made_with(job: Job) -> dict[str, Any]:
     return {"spec": asdict(job.spec), "options": job.options, "checkpoint_sha256": job.checkpoint_hashes}
+
+
+def jobs_of(document: Mapping[str, Any]) -> dict[str, Job]:
+    """The jobs that a document tells of, by variant: what was loaded, but for where it lies."""
+    dtype = document["dtype"]
+    codecs: dict[str, Job] = {name: _codec_job(made, dtype) for name, made in document["variants"].items()}
+    for name, made in document["alms"].items():
+        spec = AlmSpec(**{**made["spec"], "prompt": tuple(made["spec"]["prompt"])})
+        codec = _codec_job(made["codec"], dtype)
+        codecs[name] = AlmJob(spec, made["options"], None, made["checkpoint_sha256"], codec)
+    return codecs
+
+
+def _codec_job(made: Mapping[str, Any], dtype: str) -> CodecJob:
+    spec = CodecSpec(**{**made["spec"], "taxonomy": Taxonomy(**made["spec"]["taxonomy"])})
+    return CodecJob(spec, made["options"], None, made["checkpoint_sha256"], dtype)
 
 
 def provenance_text(document: dict[str, Any]) -> str:
@@ -98,11 +115,6 @@ def _portable(recipe: Recipe) -> dict[str, Any]:
             if split.get(key):
                 split[key] = Path(split[key]).name
     return document
-
-
-def _corpora(plan: Plan) -> dict[str, Any]:
-    counts = plan.utterances.group_by("corpus").aggregate([("utterance_id", "count")]).sort_by("corpus").to_pylist()
-    return {row["corpus"]: {"usable_utterances": row["utterance_id_count"]} for row in counts}
 
 
 def _version(package: str) -> str | None:

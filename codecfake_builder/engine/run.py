@@ -15,7 +15,7 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from codecfake_builder.engine import codec_runner
-from codecfake_builder.engine.shard import PASSING_REASONS, STATE_FOLDER, Shard, ShardRecord, load_record
+from codecfake_builder.engine.shard import PASSING_REASONS, STATE_FOLDER, AlmJob, Shard, ShardRecord, load_record
 from codecfake_builder.engine.worker import WorkerSettings, local_devices, make_shard
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.progress import progress
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SCHEDULER_SECONDS = 20
 """How long a dask scheduler may take to answer."""
+FEW_SECONDS = 180
+"""Speech that most codecs are through with, on one CPU core, before worker processes have started."""
 
 
 def chosen_devices(execution: Execution) -> tuple[str, ...]:
@@ -81,14 +83,26 @@ def split_done(shards: Iterable[Shard], dataset: Path) -> tuple[list[ShardRecord
     return done, missing
 
 
+def _few(shards: Iterable[Shard]) -> bool:
+    """Whether shards are so little work that starting processes for it would take longer; how much a model will say is
+    not known before it has, so an ALM's never are."""
+    shards = list(shards)
+    seconds = sum(utterance.samples / utterance.sample_rate for shard in shards for utterance in shard.utterances)
+    return seconds <= FEW_SECONDS and not any(isinstance(shard.job, AlmJob) for shard in shards)
+
+
 def run_shards(
     shards: list[Shard],
     dataset: Path,
     execution: Execution,
     plugins: list[str],
     isolated: Mapping[str, Isolated],
+    few_here: bool = False,
 ) -> list[ShardRecord]:
     """Make shards in parallel, with progress.
+
+    Args:
+        few_here: make a handful of small shards in this process, since others would take longer to start.
 
     Raises:
         BuilderError: a device or the scheduler is not there.
@@ -110,7 +124,7 @@ def run_shards(
         ):
             # joblib starts a process anew when its memory has grown, which another codec's network always makes it do
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-            jobs = min(workers, len(shards))
+            jobs = 1 if few_here and _few(shards) and execution.scheduler is None else min(workers, len(shards))
             for record in Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs")(tasks):
                 records.append(record)
                 advance(record.clips + len(record.rejected))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from codec_adapters.alm.spec import AlmSpec
@@ -116,7 +116,6 @@ class Shard:
     utterances: tuple[Utterance, ...]
     job: Job | None
     policy: AudioPolicy
-    classes: tuple[str, ...]
     imported: ClipClass | None = None
     """The class of the shard's clips where they exist already."""
 
@@ -132,7 +131,6 @@ class Shard:
             f"chain {AUDIO_CHAIN_VERSION}",
             self.policy.model_dump_json(),
             self.job.fingerprint() if self.job else "real",
-            json.dumps(self.classes),
             *([json.dumps(["imported", self.variant, asdict(self.imported)])] if self.imported else []),
             *(json.dumps(utterance.identity()) for utterance in self.utterances),
         )
@@ -176,9 +174,14 @@ class ShardRecord:
         write_text(record_path(dataset, self.file), json.dumps(asdict(self), indent=1) + "\n")
 
 
+def record_name(file: str) -> str:
+    """Path of the record of shard ``file`` within the dataset."""
+    return f"{STATE_FOLDER}/records/{PurePosixPath(file).relative_to('data').with_suffix('.json')}"
+
+
 def record_path(dataset: Path, file: str) -> Path:
     """Where the record of shard ``file`` lies."""
-    return dataset / STATE_FOLDER / "records" / Path(file).relative_to("data").with_suffix(".json")
+    return dataset / record_name(file)
 
 
 def load_record(dataset: Path, file: str) -> ShardRecord | None:

@@ -76,7 +76,7 @@ def _class_of(codec: Adapter | CodecSpec | None) -> ClipClass:
     )
 
 
-def write_shard(path: Path, rows: list[dict[str, Any]], classes: tuple[str, ...]) -> tuple[str, int]:
+def write_shard(path: Path, rows: list[dict[str, Any]]) -> tuple[str, int]:
     """Write a shard whole; returns its sha256 and its size in bytes.
 
     A shard without clips has no file, since ``datasets`` cannot read one without rows: no hash, 0 bytes.
@@ -84,7 +84,7 @@ def write_shard(path: Path, rows: list[dict[str, Any]], classes: tuple[str, ...]
     if not rows:
         path.unlink(missing_ok=True)
         return "", 0
-    table = pa.Table.from_pylist(rows, schema=schema(classes))
+    table = pa.Table.from_pylist(rows, schema=schema(None))
     with replacing(path) as temporary:
         pq.write_table(
             table,

@@ -98,7 +98,7 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
             rejected.append(Rejection(shard.split, shard.variant, *source, outcome.reason, outcome.detail))
         else:
             rows.append(clip_row(shard, utterance, outcome, codec))
-    sha256, size = write_shard(settings.dataset / shard.file, rows, shard.classes)
+    sha256, size = write_shard(settings.dataset / shard.file, rows)
     record = ShardRecord(
         file=shard.file,
         key=shard.key,

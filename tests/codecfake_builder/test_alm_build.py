@@ -272,7 +272,7 @@ def job(**changes: Any) -> AlmJob:
 def test_content_keys_hold_the_model_and_its_codec() -> None:
     def key(alm_job: AlmJob | CodecJob) -> str:
         prompt = Utterance("vctk", "p225_001", "/x", "p225", "en", None, 48000, 48000, "a")
-        return Shard("alm", "x", 0, (prompt,), alm_job, AudioPolicy(), ("real",)).key
+        return Shard("alm", "x", 0, (prompt,), alm_job, AudioPolicy()).key
 
     codec = job().codec
     variations: list[AlmJob | CodecJob] = [

@@ -73,14 +73,14 @@ def job(**changes: object) -> CodecJob:
 
 def key(codec: CodecJob | None = None, policy: AudioPolicy | None = None, *utterances: Utterance) -> str:
     members = utterances or (utterance(),)
-    return Shard("train", "x", 0, members, codec or job(), policy or AudioPolicy(), ("real",)).key
+    return Shard("train", "x", 0, members, codec or job(), policy or AudioPolicy()).key
 
 
 def test_content_keys_change_with_what_changes_a_clip_and_with_nothing_else() -> None:
     same = {
         key(),
         key(job(checkpoint=Path("/elsewhere"))),
-        Shard("dev", "y", 3, (utterance(),), job(), AudioPolicy(), ("real",)).key,
+        Shard("dev", "y", 3, (utterance(),), job(), AudioPolicy()).key,
     }
     assert len(same) == 1
     different = {

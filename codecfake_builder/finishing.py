@@ -1,0 +1,179 @@
+"""Everything beside the shards: what a dataset's card, metadata, provenance and checksums are written from, and when.
+
+Used by ``build``, and by ``remove-codec``, which has neither corpora nor codecs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from codec_adapters import weights
+from codecfake_builder.clip_class import NO_LABEL
+from codecfake_builder.dataset.card import card
+from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, hash_files, read_checksums, root_hash, write_checksums
+from codecfake_builder.dataset.contents import Contents, count_contents
+from codecfake_builder.dataset.croissant import CROISSANT, croissant_text
+from codecfake_builder.dataset.intelligibility import intelligibility
+from codecfake_builder.dataset.metadata import figures_of_variants, write_metadata, write_rejected
+from codecfake_builder.dataset.provenance import PROVENANCE, provenance, provenance_text
+from codecfake_builder.engine.shard import STATE_FOLDER, Job, ShardRecord, speaking_codec
+from codecfake_builder.errors import CheckFailedError
+from codecfake_builder.features import class_names
+from codecfake_builder.files import sha256_text, write_text
+from codecfake_builder.plan_facts import FACTS, PlanFacts
+from codecfake_builder.recipe import Recipe
+from codecfake_builder.saved_recipe import save_recipe
+
+MARKER = f"{STATE_FOLDER}/finished"
+METADATA = f"{STATE_FOLDER}/metadata.json"
+"""What each file of ``metadata/`` was written from, and its sha256: one whose shards are as before stays."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a finished dataset's files are written from, but for the shards themselves."""
+
+    recipe: Recipe
+    facts: PlanFacts
+    jobs: dict[str, Job]
+    """Of every variant but ``real``."""
+    records: list[ShardRecord]
+    left_out: pa.Table
+    """Schema :data:`codecfake_builder.plan.LEFT_OUT`."""
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The clips of every split and variant, counted.
+
+        Raises:
+            CheckFailedError: there is none.
+        """
+        contents = count_contents(
+            self.recipe, self.facts.splits, self.records, self.jobs, self.classes, self.facts.imported
+        )
+        if not contents.splits:
+            raise CheckFailedError(f"every clip was rejected, so there is no dataset: {_reasons(self.records)}")
+        return contents
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Class names by label."""
+        return classes_of(self.recipe, self.facts, self.jobs)
+
+    @cached_property
+    def document(self) -> str:
+        """The text of ``provenance.json``."""
+        return provenance_text(provenance(self.recipe, self.facts, self.jobs, self.records))
+
+    @property
+    def state(self) -> str:
+        """One figure for all of it: a dataset that was finished from the same is left alone."""
+        return sha256_text(self.document, *sorted(f"{r.key} {r.sha256} {r.file}" for r in self.records))
+
+
+def classes_of(recipe: Recipe, facts: PlanFacts, jobs: dict[str, Job]) -> tuple[str, ...]:
+    """Class names by label of all that a dataset may hold.
+
+    Raises:
+        RecipeError: labels of new families leave a gap, or are taken.
+    """
+    specs = [speaking_codec(job).spec for job in jobs.values()]
+    used = {spec.family: spec.label for spec in specs}
+    used |= {own.codec: own.label for own in facts.imported.values() if own.label != NO_LABEL}
+    return tuple(class_names(used, recipe.retired_labels))
+
+
+def is_current(dataset: Path, material: Material) -> bool:
+    """Whether a dataset was finished from just this."""
+    marker = dataset / MARKER
+    return (dataset / CHECKSUMS).is_file() and marker.is_file() and marker.read_text(encoding="utf-8") == material.state
+
+
+def save_state(dataset: Path, material: Material) -> None:
+    """Keep what later changes to the dataset need in its state folder; files that say the same are left alone."""
+    save_recipe(material.recipe, dataset)
+    path, text = dataset / FACTS, material.facts.model_dump_json(indent=1) + "\n"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+def finish(dataset: Path, material: Material) -> str:
+    """Write everything beside the shards, checksums last; returns the root hash.
+
+    Args:
+        dataset: a folder that holds all shards, and is no finished dataset (see ``staging`` for one that is).
+    """
+    contents, records = material.contents, material.records
+    _write_all_metadata(dataset, contents, {record.file: record.sha256 for record in records})
+    write_rejected(dataset, material.left_out, records)
+    write_text(dataset / PROVENANCE, material.document)
+    files = sha256_text(*sorted(f"{record.sha256}  {record.file}" for record in records))
+    write_text(dataset / CROISSANT, croissant_text(contents, files))
+    save_state(dataset, material)
+    (dataset / CARD).unlink(missing_ok=True)
+    hashes = hash_files(dataset, {record.file: record.sha256 for record in records if record.clips})
+    root = root_hash(hashes)
+    scores = intelligibility(dataset, clips) if (clips := contents.recipe.card.stoi_clips) else []
+    figures = figures_of_variants(dataset, contents.splits)
+    write_text(dataset / CARD, card(contents, list(material.facts.languages), root, figures, scores))
+    write_text(dataset / MARKER, material.state)
+    write_checksums(dataset, {**hashes, CARD: weights.sha256_of(dataset / CARD)})
+    return root
+
+
+def finished_root(dataset: Path) -> str:
+    """The root hash of a finished dataset."""
+    return root_hash(read_checksums(dataset))
+
+
+def _write_all_metadata(dataset: Path, contents: Contents, hashes: dict[str, str]) -> None:
+    """Bring ``metadata/`` up to date; a file of which the shards and the classes are as before is not written again."""
+    before = _written_before(dataset)
+    written = {}
+    for split in contents.splits:
+        path, files = dataset / "metadata" / f"{split}.parquet", sorted(contents.files(split))
+        source = sha256_text(json.dumps(contents.classes), *(f"{hashes[file]}  {file}" for file in files))
+        known_source, known_hash = before.get(split, ("", ""))
+        if source != known_source or not path.is_file() or weights.sha256_of(path) != known_hash:
+            write_metadata(dataset, split, files, contents.classes)
+        written[split] = [source, weights.sha256_of(path)]
+    for old in (dataset / "metadata").glob("*.parquet"):
+        if old.stem not in contents.splits:
+            old.unlink()
+    write_text(dataset / METADATA, json.dumps(written, indent=1) + "\n")
+
+
+def _written_before(dataset: Path) -> dict[str, tuple[str, str]]:
+    try:
+        document = json.loads((dataset / METADATA).read_text(encoding="utf-8"))
+        return {str(split): (str(source), str(sha256)) for split, (source, sha256) in document.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # absent, or damaged: all are written
+
+
+def check_rejections(contents: Contents) -> None:
+    """Hold the clips on which codecs failed against the audio policy.
+
+    Raises:
+        CheckFailedError: they are more than it allows.
+    """
+    allowed = contents.recipe.audio.max_rejected_share
+    failed = [
+        f"{cell.split}/{cell.variant}: {cell.rejected} of {cell.rejected + cell.clips} clips"
+        for cell in contents.cells
+        if cell.rejected > allowed * (cell.rejected + cell.clips)
+    ]
+    if failed:
+        failures = f"codecs failed on more than {allowed:.0%} of the clips of {'; '.join(failed)}"
+        raise CheckFailedError(f"the dataset is built, but {failures}; rejected.parquet lists each with its reason")
+
+
+def _reasons(records: list[ShardRecord]) -> str:
+    counts = Counter(rejection.reason for record in records for rejection in record.rejected)
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))

@@ -1,0 +1,298 @@
+"""Editing recipes: a codec goes into one or out of it, and the user's file keeps its comments and layout.
+
+The functions on documents take a recipe as plain YAML mapping and return another; the given one stays as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from codec_adapters import UnknownVariantError, alm
+from codec_adapters.spec import LABELS
+from codecfake_builder.clip_class import REAL
+from codecfake_builder.errors import RecipeError
+from codecfake_builder.files import write_text
+from codecfake_builder.plugins import plugin_of
+from codecfake_builder.recipe import IMPORTED
+from codecfake_builder.resources import nearest
+from codecfake_builder.variants import codec_spec, is_alm
+
+Document = dict[str, Any]
+"""A recipe as YAML has it."""
+
+
+@dataclass(frozen=True)
+class VariantUse:
+    """What a recipe holds for a variant's sake."""
+
+    family: str
+    label: int
+    codecs: tuple[str, ...]
+    """The variant, and for an ALM the codec that it speaks through: keys of ``options`` and ``weights``."""
+    checkpoints: tuple[str, ...] = ()
+    """Entries of weights.lock that these load from: further keys of ``weights``."""
+    plugins: tuple[str, ...] = ()
+    """The plugins that register them."""
+
+
+UseOf = Callable[[str], VariantUse]
+
+
+def use_of(name: str) -> VariantUse:
+    """What is known of a variant that can be loaded: built-in, or of a plugin that is loaded.
+
+    Raises:
+        UnknownVariantError: there is no such variant.
+    """
+    codec = codec_spec(name)
+    specs = [alm.spec(name), codec] if is_alm(name) else [codec]
+    plugins = dict.fromkeys(plugin for spec in specs if (plugin := plugin_of(spec.name)))
+    names, checkpoints = tuple(spec.name for spec in specs), tuple(spec.checkpoint for spec in specs if spec.checkpoint)
+    return VariantUse(codec.family, codec.label, names, checkpoints, tuple(plugins))
+
+
+def variants_of(document: Mapping[str, Any]) -> list[str]:
+    """Every codec variant and ALM that a recipe's splits name, in order."""
+    splits = [split for split in (document.get("splits") or {}).values() if split]
+    named = dict.fromkeys(variant for split in splits for variant in split.get("variants") or ())
+    return [variant for variant in named if variant not in (REAL, IMPORTED)]
+
+
+def next_free_label(document: Mapping[str, Any], family: str | None = None, use: UseOf = use_of) -> int:
+    """The label for a new family in a recipe: the first after those that are used or retired.
+
+    Labels of imported clips are not in a recipe; their families are known by the plugins that register them.
+
+    Args:
+        document: a recipe whose plugins are loaded (as :func:`codecfake_builder.recipe.load_recipe` does).
+        family: the new family's name; one that was retired gets its own label back, and one that is there has its.
+        use: what is known of each variant.
+    """
+    taken = {name: label for label, name in _retired(document).items()}
+    for variant in variants_of(document):
+        known = _use(document, variant, use)
+        taken[known.family] = known.label
+    if family in taken:
+        return taken[family]
+    return LABELS.get(family or "", max([len(LABELS) - 1, *taken.values()]) + 1)
+
+
+def with_codec(
+    document: Document,
+    name: str,
+    splits: Collection[str],
+    plugin: str | None = None,
+    weights: str | None = None,
+    isolated: Mapping[str, Any] | None = None,
+) -> Document:
+    """The recipe with variant ``name`` in some of its splits.
+
+    Args:
+        document: a recipe.
+        name: a codec variant or an ALM.
+        splits: names of the recipe's splits.
+        plugin: the module or file that registers the variant, as it is to stand under ``plugins``.
+        weights: the variant's checkpoint folder, as it is to stand under ``weights``.
+        isolated: its entry under ``isolated``.
+
+    Raises:
+        RecipeError: a split that the recipe does not have, or that has the variant already.
+    """
+    edited = copy.deepcopy(document)
+    known = edited.get("splits") or {}
+    for split in splits:
+        if split not in known:
+            raise RecipeError(f"splits.{split}: the recipe has no such split; {nearest(split, list(known))}")
+        if name in known[split]["variants"]:
+            raise RecipeError(f"splits.{split}: has {name} already")
+    for split, group in _sharing(known).items():
+        wanted = [other for other in group if other in splits]
+        own = known[split]["variants"]
+        if len(wanted) < len(group):  # an alias shared with splits that are to stay as they are
+            own = list(own)
+        if wanted:
+            own.append(name)
+        for other in wanted:
+            known[other]["variants"] = own
+    if plugin is not None and plugin not in (edited.get("plugins") or []):
+        edited["plugins"] = edited.get("plugins") or []
+        edited["plugins"].append(plugin)
+    if weights is not None:
+        _group(edited, "weights")[name] = weights
+    if isolated is not None:
+        _group(edited, "isolated")[name] = copy.deepcopy(dict(isolated))
+    return edited
+
+
+def without_codec(document: Document, name: str, folder: Path = Path(), use: UseOf = use_of) -> Document:
+    """The recipe without variant ``name``, and without what it holds for that variant alone.
+
+    A split that has no other variant goes too. The label of a new family (12 and up) of which no variant is left is
+    retired: no other class changes its own.
+
+    Args:
+        document: a recipe.
+        name: a codec variant or an ALM that a split names.
+        folder: that the recipe's relative paths are relative to.
+        use: what is known of each variant.
+
+    Raises:
+        RecipeError: no split names it; or it would leave a split that others take their utterances from empty.
+    """
+    if name not in (there := variants_of(document)):
+        raise RecipeError(f"{name}: no split of the recipe names this codec; {nearest(name, there)}")
+    edited = copy.deepcopy(document)
+    gone, *others = (_use(document, variant, use) for variant in [name, *(v for v in there if v != name)])
+    splits = edited["splits"]
+    for split in _sharing(splits):
+        if name in splits[split]["variants"]:
+            splits[split]["variants"].remove(name)
+    for split in [key for key, value in splits.items() if value and not value["variants"]]:
+        if children := [key for key, value in splits.items() if value and value.get("same_as") == split]:
+            raise RecipeError(
+                f"splits.{split}: {name} is its only variant, and {', '.join(children)} takes its utterances from it; "
+                "give it another variant first"
+            )
+        del splits[split]
+    kept = {key for other in others for key in (*other.codecs, *other.checkpoints)}
+    for part in ("options", "weights", "isolated"):
+        _drop(edited, part, {*gone.codecs, *gone.checkpoints} - kept)
+    unused = {_anchored(plugin, folder) for plugin in gone.plugins} - {
+        _anchored(plugin, folder) for other in others for plugin in other.plugins
+    }
+    _drop_plugins(edited, unused, folder)
+    if gone.label >= len(LABELS) and all(other.family != gone.family for other in others):
+        _group(edited, "retired_labels")[gone.label] = gone.family
+    return edited
+
+
+def _use(document: Mapping[str, Any], variant: str, use: UseOf) -> VariantUse:
+    """What is known of a variant, by the recipe's own entry where it has one."""
+    entry = (document.get("isolated") or {}).get(variant)
+    if entry is not None:
+        facts = entry["codec"]
+        return VariantUse(facts["family"], LABELS.get(facts["family"], facts.get("label") or 0), (variant,))
+    try:
+        return use(variant)
+    except UnknownVariantError as error:
+        raise RecipeError(f"{variant}: {error}; load the recipe's plugins first") from error
+
+
+def _retired(document: Mapping[str, Any]) -> dict[int, str]:
+    return {int(label): name for label, name in (document.get("retired_labels") or {}).items()}
+
+
+def _sharing(splits: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The splits by their list of variants, which YAML aliases make several share: the first's name, then all."""
+    groups: dict[int, list[str]] = {}
+    for name, split in splits.items():
+        if split:
+            groups.setdefault(id(split["variants"]), []).append(name)
+    return {group[0]: group for group in groups.values()}
+
+
+def _group(document: Document, part: str) -> Any:
+    if not document.get(part):
+        document[part] = {}
+    return document[part]
+
+
+def _drop(document: Document, part: str, keys: set[str]) -> None:
+    """Take keys out of a part of the recipe, and the part with its last one."""
+    group = document.get(part) or {}
+    for key in keys & set(group):
+        del group[key]
+        if not group:
+            del document[part]
+
+
+def _drop_plugins(document: Document, unused: set[str], folder: Path) -> None:
+    plugins = document.get("plugins") or []
+    for plugin in [plugin for plugin in plugins if _anchored(plugin, folder) in unused]:
+        plugins.remove(plugin)
+        if not plugins:
+            del document["plugins"]
+
+
+def _anchored(plugin: str, folder: Path) -> str:
+    """A plugin as ``load_plugins`` names it: a file by its absolute path, a module by its name."""
+    is_file = Path(plugin).suffix in (".py", ".yaml")
+    return str((folder / plugin).resolve()) if is_file else plugin
+
+
+def edited_text(text: str, where: str, edit: Callable[[Document], Document]) -> str:
+    """A recipe file's text after an edit: comments, order, quotes and aliases stay as they are where they can.
+
+    The file is data: YAML tags make no objects.
+
+    Args:
+        where: the file, for messages.
+        edit: :func:`with_codec` or :func:`without_codec`, with all but the document.
+
+    Raises:
+        RecipeError: the file is no recipe, or of a form that cannot be kept; or what ``edit`` raises.
+    """
+    writer = YAML()
+    writer.preserve_quotes = True
+    writer.width = 1_000_000  # no line is broken anew
+    writer.indent(**_indents(text))
+    stream = io.StringIO()
+    try:
+        before = yaml.safe_load(text)
+        if not isinstance(before, dict):
+            raise RecipeError(f"{where}: expected a mapping with name, corpora and splits")
+        writer.dump(edit(writer.load(text)), stream)
+        after = yaml.safe_load(stream.getvalue())
+    except (YAMLError, yaml.YAMLError, RecursionError) as error:
+        raise RecipeError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RecipeError(f"{where}: is no recipe that can be edited; plan says what is wrong with it") from error
+    if after != edit(before):  # YAML 1.1 and 1.2 read some words differently; what is written must mean the same
+        raise RecipeError(f"{where}: cannot be edited without changing what else is in it; edit it by hand")
+    return stream.getvalue()
+
+
+def write_edited(path: Path, edit: Callable[[Document], Document]) -> None:
+    """Edit a recipe file in one step; see :func:`edited_text`.
+
+    Raises:
+        RecipeError: the file cannot be read, or see there.
+    """
+    write_text(path, edited_text(read_recipe_text(path), str(path), edit))
+
+
+def read_recipe_text(path: Path) -> str:
+    """The text of a recipe file.
+
+    Raises:
+        RecipeError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or "cannot be read") if isinstance(error, OSError) else "is no text in UTF-8"
+        raise RecipeError(f"{path}: {reason}") from error
+
+
+def _indents(text: str) -> dict[str, int]:
+    """How the file indents, as ruamel.yaml's settings: by the first nested mapping and the first list in one."""
+    mapping = next((len(found[1]) for found in re.finditer(r"^( +)[^\s#-]", text, re.MULTILINE)), 2)
+    offset = next(_list_offsets(text), 2)
+    return {"mapping": mapping, "sequence": offset + 2, "offset": offset}
+
+
+def _list_offsets(text: str) -> Iterator[int]:
+    """How far each list's dash stands right of the key above it."""
+    for found in re.finditer(r"^( *)[^\s#-][^\n]*:[^\n]*\n(?: *#[^\n]*\n|\s*\n)*( *)- ", text, re.MULTILINE):
+        if len(found[2]) >= len(found[1]):
+            yield len(found[2]) - len(found[1])
