@@ -7,7 +7,7 @@ A folder that holds a finished dataset stays one: what changes is made beside it
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -61,8 +61,8 @@ def class_names(extra: dict[str, int] | None = None, retired: Mapping[int, str] 
         clash = next((family for family, taken in labels.items() if (family == name) != (taken == label)), None)
         if clash is not None:
             raise RecipeError(
-                f"retired_labels.{label}: {name} had this label; {clash} has {labels[clash]} and clashes with it: give a "
-                "new family the next free label, and an old one its own"
+                f"retired_labels.{label}: {name} had this label, and {clash} with {labels[clash]} clashes with it; a "
+                "new family gets the next free label, an old one its own"
             )
         labels[name] = label
     names = sorted(labels, key=labels.__getitem__)

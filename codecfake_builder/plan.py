@@ -243,9 +243,10 @@ def _without_text(splits: tuple[PlannedSplit, ...], utterances: pa.Table) -> Ite
         ]
         if textless and readers:
             text = (
-                f"{textless} of {len(split.rows)} utterances have no text, so that {{names}} will make no clip of them"
+                f"{split.name}: {textless} of {len(split.rows)} utterances have no text, so that {{names}} will make "
+                "no clip of them (reason no_text)"
             )
-            yield Note(text=f"{split.name}: {text} (reason no_text)", split=split.name, names=tuple(readers))
+            yield Note(text=text, split=split.name, names=tuple(readers))
 
 
 def announce(plan: Plan) -> None:

@@ -21,6 +21,7 @@ from codecfake_builder.variants import codec_spec
 if TYPE_CHECKING:
     from codecfake_builder.plan import Plan
     from codecfake_builder.recipe import Recipe
+    from codecfake_builder.selection import Rows
 
 FACTS = f"{STATE_FOLDER}/plan.json"
 
@@ -99,8 +100,8 @@ def facts_of(plan: Plan, recipe: Recipe, limit: int | None) -> PlanFacts:
     """
     counts = plan.utterances.group_by("corpus").aggregate([("utterance_id", "count")]).sort_by("corpus").to_pylist()
 
-    def members(rows: object) -> dict[str, object]:
-        return {"utterances": len(rows), "membership_sha256": plan.membership(rows)}  # type: ignore[arg-type]
+    def members(rows: Rows) -> Members:
+        return Members(utterances=len(rows), membership_sha256=plan.membership(rows))
 
     return PlanFacts(
         limit=limit,
@@ -108,10 +109,10 @@ def facts_of(plan: Plan, recipe: Recipe, limit: int | None) -> PlanFacts:
         corpora={row["corpus"]: row["utterance_id_count"] for row in counts},
         splits={
             split.name: SplitFacts(
-                **members(split.rows),
+                **dict(members(split.rows)),
                 variants=split.variants,
                 selected_by=recipe.selected_by(split.name),
-                imported={variant: Members(**members(rows)) for variant, rows in split.imported.items()},
+                imported={variant: members(rows) for variant, rows in split.imported.items()},
             )
             for split in plan.splits
         },

@@ -31,6 +31,9 @@ IMPORTED = "imported"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
 """A name that can stand in a file name and as a Hugging Face split or config name."""
 
+PACKAGED_OR_FILE = ("ids", "only", "table")
+"""Fields that hold the name of a packaged list or table, or a path."""
+
 OptionValue = bool | int | float | str
 
 
@@ -262,7 +265,6 @@ def _anchor_paths(document: dict[str, Any], folder: Path) -> None:
 
     places = [(corpus, key) for corpus in groups("corpora") for key in ("root", "table", "ids")]
     places += [(split, key) for split in groups("splits") for key in ("labels", "ids", "only")]
-    named = ("ids", "only", "table")
     if isinstance(weights := document.get("weights"), dict):
         places += [(weights, key) for key in weights]
     for group, key in places:
@@ -270,7 +272,7 @@ def _anchor_paths(document: dict[str, Any], folder: Path) -> None:
         if (
             isinstance(value, str)
             and not value.startswith(("~", "/"))
-            and (key not in named or (folder / value).is_file())
+            and (key not in PACKAGED_OR_FILE or (folder / value).is_file())
         ):
             group[key] = str(folder / value)
 

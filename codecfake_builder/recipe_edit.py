@@ -1,27 +1,21 @@
-"""Editing recipes: a codec goes into one or out of it, and the user's file keeps its comments and layout.
+"""Editing recipes: a codec goes into one, or out of it.
 
-The functions on documents take a recipe as plain YAML mapping and return another; the given one stays as it is.
+The functions take a recipe as plain YAML mapping and return another; the given one stays as it is. ``recipe_file``
+lets a user's file keep its comments and layout meanwhile.
 """
 
 from __future__ import annotations
 
 import copy
-import io
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from codec_adapters import UnknownVariantError, alm
+from codec_adapters import AlmSpec, CodecSpec, UnknownVariantError, alm
 from codec_adapters.spec import LABELS
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.files import write_text
 from codecfake_builder.plugins import plugin_of
 from codecfake_builder.recipe import IMPORTED
 from codecfake_builder.resources import nearest
@@ -55,7 +49,7 @@ def use_of(name: str) -> VariantUse:
         UnknownVariantError: there is no such variant.
     """
     codec = codec_spec(name)
-    specs = [alm.spec(name), codec] if is_alm(name) else [codec]
+    specs: list[AlmSpec | CodecSpec] = [alm.spec(name), codec] if is_alm(name) else [codec]
     plugins = dict.fromkeys(plugin for spec in specs if (plugin := plugin_of(spec.name)))
     names, checkpoints = tuple(spec.name for spec in specs), tuple(spec.checkpoint for spec in specs if spec.checkpoint)
     return VariantUse(codec.family, codec.label, names, checkpoints, tuple(plugins))
@@ -115,15 +109,16 @@ def with_codec(
             raise RecipeError(f"splits.{split}: the recipe has no such split; {nearest(split, list(known))}")
         if name in known[split]["variants"]:
             raise RecipeError(f"splits.{split}: has {name} already")
-    for split, group in _sharing(known).items():
-        wanted = [other for other in group if other in splits]
-        own = known[split]["variants"]
-        if len(wanted) < len(group):  # an alias shared with splits that are to stay as they are
-            own = list(own)
-        if wanted:
-            own.append(name)
-        for other in wanted:
-            known[other]["variants"] = own
+    for first, group in _sharing(known).items():
+        own = known[first]["variants"]
+        wanted = [split for split in group if split in splits]
+        if not wanted:
+            continue
+        if len(wanted) < len(group):  # a YAML alias shared with splits that are to stay as they are
+            other = type(own)(own)
+            for split in group:
+                known[split]["variants"] = own if (split in wanted) == (first in wanted) else other
+        known[wanted[0]]["variants"].append(name)
     if plugin is not None and plugin not in (edited.get("plugins") or []):
         edited["plugins"] = edited.get("plugins") or []
         edited["plugins"].append(plugin)
@@ -228,71 +223,3 @@ def _anchored(plugin: str, folder: Path) -> str:
     """A plugin as ``load_plugins`` names it: a file by its absolute path, a module by its name."""
     is_file = Path(plugin).suffix in (".py", ".yaml")
     return str((folder / plugin).resolve()) if is_file else plugin
-
-
-def edited_text(text: str, where: str, edit: Callable[[Document], Document]) -> str:
-    """A recipe file's text after an edit: comments, order, quotes and aliases stay as they are where they can.
-
-    The file is data: YAML tags make no objects.
-
-    Args:
-        where: the file, for messages.
-        edit: :func:`with_codec` or :func:`without_codec`, with all but the document.
-
-    Raises:
-        RecipeError: the file is no recipe, or of a form that cannot be kept; or what ``edit`` raises.
-    """
-    writer = YAML()
-    writer.preserve_quotes = True
-    writer.width = 1_000_000  # no line is broken anew
-    writer.indent(**_indents(text))
-    stream = io.StringIO()
-    try:
-        before = yaml.safe_load(text)
-        if not isinstance(before, dict):
-            raise RecipeError(f"{where}: expected a mapping with name, corpora and splits")
-        writer.dump(edit(writer.load(text)), stream)
-        after = yaml.safe_load(stream.getvalue())
-    except (YAMLError, yaml.YAMLError, RecursionError) as error:
-        raise RecipeError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
-    except (AttributeError, KeyError, TypeError) as error:
-        raise RecipeError(f"{where}: is no recipe that can be edited; plan says what is wrong with it") from error
-    if after != edit(before):  # YAML 1.1 and 1.2 read some words differently; what is written must mean the same
-        raise RecipeError(f"{where}: cannot be edited without changing what else is in it; edit it by hand")
-    return stream.getvalue()
-
-
-def write_edited(path: Path, edit: Callable[[Document], Document]) -> None:
-    """Edit a recipe file in one step; see :func:`edited_text`.
-
-    Raises:
-        RecipeError: the file cannot be read, or see there.
-    """
-    write_text(path, edited_text(read_recipe_text(path), str(path), edit))
-
-
-def read_recipe_text(path: Path) -> str:
-    """The text of a recipe file.
-
-    Raises:
-        RecipeError: it cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or "cannot be read") if isinstance(error, OSError) else "is no text in UTF-8"
-        raise RecipeError(f"{path}: {reason}") from error
-
-
-def _indents(text: str) -> dict[str, int]:
-    """How the file indents, as ruamel.yaml's settings: by the first nested mapping and the first list in one."""
-    mapping = next((len(found[1]) for found in re.finditer(r"^( +)[^\s#-]", text, re.MULTILINE)), 2)
-    offset = next(_list_offsets(text), 2)
-    return {"mapping": mapping, "sequence": offset + 2, "offset": offset}
-
-
-def _list_offsets(text: str) -> Iterator[int]:
-    """How far each list's dash stands right of the key above it."""
-    for found in re.finditer(r"^( *)[^\s#-][^\n]*:[^\n]*\n(?: *#[^\n]*\n|\s*\n)*( *)- ", text, re.MULTILINE):
-        if len(found[2]) >= len(found[1]):
-            yield len(found[2]) - len(found[1])

@@ -7,14 +7,15 @@ what a build of the recipe without the codec would have made.
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from codec_adapters import AlmSpec, CodecSpec
 from codecfake_builder import staging
 from codecfake_builder.build import BuildResult, is_shard_file
 from codecfake_builder.clip_class import REAL
@@ -26,10 +27,9 @@ from codecfake_builder.engine.shard import (
     ShardRecord,
     load_record,
     record_name,
-    record_path,
     speaking_codec,
 )
-from codecfake_builder.errors import DatasetError, RecipeError
+from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.finishing import Material, finish, finished_root
 from codecfake_builder.plan import LEFT_OUT
 from codecfake_builder.plan_facts import PlanFacts, load_facts
@@ -38,13 +38,14 @@ from codecfake_builder.recipe import IMPORTED, Recipe
 from codecfake_builder.recipe_edit import (
     Document,
     VariantUse,
-    edited_text,
-    read_recipe_text,
+    use_of,
+    variants_of,
     without_codec,
-    write_edited,
 )
+from codecfake_builder.recipe_file import edited_text, read_recipe_text, write_edited
 from codecfake_builder.resources import nearest
 from codecfake_builder.saved_recipe import SAVED_RECIPE, saved_document
+from codecfake_builder.variants import known_variants
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ class _Finished:
     document: Document
     facts: PlanFacts
     jobs: dict[str, Job]
-    records: list[ShardRecord]
 
     def use(self, name: str) -> VariantUse:
         """What the recipe holds for a variant, as far as the dataset says."""
-        job = self.jobs[name]
+        job = self.jobs.get(name)
+        if job is None:  # of a split that is not in the dataset
+            return use_of(name) if name in known_variants() else VariantUse("", 0, (name,))
         codec = speaking_codec(job).spec
-        specs = [job.spec, codec] if isinstance(job, AlmJob) else [codec]
+        specs: list[AlmSpec | CodecSpec] = [job.spec, codec] if isinstance(job, AlmJob) else [codec]
         names = tuple(spec.name for spec in specs)
         plugins = tuple(self.facts.plugins[own] for own in names if own in self.facts.plugins)
         checkpoints = tuple(spec.checkpoint for spec in specs if spec.checkpoint)
@@ -86,16 +88,24 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
         raise DatasetError(f"{dataset}: is no finished dataset; run build again to finish it")
     with staging.locked(dataset) as held:
         there = _read(dataset)
-        variants = _variants(dataset, there, name)
-        if not variants:  # a killed run had got as far as deleting the old version
-            result = _as_it_is(dataset, there)
-        else:
-            if recipe is not None:  # before anything is done: is it a recipe that has the codec?
-                edited_text(read_recipe_text(recipe), str(recipe), partial(_without, variants=variants, there=there))
+        variants = _variants(there, name)
+        before = there if variants else _cut_off(dataset, name)
+        if before is None:
+            known = [*there.jobs, *dict.fromkeys(there.use(variant).family for variant in there.jobs)]
+            raise RecipeError(f"{dataset}: has no codec {name}; {nearest(name, known)}")
+        edit = partial(_without, variants=_variants(before, name), there=before)
+        if recipe is not None:
+            edit = partial(edit, folder=recipe.parent)
+            edited_text(read_recipe_text(recipe), str(recipe), edit)  # refuses it before anything is done
+        if variants:
             result = _replace(dataset, there, variants, held)
-        staging.discard(dataset)
-    if recipe is not None and variants:
-        write_edited(recipe, partial(_without, variants=variants, there=there, folder=recipe.parent))
+        else:
+            say(f"{name} is removed already, by a run that was cut off then")
+            material = _material(dataset, there, _checked(there.document), there.facts, set())
+            result = BuildResult(material.contents, finished_root(dataset), 0, len(_records(dataset)))
+        if recipe is not None:
+            write_edited(recipe, edit)
+        staging.discard(dataset)  # last: as long as the old version lies there, a further run ends what this one began
     return result
 
 
@@ -103,31 +113,36 @@ def _read(dataset: Path) -> _Finished:
     """What the folder says of itself.
 
     Raises:
-        DatasetError: a part of the builder's state is absent, or a shard is not what its record says.
+        BuilderError: a part of the builder's state is absent or damaged.
     """
     document, facts = saved_document(dataset), load_facts(dataset)
     jobs = jobs_of(json.loads((dataset / PROVENANCE).read_text(encoding="utf-8")))
-    jobs = {v: jobs[v] for split in facts.splits.values() for v in split.variants if v in jobs}
-    records = []
-    for path in sorted((dataset / STATE_FOLDER / "records").rglob("*.json")):
-        file = PurePosixPath("data", path.relative_to(dataset / STATE_FOLDER / "records").as_posix())
-        record = load_record(dataset, str(file.with_suffix(".parquet")))
-        if record is None:
-            raise DatasetError(f"{file.with_suffix('.parquet')}: is not as it was built; build the dataset again first")
-        records.append(record)
-    for shard in sorted((dataset / "data").rglob("*.parquet")):
-        if not record_path(dataset, shard.relative_to(dataset).as_posix()).is_file():
-            raise DatasetError(f"{shard}: has no record in {STATE_FOLDER}; build the dataset again first")
-    return _Finished(document, facts, jobs, records)
+    used = [variant for split in facts.splits.values() for variant in split.variants if variant in jobs]
+    return _Finished(document, facts, {variant: jobs[variant] for variant in used})
 
 
-def _variants(dataset: Path, there: _Finished, name: str) -> list[str]:
-    """The variants that a name stands for; none where a killed run removed them already.
+def _records(dataset: Path) -> list[ShardRecord]:
+    """The records of all shards.
 
     Raises:
-        RecipeError: it stands for none that can be removed.
+        DatasetError: a shard is not what its record says, or has none.
     """
-    families = {variant: there.use(variant).family for variant in there.jobs}
+    state = dataset / STATE_FOLDER / "records"
+    names = {f"data/{path.relative_to(state).with_suffix('.parquet')}" for path in state.rglob("*.json")}
+    names |= {path.relative_to(dataset).as_posix() for path in (dataset / "data").rglob("*.parquet")}
+    records = {name: load_record(dataset, name) for name in sorted(names)}
+    for name, record in records.items():
+        if record is None:
+            raise DatasetError(f"{dataset / name}: is not as it was built; build the dataset again first")
+    return [record for record in records.values() if record]
+
+
+def _variants(there: _Finished, name: str) -> list[str]:
+    """The variants of a dataset that a name stands for.
+
+    Raises:
+        RecipeError: it stands for clips that cannot be removed.
+    """
     imported = [variant for variant, own in there.facts.imported.items() if name in (variant, own.codec)]
     if name == REAL:
         raise RecipeError(f"{REAL}: is the speech that every codec is held against; it cannot be removed")
@@ -135,45 +150,33 @@ def _variants(dataset: Path, there: _Finished, name: str) -> list[str]:
         raise RecipeError(
             f"{name}: clips of {', '.join(imported)} were imported; take them out of their corpus, and build again"
         )
-    if name in there.jobs:
-        return [name]
-    of_family = [variant for variant, family in families.items() if family == name]
-    if not of_family and not _removed_before(dataset, name):
-        known = [*there.jobs, *dict.fromkeys(families.values())]
-        raise RecipeError(f"{dataset}: has no codec {name}; {nearest(name, known)}")
-    return of_family
+    return [name] if name in there.jobs else [v for v in there.jobs if there.use(v).family == name]
 
 
-def _removed_before(dataset: Path, name: str) -> bool:
-    """Whether an old version, which a killed run did not come to delete, has the codec that the dataset has not."""
-    old = staging.next_folder(dataset)
+def _cut_off(dataset: Path, name: str) -> _Finished | None:
+    """The old version that a run did not come to delete, if it is one that has the codec."""
     try:
-        jobs = jobs_of(json.loads((old / PROVENANCE).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return False
-    return any(name in (variant, speaking_codec(job).spec.family) for variant, job in jobs.items())
-
-
-def _as_it_is(dataset: Path, there: _Finished) -> BuildResult:
-    say("it is removed already, by a run that was cut off when it had done so")
-    material = _material(dataset, there, _checked(there.document), there.facts, {})
-    return BuildResult(material.contents, finished_root(dataset), 0, len(there.records))
+        old = _read(staging.next_folder(dataset))
+    except (BuilderError, OSError, ValueError, KeyError):
+        return None
+    return old if _variants(old, name) else None
 
 
 def _without(document: Document, variants: list[str], there: _Finished, folder: Path = Path()) -> Document:
-    for variant in variants:
+    named = variants_of(document)
+    for variant in [variant for variant in variants if variant in named] or variants:
         document = without_codec(document, variant, folder, there.use)
     return document
 
 
-def _replace(dataset: Path, there: _Finished, variants: list[str], held: Any) -> BuildResult:
+def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitStack) -> BuildResult:
     """Put the dataset without the variants in the place of the one with them."""
     gone = set(variants)
     if gone == set(there.jobs):
         raise RecipeError(f"{', '.join(variants)}: no other codec is in {dataset}; delete the folder instead")
     before, after = _checked(there.document), _checked(_without(there.document, variants, there))
     _refuse_other_selection(before, after, there.facts)
-    material = _material(dataset, there, after, there.facts.without(gone), dict.fromkeys(gone))
+    material = _material(dataset, there, after, there.facts.without(gone), gone)
     kept = {record.file for record in material.records}
     kept |= {record_name(file) for file in kept}
     stage = staging.prepare(dataset, lambda name: is_shard_file(name) and name not in kept)
@@ -182,11 +185,11 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], held: Any) ->
     return BuildResult(material.contents, root, 0, len(material.records))
 
 
-def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanFacts, gone: dict[str, None]) -> Material:
+def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanFacts, gone: set[str]) -> Material:
     """What the dataset without some variants is written from."""
     rejected = pq.read_table(dataset / "rejected.parquet")
     left_out = rejected.filter(rejected["split"].is_null()).select(LEFT_OUT.names).cast(LEFT_OUT)
-    records = [record for record in there.records if PurePosixPath(record.file).stem.rpartition("-")[0] not in gone]
+    records = [record for record in _records(dataset) if PurePosixPath(record.file).stem.rpartition("-")[0] not in gone]
     jobs = {variant: job for variant, job in there.jobs.items() if variant not in gone}
     return Material(recipe, facts, jobs, records, left_out)
 
@@ -198,9 +201,7 @@ def _checked(document: Document) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise RecipeError(
-            f"{SAVED_RECIPE}: {place}: {first['msg']}; build the dataset again to have it anew"
-        ) from error
+        raise RecipeError(f"{SAVED_RECIPE}: {place}: {first['msg']}; build the dataset again first") from error
 
 
 def _refuse_other_selection(before: Recipe, after: Recipe, facts: PlanFacts) -> None:
@@ -208,7 +209,7 @@ def _refuse_other_selection(before: Recipe, after: Recipe, facts: PlanFacts) -> 
     for name in before.splits.keys() - after.splits.keys():
         if before.splits[name].same_as is None:
             raise RecipeError(
-                f"splits.{name}: would be left without a variant, and other splits' utterances are drawn beside its own; "
+                f"splits.{name}: would be left without a variant, and what other splits draw hangs on what it draws; "
                 "give it another codec first"
             )
         if name not in facts.splits:

@@ -10,7 +10,7 @@ import yaml
 from codecfake_builder.engine.shard import STATE_FOLDER
 from codecfake_builder.errors import DatasetError, RecipeError
 from codecfake_builder.files import write_text
-from codecfake_builder.recipe import Recipe
+from codecfake_builder.recipe import PACKAGED_OR_FILE, Recipe
 
 SAVED_RECIPE = f"{STATE_FOLDER}/recipe.yaml"
 """Holds paths of this machine: the builder's own, and no part of the dataset. ``load_recipe`` reads it."""
@@ -19,13 +19,14 @@ SAVED_RECIPE = f"{STATE_FOLDER}/recipe.yaml"
 def saved_text(recipe: Recipe) -> str:
     """The complete recipe as YAML, every path absolute."""
     document = recipe.model_dump(mode="json")
-    places = [(corpus, ("root",), ("table", "ids")) for corpus in document["corpora"].values()]
-    places += [(split, ("labels",), ("ids", "only")) for split in document["splits"].values()]
-    places += [(document["weights"], tuple(document["weights"]), ())]
-    for group, paths, maybe_paths in places:
-        for key in (*paths, *maybe_paths):
-            if group.get(key) is not None and (key in paths or Path(group[key]).expanduser().is_file()):
-                group[key] = str(Path(group[key]).expanduser().absolute())
+    document["retired_labels"] = dict(recipe.retired_labels)  # JSON has no numbers for keys, YAML has
+    places = [(corpus, key) for corpus in document["corpora"].values() for key in ("root", "table", "ids")]
+    places += [(split, key) for split in document["splits"].values() for key in ("labels", "ids", "only")]
+    places += [(document["weights"], key) for key in document["weights"]]
+    for group, key in places:
+        value = group.get(key)
+        if value is not None and (key not in PACKAGED_OR_FILE or Path(value).expanduser().is_file()):
+            group[key] = str(Path(value).expanduser().absolute())
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 

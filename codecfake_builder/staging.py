@@ -107,7 +107,7 @@ def prepare(dataset: Path, leave: Callable[[str], bool], salvage: Collection[str
 
 
 def publish(stage: Path, dataset: Path, held: ExitStack) -> None:
-    """Let a complete next version take the dataset's place, in one step, and delete the old version.
+    """Let a complete next version take the dataset's place, in one step; :func:`discard` then deletes the old one.
 
     Args:
         stage: what :func:`prepare` returned, finished now.
@@ -119,22 +119,20 @@ def publish(stage: Path, dataset: Path, held: ExitStack) -> None:
     _drop_empty(stage / "data")
     for folder, _, _ in os.walk(stage):
         sync_folder(Path(folder))
-    if _exchange(stage, dataset):
-        sync_folder(dataset.parent)
-        shutil.rmtree(stage)
-    else:
+    if not _exchange(stage, dataset):
         old = _beside(dataset, "old")
         dataset.rename(old)
         stage.rename(dataset)
-        sync_folder(dataset.parent)
-        shutil.rmtree(old)
+        old.rename(stage)
+    sync_folder(dataset.parent)
 
 
 def discard(dataset: Path) -> None:
-    """Delete what a killed run left of a next version."""
+    """Delete the version that :func:`publish` replaced, or what a killed run left of a next one."""
     left = next_folder(dataset.resolve())
-    if left.is_dir():
-        shutil.rmtree(left)
+    for part in (left / "data", left / "metadata", left):  # what tells of the version lasts longest
+        if part.is_dir():
+            shutil.rmtree(part)
 
 
 def _beside(dataset: Path, kind: str) -> Path:
@@ -167,7 +165,8 @@ def _recover(dataset: Path) -> None:
     if not dataset.exists():
         (next_folder(dataset) if finished(next_folder(dataset)) else old).rename(dataset)
     if old.is_dir():
-        shutil.rmtree(old)
+        discard(dataset)
+        old.rename(next_folder(dataset))
 
 
 def _refuse_fixed(dataset: Path) -> None:

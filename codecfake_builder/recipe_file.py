@@ -1,0 +1,105 @@
+"""Editing a recipe file in place: comments, order, quotes and aliases stay as they are where they can."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from codecfake_builder.errors import RecipeError
+from codecfake_builder.files import write_text
+from codecfake_builder.recipe_edit import Document
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes ``null`` for what is nothing, where ruamel.yaml would leave it out."""
+
+    def represent_null(self, data: None) -> yaml.Node:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+_Representer.add_representer(type(None), _Representer.represent_null)
+
+
+def edited_text(text: str, where: str, edit: Callable[[Document], Document]) -> str:
+    """A recipe file's text after an edit: comments, order, quotes and aliases stay as they are where they can.
+
+    The file is data: YAML tags make no objects.
+
+    Args:
+        where: the file, for messages.
+        edit: :func:`with_codec` or :func:`without_codec`, with all but the document.
+
+    Raises:
+        RecipeError: the file is no recipe, or of a form that cannot be kept; or what ``edit`` raises.
+    """
+    writer = YAML()
+    writer.Representer = _Representer
+    writer.preserve_quotes = True
+    writer.width = 1_000_000  # no line is broken anew
+    stream = io.StringIO()
+    try:
+        writer.indent(**_indents(text))
+        before = yaml.safe_load(text)
+        if not isinstance(before, dict):
+            raise RecipeError("expected a mapping with name, corpora and splits")
+        writer.dump(edit(writer.load(text)), stream)
+        after = yaml.safe_load(stream.getvalue())
+    except (YAMLError, yaml.YAMLError, RecursionError) as error:
+        raise RecipeError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RecipeError(f"{where}: is no recipe that can be edited; plan says what is wrong with it") from error
+    if after != edit(before):  # YAML 1.1 and 1.2 read some words differently; what is written must mean the same
+        raise RecipeError(f"{where}: cannot be edited without changing what else is in it; edit it by hand")
+    return stream.getvalue()
+
+
+def write_edited(path: Path, edit: Callable[[Document], Document]) -> None:
+    """Edit a recipe file in one step; see :func:`edited_text`.
+
+    Raises:
+        RecipeError: the file cannot be read, or see there.
+    """
+    write_text(path.resolve(), edited_text(read_recipe_text(path), str(path), edit))
+
+
+def read_recipe_text(path: Path) -> str:
+    """The text of a recipe file.
+
+    Raises:
+        RecipeError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or "cannot be read") if isinstance(error, OSError) else "is no text in UTF-8"
+        raise RecipeError(f"{path}: {reason}") from error
+
+
+def _indents(text: str) -> dict[str, int]:
+    """How the file indents, as ruamel.yaml's settings: by its first mapping in a mapping, and first list in one."""
+    found = list(_indentations(yaml.compose(text, Loader=yaml.SafeLoader)))
+    mapping = next((columns for kind, columns in found if kind is yaml.MappingNode), 2)
+    offset = next((columns for kind, columns in found if kind is yaml.SequenceNode), 2)
+    return {"mapping": mapping, "sequence": offset + 2, "offset": offset}
+
+
+def _indentations(node: yaml.Node | None, seen: frozenset[int] = frozenset()) -> Iterator[tuple[type[yaml.Node], int]]:
+    """How far each block that is a mapping's value stands right of its key, with its kind."""
+    if not isinstance(node, yaml.MappingNode) or node.flow_style or id(node) in seen:
+        return
+    for key, value in node.value:
+        if (
+            isinstance(value, yaml.CollectionNode)
+            and not value.flow_style
+            and value.start_mark.line > key.start_mark.line
+        ):
+            yield type(value), value.start_mark.column - key.start_mark.column
+        yield from _indentations(value, seen | {id(node)})
