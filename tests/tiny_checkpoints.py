@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,16 +47,16 @@ def make_encodec(folder: Path, stereo: bool = False) -> Path:
     return folder
 
 
-def make_dac(folder: Path, codebooks: int = 12, rate: int = 16000) -> Path:
-    """DAC's layout with rates whose product is 320."""
+def make_dac(folder: Path, codebooks: int = 12, rate: int = 16000, ratios: tuple[int, ...] = (2, 4, 5, 8)) -> Path:
+    """DAC's layout; the product of the ratios is the hop."""
     from transformers import DacConfig, DacModel
 
     torch.manual_seed(2)
     config = DacConfig(
         encoder_hidden_size=8,
-        downsampling_ratios=[2, 4, 5, 8],
+        downsampling_ratios=list(ratios),
         decoder_hidden_size=64,
-        upsampling_ratios=[8, 5, 4, 2],
+        upsampling_ratios=list(reversed(ratios)),
         n_codebooks=codebooks,
         codebook_size=64,
         codebook_dim=4,
@@ -91,8 +92,8 @@ def make_mimi(folder: Path) -> Path:
     return folder
 
 
-def make_snac(folder: Path) -> Path:
-    """SNAC's 24 kHz layout (three levels, noise on, no attention)."""
+def make_snac(folder: Path, **changes: Any) -> Path:
+    """SNAC's 24 kHz layout (three levels, noise on, no attention), but for ``changes`` of its configuration."""
     from snac import SNAC
 
     torch.manual_seed(4)
@@ -108,6 +109,7 @@ def make_snac(folder: Path) -> Path:
         "vq_strides": [4, 2, 1],
         "noise": True,
         "depthwise": True,
+        **changes,
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")

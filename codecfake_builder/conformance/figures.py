@@ -78,10 +78,10 @@ def _agree(one: str, other: str, figures: Iterable[tuple[str, float, float]]) ->
 
 
 def codes(subject: Subject) -> str:
-    """Codes are int64 [batch, codebooks, frames], and decode to the input's length."""
+    """Codes are int64 [batch, codebooks, frames], those of each item alone, and decode to the input's length."""
     adapter, frame = subject.adapter, max(subject.adapter.hop, subject.adapter.length_multiple)
-    wave = subject.waves[0]
-    batch = torch.from_numpy(np.stack([audio.fit(wave, subject.rule.padded(len(wave)))] * 2))
+    length = subject.rule.padded(len(subject.waves[0]))
+    batch = torch.from_numpy(np.stack([audio.fit(wave, length) for wave in subject.waves[:2]]))
     try:
         found = adapter.encode(batch)
     except InputError:
@@ -89,6 +89,11 @@ def codes(subject: Subject) -> str:
     for scale in found:
         if scale.dtype != torch.int64 or scale.ndim != 3 or scale.shape[0] != 2 or 0 in scale.shape:
             raise Failed(f"{scale.dtype} {list(scale.shape)} for a batch of two, expected int64 [2, codebooks, frames]")
+    if subject.exact_dtype and adapter.device.type == "cpu":
+        for item in range(2):
+            alone = adapter.encode(batch[item : item + 1])
+            if not all(torch.equal(one[0], scale[item]) for one, scale in zip(alone, found, strict=True)):
+                raise Failed(f"item {item + 1} of a batch of two has other codes than alone")
     decoded = adapter.decode(found, [1, 2])
     most = 2 * frame + adapter.spec.delay_samples
     if decoded.ndim != 2 or decoded.shape[0] != 2 or abs(decoded.shape[1] - batch.shape[1]) > most:
@@ -111,11 +116,10 @@ def delay(subject: Subject) -> str:
 def tail_local(subject: Subject) -> str:
     """A codec that claims to be local at the tail is: appended silence changes nothing before the last part."""
     subject.need_repeatable()
-    wave = subject.speech(max(1.5, subject.settings.clip_seconds))
-    reach = measure.measure_tail_reach(subject.adapter, wave, subject.adapter.spec.delay_samples, subject.same)
+    reach = measure.measure_tail_reach(subject.adapter, subject.waves, subject.adapter.spec.delay_samples, subject.same)
     claimed, local = subject.adapter.spec.tail_local, measure.is_tail_local(reach)
-    length = len(wave) / subject.adapter.sample_rate
-    words = f"appended silence changes the last {reach:.2f} of {length:.1f} s" if reach else "changes nothing"
+    words = f"appended silence changes the last {reach:.2f} s" if reach else "appended silence changes nothing"
+    words += f" of clips of up to {max(measure.TAIL_SECONDS):g} s"
     if claimed and not local:
         raise Failed(f"the spec says true, but {words}")
     note = "; the spec says false, which costs speed only" if local and not claimed else ""
@@ -173,8 +177,8 @@ def speed(subject: Subject) -> str:
     start = time.perf_counter()
     subject.run([wave])
     elapsed = time.perf_counter() - start
-    factor = elapsed * subject.adapter.sample_rate / len(wave)
-    return f"{factor:.3f} ({1 / factor:.3g} times as fast as real time) on {subject.adapter.device}"
+    factor = max(elapsed, 1e-9) * subject.adapter.sample_rate / len(wave)
+    return f"{factor:.3f} ({1 / factor:.1f} times as fast as real time) on {subject.adapter.device}"
 
 
 def memory(subject: Subject) -> str:

@@ -32,8 +32,9 @@ AGREEING = 0.75
 LAST_PART_SECONDS = 0.5
 """What may change before a clip's end when silence is appended. Convolutional codecs look ahead (DAC at 16 kHz 0.26 s);
 what norms, attention and recurrent layers over the whole clip change begins at its beginning."""
-APPENDED_SECONDS = (0.02, 0.125, 0.27, 1.0)
-"""Lengths of appended silence: what the engine may pad by (``audio.tail_seconds`` and a frame), less, and more."""
+TAIL_SECONDS = {1.5: (0.02, 1.0), 1.9: (1.0,)}
+"""Length of a clip -> what silence is appended to it: less and more than the engine pads by (``audio.tail_seconds``).
+Two lengths, since a codec that works in chunks of a second changes its last chunk, however long that is."""
 SAME = 2**-15
 """Two outputs are the same up to this difference, full scale being 1: a step of the 16-bit clips that become of them.
 Rounding stays far below it (7e-7 measured), another code does not."""
@@ -214,23 +215,26 @@ def measure_codes(adapter: Adapter, waves: Sequence[Wave]) -> CodeFigures | None
     return CodeFigures(hop, rate / hop, sum(scale.shape[1] for scale in codes), adapter.bitrate)
 
 
-def measure_tail_reach(codec: Codec, wave: Wave, delay: int = 0, same: float = SAME) -> float:
+def measure_tail_reach(codec: Codec, waves: Sequence[Wave], delay: int = 0, same: float = SAME) -> float:
     """How many seconds before a clip's end its output begins to change when silence is appended; 0: not at all.
 
     The engine pads clips of a tail-local codec up to common lengths (``engine.codec_runner.PaddingRule``): what it
     relies on is that the silence it appends changes nothing before the clip's last part.
 
     Args:
-        wave: speech at the codec's rate, longer than :data:`LAST_PART_SECONDS` by far.
+        waves: speech at the codec's rate.
         delay: samples by which the output lags: the clip ends so much later in it.
+        same: difference up to which two outputs are the same.
     """
-    alone = through(codec, wave)
     reach = 0
-    for seconds in APPENDED_SECONDS:
-        longer = through(codec, np.pad(wave, (0, round(seconds * codec.sample_rate))))
-        end = min(len(alone), len(longer), len(wave) + delay)
-        changed = np.flatnonzero(~(np.abs(alone[:end] - longer[:end]) <= same))
-        reach = max(reach, len(wave) + delay - int(changed[0])) if len(changed) else reach
+    for seconds, appended in TAIL_SECONDS.items():
+        wave = lasting(list(waves), round(seconds * codec.sample_rate))
+        alone = through(codec, wave)
+        for silence in appended:
+            longer = through(codec, np.pad(wave, (0, round(silence * codec.sample_rate))))
+            end = min(len(alone), len(longer), len(wave) + delay)
+            changed = np.flatnonzero(~(np.abs(alone[:end] - longer[:end]) <= same))
+            reach = max(reach, len(wave) + delay - int(changed[0])) if len(changed) else reach
     return reach / codec.sample_rate
 
 

@@ -48,7 +48,7 @@ class Settings:
     """Calls in each of the blocks after which memory is looked at; 0: not looked at."""
     least_stoi: float = 0.6
     """Median STOI (0 to 1) below which an output is no speech any more. White noise reaches 0.48, networks with random
-    weights 0.53; the weakest codec of the embedded edition, trained for minutes, 0.68."""
+    weights 0.57; the weakest codec of the embedded edition, trained for minutes, 0.68."""
     loudest_silence: float = 0.1
     """RMS (full scale is 1) from which the answer to silence is as loud as speech."""
     policy: AudioPolicy = field(default_factory=AudioPolicy)

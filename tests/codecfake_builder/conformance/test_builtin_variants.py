@@ -1,0 +1,49 @@
+"""Every built-in variant conforms, with a small checkpoint in place of its official one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import codec_adapters
+from codec_adapters.base import Adapter
+from codec_adapters.catalog import builtin
+from codecfake_builder.conformance.subject import QUICK
+from codecfake_builder.conformance.suite import CHECKS, failed, results_table, run_suite
+from tests.codecfake_builder.conformance.stand_ins import same_network, stand_in, trained
+
+RANDOM_WEIGHTS = replace(QUICK, least_stoi=0.0, loudest_silence=1.0)
+"""What random weights make of speech is none, and they need not be quiet."""
+FIGURES = {"PESQ", "gain", "real-time factor", "peak memory", "no leak"}
+"""Take most of the time and hold no variant to anything; leaks are looked for in a codec of each family."""
+JUDGED = [name for name in CHECKS if name not in FIGURES]
+OWN_FACTS = ["loads offline", "output", "any length", "spec", "codes"]
+"""Of a variant whose network, and whose stand-in, another variant has been judged by."""
+
+
+def conforming(variant: str, scratch: Path, checks: list[str]) -> None:
+    try:
+        folder = stand_in(variant, scratch)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+    def load() -> Adapter:
+        return codec_adapters.load(variant, checkpoint=folder)
+
+    results = run_suite(load(), QUICK if trained(variant) else RANDOM_WEIGHTS, load, own_weights=False, checks=checks)
+    assert not failed(results), results_table(results)
+    assert {result.name for result in results if result.verdict == "skipped"} <= {"delay"}, results_table(results)
+
+
+@pytest.mark.parametrize("variant", sorted(builtin()))
+def test_a_builtin_variant_conforms(variant: str, tmp_path: Path) -> None:
+    conforming(variant, tmp_path, OWN_FACTS if same_network(variant) else JUDGED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["audiodec_libritts_v1", "encodec_24khz_6kbps", "lyra_v2_9_2kbps", "snac_24khz"])
+def test_no_codec_leaks(variant: str, tmp_path: Path) -> None:
+    """torch, transformers with its caches, TensorFlow Lite, and a library of its own."""
+    conforming(variant, tmp_path, ["no leak"])
