@@ -113,7 +113,7 @@ class _GraphPart(_Part):
 
     def _graphs(self, folder: Path) -> tuple[ListedFile | None, ListedFile | None, ListedFile | None]:
         whole, encoder, decoder = (
-            part and part.within(folder) for part in (self.round_trip, self.encoder, self.decoder)
+            part.within(folder) if part else None for part in (self.round_trip, self.encoder, self.decoder)
         )
         return whole, encoder, decoder
 
@@ -167,7 +167,10 @@ class PythonPart(_Part):
 
     def way(self, folder: Path) -> Way:
         """The way, for a codec file in ``folder``."""
-        file, beside = self.file and self.file.within(folder), tuple(part.within(folder) for part in self.beside)
+        file, beside = (
+            self.file.within(folder) if self.file else None,
+            tuple(part.within(folder) for part in self.beside),
+        )
         return PythonWay(self.name, file, self.module, beside, self.batched, self.numpy, self.factory)
 
 

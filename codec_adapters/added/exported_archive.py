@@ -2,8 +2,8 @@
 
 ``torch.export.load`` of torch 2.13 unpickles tensors with ``weights_only=False``, unpickles custom objects, evaluates
 shape expressions and guards as Python source, looks operators up by any dotted name below ``torch``, and writes
-the names of inputs into source that it executes. Everything that reaches one of these is read first and refused unless it is of
-the plain kind that ``torch.export.save`` writes; pickled tensors are loaded by torch's restricted unpickler.
+the names of inputs into source that it executes. Everything that reaches one of these is read first and refused unless
+it is of the plain kind that ``torch.export.save`` writes; pickled tensors are loaded by torch's restricted unpickler.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _EXPRESSION_NODES = (
     *(ast.BoolOp, ast.Subscript, ast.Attribute, ast.operator, ast.unaryop, ast.cmpop, ast.boolop),
 )
 _EXPRESSION_ATTRIBUTES = {"size", "shape", "stride", "storage_offset", "dtype", "ndim", "dim", "isnan", "inf"}
-_EXPRESSION_NAMES = {"L", "math", "torch", "inf", "True", "False", "not_none"}
+_EXPRESSION_NAMES = {"L", "math", "inf", "min", "max", "abs", "int", "float", "round"}
 _loading = threading.Lock()
 
 

@@ -77,8 +77,8 @@ def _loaded(path: Path, setup: Setup) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
-                found = _TOUCHES_FILES.search(archive.read(member).decode()) if "/code/" in member else None
-                if found and not member.endswith(".debug_pkl"):
+                source = archive.read(member).decode() if member.endswith(".py") else ""
+                if found := _TOUCHES_FILES.search(source):
                     raise CheckpointError(
                         f"{path}: refused, since it calls {found[0]}...), which is no arithmetic of torch's own"
                     )

@@ -263,7 +263,7 @@ def figures_of(config: Any, folder: Path, bandwidth: float | None = None) -> dic
     entries = _entries(config)
     if entries and "hop" in found and "sample_rate" in found:
         bits, frames = math.log2(entries), found["sample_rate"] / found["hop"]
-        count = int(getattr(config, "n_codebooks", None) or getattr(config, "num_quantizers", 1))
+        count = int(getattr(config, "n_codebooks", 0) or getattr(config, "num_quantizers", 1))
         if bandwidths := getattr(config, "target_bandwidths", None):
             wanted = bandwidths[-1] if bandwidth is None else bandwidth
             count = max(1, int(1000 * wanted // (math.ceil(frames) * bits)))

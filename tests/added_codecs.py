@@ -1,0 +1,222 @@
+"""Small artefacts of every way in, and codec files that name them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from codecfake_builder.codec_facts import CodecFacts
+from codecfake_builder.codec_file import write_codec_file
+from codecfake_builder.codec_ways import (
+    CommandPart,
+    ExportedPart,
+    OnnxPart,
+    PythonPart,
+    Seal,
+    TorchscriptPart,
+    TransformersPart,
+    WayPart,
+    sealed,
+)
+
+HOP = 160
+CODEBOOKS = 3
+ENTRIES = 32
+
+
+class Encoder(nn.Module):
+    """Codes ``[batch, codebooks, frames]`` of ``[batch, 1, samples]``: each frame's mean, quantized in stages."""
+
+    def forward(self, wav: Tensor) -> Tensor:
+        means = torch.nn.functional.avg_pool1d(wav, HOP, HOP)
+        stages = []
+        rest = means[:, 0].clamp(-0.999, 0.999)
+        for stage in range(CODEBOOKS):
+            step = (2.0 / ENTRIES) ** (stage + 1) * ENTRIES / 2
+            code = ((rest / step * 2).floor() + ENTRIES // 2).clamp(0, ENTRIES - 1)
+            rest = rest - (code - ENTRIES // 2 + 0.5) * step / 2
+            stages.append(code)
+        return torch.stack(stages, 1).long()
+
+
+class Decoder(nn.Module):
+    """``[batch, 1, samples]`` of codes ``[batch, codebooks, frames]``."""
+
+    def forward(self, codes: Tensor) -> Tensor:
+        scale = torch.tensor([(2.0 / ENTRIES) ** (stage + 1) * ENTRIES / 4 for stage in range(CODEBOOKS)])
+        means = ((codes - ENTRIES // 2 + 0.5) * scale[None, :, None]).sum(1, keepdim=True)
+        return torch.nn.functional.conv_transpose1d(means, torch.ones(1, 1, HOP), stride=HOP)
+
+
+class RoundTrip(nn.Module):
+    """``[batch, 1, samples]`` to the same: a filter with a delay of none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.filter = nn.Conv1d(1, 1, 9, padding=4)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        return torch.tanh(self.filter(wav))
+
+
+class Codec(nn.Module):
+    """Both halves in one module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = Encoder(), Decoder()
+
+    def encode(self, wav: Tensor) -> Tensor:
+        return self.encoder(wav)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return self.decoder(codes)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        return self.decoder(self.encoder(wav))
+
+
+def facts(rate: int = 16000, **changes: Any) -> CodecFacts:
+    """What is said of the small codecs."""
+    known: dict[str, Any] = {
+        "family": "added",
+        "label": 12,
+        "sample_rate": rate,
+        "hop": HOP,
+        "codebooks": CODEBOOKS,
+        "bitrate": rate / HOP * CODEBOOKS * 5,
+        "taxonomy": {"quantizer": "multi"},
+    }
+    return CodecFacts.model_validate(known | changes)
+
+
+def reference(wav: Tensor) -> Tensor:
+    """What every way into :class:`Codec` must give for float32 ``[batch, samples]``."""
+    whole = torch.nn.functional.pad(wav, (0, -wav.shape[1] % HOP))
+    return Codec()(whole[:, None])[:, 0, : wav.shape[1]]
+
+
+def torchscript(folder: Path, module: nn.Module | None = None) -> TorchscriptPart:
+    """An archive with encode and decode, or of ``module``."""
+    path = folder / "codec.pt"
+    if module is not None:
+        torch.jit.script(module).save(str(path))
+    else:
+        example = torch.zeros(1, 1, 4 * HOP)
+        whole = Codec()
+        torch.jit.trace_module(whole, {"encode": example, "decode": whole.encode(example), "forward": example}).save(
+            str(path)
+        )
+    return TorchscriptPart(**sealed(path, folder).model_dump())
+
+
+def export(module: nn.Module, path: Path, example: Tensor, **dynamic: Any) -> Path:
+    """A .pt2; ``dynamic`` gives the axes of the one input that are not fixed."""
+    shapes = ({int(axis.removeprefix("axis")): dim for axis, dim in dynamic.items()},)
+    torch.export.save(torch.export.export(module, (example,), dynamic_shapes=shapes), path)
+    return path
+
+
+def exported(folder: Path) -> ExportedPart:
+    """Encoder and decoder."""
+    frames = torch.export.Dim("frames", min=1, max=100000)
+    encoder = export(Encoder(), folder / "encoder.pt2", torch.zeros(1, 1, 4 * HOP), axis2=frames * HOP)
+    decoder = export(Decoder(), folder / "decoder.pt2", torch.zeros(1, CODEBOOKS, 4).long(), axis2=frames)
+    return ExportedPart(encoder=sealed(encoder, folder), decoder=sealed(decoder, folder))
+
+
+def onnx_round_trip(
+    path: Path,
+    gain: float = 0.5,
+    shape: Any = ("b", "n"),
+    operator: str = "Mul",
+    domain: str = "",
+    external: str | None = None,
+) -> Path:
+    """A graph of one node: the waveform times ``gain``."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    factor = helper.make_tensor("gain", TensorProto.FLOAT, [1], [gain])
+    if external:
+        factor.ClearField("float_data")
+        factor.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", external), ("offset", "0"), ("length", "4")):
+            entry = factor.external_data.add()
+            entry.key, entry.value = key, value
+    nodes = [helper.make_node(operator, ["wav", "gain"] if operator == "Mul" else ["wav"], ["out"], domain=domain)]
+    graph = helper.make_graph(
+        nodes,
+        "codec",
+        [helper.make_tensor_value_info("wav", TensorProto.FLOAT, list(shape))],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, list(shape))],
+        [factor] if operator == "Mul" else [],
+    )
+    imports = [helper.make_opsetid("", 18), *([helper.make_opsetid(domain, 1)] if domain else [])]
+    path.write_bytes(helper.make_model(graph, opset_imports=imports, ir_version=9).SerializeToString())
+    assert onnx
+    return path
+
+
+def onnx_pair(folder: Path, order: str = "BKT", batch: Any = "b") -> OnnxPart:
+    """Encoder and decoder of one codebook and a sign per frame's mean, with the codes' axes in some order."""
+    from onnx import TensorProto, helper
+
+    def model(nodes: list[Any], given: Any, made: Any, constants: list[Any]) -> bytes:
+        graph = helper.make_graph(nodes, "g", [given], [made], constants)
+        opsets = [helper.make_opsetid("", 18)]
+        return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString())
+
+    forward = ["BKT".index(axis) for axis in order]
+    sizes = {"B": batch, "K": CODEBOOKS, "T": "t"}
+    wav = helper.make_tensor_value_info("wav", TensorProto.FLOAT, [batch, 1, "n"])
+    codes = helper.make_tensor_value_info("codes", TensorProto.INT64, [sizes[axis] for axis in order])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, [batch, 1, "m"])
+    offsets = helper.make_tensor("offsets", TensorProto.FLOAT, [1, CODEBOOKS, 1], [0.0, 0.3, 0.6])
+    levels = helper.make_tensor("levels", TensorProto.FLOAT, [1], [16.0])
+    encoder = [
+        helper.make_node("AveragePool", ["wav"], ["means"], kernel_shape=[HOP], strides=[HOP]),
+        helper.make_node("Mul", ["means", "levels"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "offsets"], ["shifted"]),
+        helper.make_node("Floor", ["shifted"], ["whole"]),
+        helper.make_node("Cast", ["whole"], ["integers"], to=TensorProto.INT64),
+        helper.make_node("Transpose", ["integers"], ["codes"], perm=forward),
+    ]
+    weights = helper.make_tensor("weights", TensorProto.FLOAT, [CODEBOOKS, 1, HOP], [1 / 48] * CODEBOOKS * HOP)
+    decoder = [
+        helper.make_node("Transpose", ["codes"], ["ordered"], perm=[order.index(axis) for axis in "BKT"]),
+        helper.make_node("Cast", ["ordered"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ConvTranspose", ["floats", "weights"], ["out"], strides=[HOP]),
+    ]
+    (folder / "encoder.onnx").write_bytes(model(encoder, wav, codes, [offsets, levels]))
+    (folder / "decoder.onnx").write_bytes(model(decoder, codes, out, [weights]))
+    return OnnxPart(encoder=sealed(folder / "encoder.onnx", folder), decoder=sealed(folder / "decoder.onnx", folder))
+
+
+def transformers_part(folder: Path, inner: str) -> TransformersPart:
+    """The model folder ``inner`` below ``folder``, every file listed."""
+    place = folder / inner
+    files = {path.name: sealed(path, place) for path in sorted(place.iterdir())}
+    seals = {name: Seal(sha256=file.sha256, size=file.size) for name, file in files.items()}
+    return TransformersPart(folder=inner, files=seals)
+
+
+COMMAND = CommandPart(steps=[["{python}", "-c", "import shutil, sys; shutil.copy(*sys.argv[1:])", "{in}", "{out}"]])
+"""Gives its input back, and needs nothing but Python."""
+
+
+def python_file(folder: Path, code: str, name: str = "codec", **settings: Any) -> PythonPart:
+    """A Python file beside the codec file."""
+    (folder / "mine.py").write_text(code)
+    return PythonPart(name=name, file=sealed(folder / "mine.py", folder), **settings)
+
+
+def codec_file(folder: Path, name: str, way: WayPart, facts: CodecFacts, options: dict[str, Any] | None = None) -> Path:
+    """A codec file in ``folder``."""
+    path = folder / f"{name}.yaml"
+    write_codec_file(path, name, way, facts, options)
+    return path
