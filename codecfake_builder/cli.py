@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from codecfake_builder import __version__
+from codecfake_builder.adding.cli import EXAMPLE as ADD_EXAMPLE
+from codecfake_builder.adding.cli import add_codec
 from codecfake_builder.benchmark.cli import app as benchmark
 from codecfake_builder.conformance.cli import EXAMPLE, conformance
 from codecfake_builder.errors import BuilderError
@@ -39,6 +41,7 @@ app = typer.Typer(
 )
 
 app.add_typer(benchmark)
+app.command("add-codec", epilog=ADD_EXAMPLE)(add_codec)
 app.command(epilog=EXAMPLE)(conformance)
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="Path of a recipe, or name of a packaged one.")]

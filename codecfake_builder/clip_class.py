@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import codec_adapters
 from codec_adapters.spec import LABELS, CodecSpec
+from codecfake_builder.errors import RecipeError
 
 REAL = "real"
 """The class and the variant of clips that passed no codec."""
@@ -15,6 +17,22 @@ VOCODER = "vocoder"
 NO_LABEL = -1
 """The label of such clips. They belong to no class of the closed or the open set; -1 is what ``datasets.ClassLabel``
 stores where there is none. (The publication's scripts give them 7, WavTokenizer's label, to mean "not in 0-6".)"""
+
+
+_declared: dict[str, int] = {}
+
+
+def declare_classes(classes: Mapping[str, int]) -> None:
+    """Make classes known of which there are imported clips only, with their labels.
+
+    Raises:
+        RecipeError: a codec family has that name, with another label.
+    """
+    families = _families()
+    for name, label in classes.items():
+        if families.get(name, label) != label:
+            raise RecipeError(f"classes.{name}: is a codec family with label {families[name]}; leave it out")
+    _declared.update(classes)
 
 
 @dataclass(frozen=True)
@@ -37,9 +55,13 @@ class ClipClass:
 
 
 def known_classes() -> dict[str, int]:
-    """Label by class name: the codec families, those of plugins among them, ``real`` and ``vocoder``."""
+    """Label by class name: the codec families, those of plugins among them, declared ones, ``real``, ``vocoder``."""
+    return {**_declared, **_families(), VOCODER: NO_LABEL}
+
+
+def _families() -> dict[str, int]:
     families = {spec.family: spec.label for spec in map(codec_adapters.spec, codec_adapters.names())}
-    return {**LABELS, **families, VOCODER: NO_LABEL}
+    return {**LABELS, **families}
 
 
 def clip_class(codec: str, variant: str) -> ClipClass:

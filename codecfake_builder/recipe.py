@@ -14,7 +14,7 @@ from codec_adapters import OptionError
 from codec_adapters.registry import merged_options
 from codec_adapters.spec import LABELS
 from codecfake_builder.alm_facts import AlmFacts
-from codecfake_builder.clip_class import REAL
+from codecfake_builder.clip_class import REAL, declare_classes
 from codecfake_builder.codec_facts import CodecFacts
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import UserPath
@@ -144,7 +144,17 @@ class Execution(_Part):
     """Audio per batch; by default one clip on a CPU and a measured amount on a GPU."""
 
 
-class Recipe(_Part):
+class _Brought(BaseModel):
+    """The parts of a recipe that make names known which its other parts may use."""
+
+    plugins: list[str] = []
+    """What adds further variants: Python modules, or files relative to the recipe (they are code, and run); and codec
+    files (``.yaml``, data; see ``docs/codec_files.md``)."""
+    classes: dict[Name, Annotated[int, Field(ge=len(LABELS))]] = {}
+    """Labels of new classes of which there are imported clips only. (A codec's class comes with the codec.)"""
+
+
+class Recipe(_Part, _Brought):
     """Everything that decides what a dataset holds."""
 
     name: Name
@@ -160,9 +170,6 @@ class Recipe(_Part):
     weights: dict[str, UserPath] = {}
     """Local folder per checkpoint (an entry of weights.lock) or per variant (codec or ALM); others are fetched."""
     card: CardSettings = CardSettings()
-    plugins: list[str] = []
-    """What adds further variants: Python modules, or files relative to the recipe (they are code, and run); and codec
-    files (``.yaml``, data; see ``docs/codec_files.md``)."""
     isolated: dict[Name, IsolatedEntry] = {}
     """Codecs and ALMs that run in an environment of their own, by the name of the variant that they are to have."""
     retired_labels: dict[Annotated[int, Field(ge=len(LABELS))], Name] = {}
@@ -235,10 +242,13 @@ def parse_recipe(document: dict[str, Any], recipe: str, folder: Path, overrides:
         if isinstance(document.get(part), dict):
             document[part] = {name: value for name, value in document[part].items() if value is not None}
     try:
+        brought = _Brought.model_validate(document)
+        plugins = load_plugins(brought.plugins, folder)
+        declare_classes(brought.classes)
         parsed = Recipe.model_validate(document)
     except ValidationError as error:
         raise RecipeError("\n".join(f"{recipe}: {line}" for line in _explained(error))) from error
-    plugins, isolated = load_plugins(parsed.plugins, folder), resolved(parsed.isolated, folder)
+    isolated = resolved(parsed.isolated, folder)
     parsed = parsed.model_copy(update={"plugins": plugins, "isolated": isolated})
     problems = list(_cross_checks(parsed))
     if problems:

@@ -65,14 +65,12 @@ def variants_of(document: Mapping[str, Any]) -> list[str]:
 def next_free_label(document: Mapping[str, Any], family: str | None = None, use: UseOf = use_of) -> int:
     """The label for a new family in a recipe: the first after those that are used or retired.
 
-    Labels of imported clips are not in a recipe; their families are known by the plugins that register them.
-
     Args:
         document: a recipe whose plugins are loaded (as :func:`codecfake_builder.recipe.load_recipe` does).
         family: the new family's name; one that was retired gets its own label back, and one that is there has its.
         use: what is known of each variant.
     """
-    taken = {name: label for label, name in _retired(document).items()}
+    taken = {name: label for label, name in _retired(document).items()} | dict(document.get("classes") or {})
     for variant in variants_of(document):
         known = _use(document, variant, use)
         taken[known.family] = known.label

@@ -45,7 +45,7 @@ def conformance(
     from codecfake_builder.files import write_text
 
     folder, options = _from_recipe(name, recipe)
-    folder, options = checkpoint or folder, {**options, **_options(option or [])}
+    folder, options = checkpoint or folder, {**options, **parsed_options(option or [])}
     target = local_devices()[0] if device == "auto" else device
     settings = QUICK if quick else THOROUGH
     if least_stoi is not None:
@@ -91,7 +91,7 @@ def _from_recipe(name: str, recipe: str | None) -> tuple[Path | None, dict[str, 
     return folder, dict(made.options.get(name, {}))
 
 
-def _options(given: list[str]) -> dict[str, OptionValue]:
+def parsed_options(given: list[str]) -> dict[str, OptionValue]:
     options: dict[str, OptionValue] = {}
     for text in given:
         key, equals, value = text.partition("=")
