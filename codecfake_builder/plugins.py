@@ -13,8 +13,8 @@ from codec_adapters.weights import sha256_of
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.files import sha256_text
 
-_origins: dict[str, str] = {}
-"""Plugin by name of the codec variant or ALM that it registered."""
+_registering: dict[str, set[str]] = {}
+"""What each loaded plugin registered when it was imported: names of codec variants and ALMs."""
 
 
 def load_plugins(plugins: list[str], folder: Path) -> list[str]:
@@ -37,21 +37,21 @@ def load_plugins(plugins: list[str], folder: Path) -> list[str]:
             _import(plugin)
         except Exception as error:
             raise RecipeError(f"plugins: {plugin}: cannot be loaded ({type(error).__name__}: {error})") from error
-        _origins.update((name, plugin) for name, spec in _registered().items() if before.get(name) is not spec)
+        new = {name for name, spec in _registered().items() if before.get(name) is not spec}
+        _registering.setdefault(plugin, set()).update(new)
     return resolved
 
 
 def plugin_hashes(plugins: list[str], variant: str) -> dict[str, str]:
-    """sha256 of the plugin that registered ``variant``, where it is a file, so that its clips are made again when its
-    code changes, and those of other plugins' variants are not."""
-    origin = plugin_of(variant)
-    own = [] if origin is None else [plugin for plugin in plugins if plugin == origin] or plugins  # a copy of it
-    return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in own if plugin.endswith(".py")}
+    """sha256 of those of the plugins that register ``variant`` and are files, so that its clips are made again when
+    its code changes, and those of other plugins' variants are not."""
+    own = [plugin for plugin in plugins if plugin in plugins_of(variant) and plugin.endswith(".py")]
+    return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in own}
 
 
-def plugin_of(variant: str) -> str | None:
-    """The plugin that registered a codec variant or an ALM, as :func:`load_plugins` gave it."""
-    return _origins.get(variant)
+def plugins_of(variant: str) -> tuple[str, ...]:
+    """The plugins, as :func:`load_plugins` gave them, that registered a codec variant or an ALM."""
+    return tuple(plugin for plugin, names in _registering.items() if variant in names)
 
 
 def _registered() -> dict[str, object]:
