@@ -91,6 +91,7 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
         variants = _variants(there, name)
         before = there if variants else _cut_off(dataset, name)
         if before is None:
+            staging.discard_remains(dataset)
             known = [*there.jobs, *dict.fromkeys(there.use(variant).family for variant in there.jobs)]
             raise RecipeError(f"{dataset}: has no codec {name}; {nearest(name, known)}")
         edit = partial(_without, variants=_variants(before, name), there=before)
