@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from codecfake_builder.clip_class import REAL, ClipClass
 from codecfake_builder.engine.shard import STATE_FOLDER
 from codecfake_builder.errors import DatasetError
-from codecfake_builder.plugins import plugin_of
+from codecfake_builder.plugins import plugins_of
 from codecfake_builder.variants import codec_spec
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class PlanFacts(_Part):
     imported: dict[str, ClipClass]
     """The class of every variant of which clips exist already."""
     notes: tuple[Note, ...]
-    plugins: dict[str, str] = {}
-    """The recipe's plugin that registered a variant, of those that are not built in."""
+    plugins: dict[str, tuple[str, ...]] = {}
+    """The recipe's plugins that registered a variant, of those that are not built in."""
 
     def without(self, variants: set[str]) -> PlanFacts:
         """The facts of the same plan without some variants, and without the splits that have no other."""
@@ -118,14 +118,15 @@ def facts_of(plan: Plan, recipe: Recipe, limit: int | None) -> PlanFacts:
         },
         imported=dict(plan.imported),
         notes=plan.remarks,
-        plugins=_plugins(plan),
+        plugins=_plugins(plan, recipe),
     )
 
 
-def _plugins(plan: Plan) -> dict[str, str]:
+def _plugins(plan: Plan, recipe: Recipe) -> dict[str, tuple[str, ...]]:
     used = {variant for split in plan.splits for variant in split.variants} - {REAL}
     used |= {codec_spec(name).name for name in used}
-    return {name: plugin for name in sorted(used) if (plugin := plugin_of(name)) is not None}
+    found = {name: tuple(plugin for plugin in recipe.plugins if plugin in plugins_of(name)) for name in sorted(used)}
+    return {name: plugins for name, plugins in found.items() if plugins}
 
 
 def load_facts(dataset: Path) -> PlanFacts:

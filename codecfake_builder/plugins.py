@@ -15,8 +15,8 @@ from codecfake_builder.codec_file import SUFFIXES, load_codec_file
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.files import sha256_text
 
-_origins: dict[str, str] = {}
-"""Plugin by name of the codec variant or ALM that it registered."""
+_registering: dict[str, set[str]] = {}
+"""What each loaded plugin registered when it was imported: names of codec variants and ALMs."""
 
 
 def load_plugins(plugins: list[str], folder: Path) -> list[str]:
@@ -34,21 +34,22 @@ def load_plugins(plugins: list[str], folder: Path) -> list[str]:
     files = (".py", *SUFFIXES)
     resolved = [str((folder / plugin).resolve()) if plugin.endswith(files) else plugin for plugin in plugins]
     codec_adapters.names()  # so that what installed packages register is not taken for a plugin's
-    names: dict[str, str] = {}
+    adding: dict[str, str] = {}
     for plugin in resolved:
-        before = _registered()
         if plugin.endswith(SUFFIXES):
             codec = load_codec_file(Path(plugin))
-            if (other := names.setdefault(codec.spec.name, plugin)) != plugin:
+            if (other := adding.setdefault(codec.spec.name, plugin)) != plugin:
                 raise RecipeError(f"plugins: {plugin} and {other} both add {codec.spec.name}; rename one of them")
             codec.register()
-            _origins[codec.spec.name] = plugin
-            continue
-        try:
-            _import(plugin)
-        except Exception as error:
-            raise RecipeError(f"plugins: {plugin}: cannot be loaded ({type(error).__name__}: {error})") from error
-        _origins.update((name, plugin) for name, spec in _registered().items() if before.get(name) is not spec)
+            new = {codec.spec.name}
+        else:
+            before = _registered()
+            try:
+                _import(plugin)
+            except Exception as error:
+                raise RecipeError(f"plugins: {plugin}: cannot be loaded ({type(error).__name__}: {error})") from error
+            new = {name for name, spec in _registered().items() if before.get(name) is not spec}
+        _registering.setdefault(plugin, set()).update(new)
     return resolved
 
 
@@ -59,19 +60,18 @@ def added_codecs(plugins: list[str]) -> dict[str, AddedCodec]:
 
 
 def plugin_hashes(plugins: list[str], variant: str) -> dict[str, str]:
-    """sha256 of the Python file that registered ``variant``, where one did, so that its clips are made again when its
-    code changes, and those of other plugins' variants are not.
+    """sha256 of the Python files that register ``variant``, so that its clips are made again when its code changes, and
+    those of other plugins' variants are not.
 
     What a codec file's codec is made of, :meth:`codec_adapters.added.AddedCodec.hashes` tells.
     """
-    origin = plugin_of(variant)
-    own = [] if origin is None else [plugin for plugin in plugins if plugin == origin] or plugins  # a copy of it
-    return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in own if plugin.endswith(".py")}
+    own = [plugin for plugin in plugins if plugin in plugins_of(variant) and plugin.endswith(".py")]
+    return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in own}
 
 
-def plugin_of(variant: str) -> str | None:
-    """The plugin that registered a codec variant or an ALM, as :func:`load_plugins` gave it."""
-    return _origins.get(variant)
+def plugins_of(variant: str) -> tuple[str, ...]:
+    """The plugins, as :func:`load_plugins` gave them, that registered a codec variant or an ALM."""
+    return tuple(plugin for plugin, names in _registering.items() if variant in names)
 
 
 def _registered() -> dict[str, object]:

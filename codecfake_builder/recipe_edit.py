@@ -16,7 +16,7 @@ from codec_adapters import AlmSpec, CodecSpec, UnknownVariantError, alm
 from codec_adapters.spec import LABELS
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.plugins import plugin_of
+from codecfake_builder.plugins import plugins_of
 from codecfake_builder.recipe import IMPORTED
 from codecfake_builder.resources import nearest
 from codecfake_builder.variants import codec_spec, is_alm
@@ -50,7 +50,7 @@ def use_of(name: str) -> VariantUse:
     """
     codec = codec_spec(name)
     specs: list[AlmSpec | CodecSpec] = [alm.spec(name), codec] if is_alm(name) else [codec]
-    plugins = dict.fromkeys(plugin for spec in specs if (plugin := plugin_of(spec.name)))
+    plugins = dict.fromkeys(plugin for spec in specs for plugin in plugins_of(spec.name))
     names, checkpoints = tuple(spec.name for spec in specs), tuple(spec.checkpoint for spec in specs if spec.checkpoint)
     return VariantUse(codec.family, codec.label, names, checkpoints, tuple(plugins))
 

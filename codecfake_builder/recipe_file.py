@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from codecfake_builder.errors import RecipeError
@@ -19,7 +20,7 @@ from codecfake_builder.recipe_edit import Document
 class _Representer(RoundTripRepresenter):
     """Writes ``null`` for what is nothing, where ruamel.yaml would leave it out."""
 
-    def represent_null(self, data: None) -> yaml.Node:
+    def represent_null(self, data: None) -> ScalarNode:
         return self.represent_scalar("tag:yaml.org,2002:null", "null")
 
 

@@ -64,7 +64,7 @@ class _Finished:
         codec = speaking_codec(job).spec
         specs: list[AlmSpec | CodecSpec] = [job.spec, codec] if isinstance(job, AlmJob) else [codec]
         names = tuple(spec.name for spec in specs)
-        plugins = tuple(self.facts.plugins[own] for own in names if own in self.facts.plugins)
+        plugins = tuple(plugin for own in names for plugin in self.facts.plugins.get(own, ()))
         checkpoints = tuple(spec.checkpoint for spec in specs if spec.checkpoint)
         return VariantUse(codec.family, codec.label, names, checkpoints, plugins)
 
@@ -91,6 +91,7 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
         variants = _variants(there, name)
         before = there if variants else _cut_off(dataset, name)
         if before is None:
+            staging.discard_remains(dataset)
             known = [*there.jobs, *dict.fromkeys(there.use(variant).family for variant in there.jobs)]
             raise RecipeError(f"{dataset}: has no codec {name}; {nearest(name, known)}")
         edit = partial(_without, variants=_variants(before, name), there=before)

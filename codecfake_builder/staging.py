@@ -135,6 +135,12 @@ def discard(dataset: Path) -> None:
             shutil.rmtree(part)
 
 
+def discard_remains(dataset: Path) -> None:
+    """Delete what is left of a version whose deletion had begun; a next version that may still be finished stays."""
+    if not (next_folder(dataset) / "data").is_dir():
+        discard(dataset)
+
+
 def _beside(dataset: Path, kind: str) -> Path:
     dataset = dataset.resolve()
     return dataset.with_name(f".{dataset.name}.{kind}")
