@@ -39,13 +39,14 @@ def conformance(
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results there too.")] = None,
 ) -> None:
     """Judge a codec on bundled speech: does it behave as a build needs it to, and what are its figures?"""
+    folder, options = _from_recipe(name, recipe)
+    folder, options = checkpoint or folder, {**options, **parsed_options(option or [])}
+
     from codecfake_builder.conformance.subject import QUICK, THOROUGH
     from codecfake_builder.conformance.suite import failed, results_table, run_suite
     from codecfake_builder.engine.worker import local_devices, settle_numerics
     from codecfake_builder.files import write_text
 
-    folder, options = _from_recipe(name, recipe)
-    folder, options = checkpoint or folder, {**options, **parsed_options(option or [])}
     target = local_devices()[0] if device == "auto" else device
     settings = QUICK if quick else THOROUGH
     if least_stoi is not None:

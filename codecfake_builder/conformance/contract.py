@@ -87,7 +87,7 @@ def thread_safety(subject: Subject) -> str:
     subject.need_repeatable()
     jobs = [(subject.waves[n % len(subject.waves)], n + 1) for n in range(subject.settings.threads)]
     serial = [subject.run([wave], [seed])[0] for wave, seed in jobs]
-    outcomes: list[Wave | Exception | None] = [None] * len(jobs)
+    outcomes: list[Wave | Exception] = []
     together = threading.Barrier(len(jobs))
 
     def work(number: int) -> None:
@@ -99,7 +99,8 @@ def thread_safety(subject: Subject) -> str:
             outcomes[number] = error
 
     for _ in range(2):
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(len(jobs))]
+        outcomes[:] = [RuntimeError("a thread ended without a word")] * len(jobs)
+        threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -183,7 +183,7 @@ def measure_codes(adapter: Adapter, waves: Sequence[Wave]) -> CodeFigures | None
     """Hop, frame rate and codebooks from the codes of speech; ``None`` where the codec gives no codes.
 
     The hop is the distance between input lengths at which another frame begins, found by bisection: it needs no
-    knowledge of how a codec rounds, pads, or chunks its first half second.
+    knowledge of how a codec rounds, pads, or chunks what is longer.
     """
     rate = adapter.sample_rate
 
@@ -206,11 +206,11 @@ def measure_codes(adapter: Adapter, waves: Sequence[Wave]) -> CodeFigures | None
         return high
 
     try:
-        codes = adapter.encode(torch.from_numpy(lasting(list(waves), rate // 4))[None])
+        codes = adapter.encode(torch.from_numpy(lasting(list(waves), rate // 8))[None])
     except InputError:
         return None
-    first = next_frame(rate // 4)
-    last = next_frame(first + rate // 4)
+    first = next_frame(rate // 8)
+    last = next_frame(first + rate // 8)
     hop = (last - first) / (frames(last) - frames(first))
     return CodeFigures(hop, rate / hop, sum(scale.shape[1] for scale in codes), adapter.bitrate)
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-COMMANDS = ["build", "plan", "import", "verify", "quality", "codecs", "alms", "fetch"]
+COMMANDS = ["build", "plan", "import", "verify", "quality", "codecs", "alms", "fetch", "conformance"]
 
 
 def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:

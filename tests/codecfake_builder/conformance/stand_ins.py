@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -19,7 +20,11 @@ from tests.tiny_checkpoints import MAKERS, make_dac, make_snac
 
 TRAINED = REPOSITORY / "recipes" / "mini" / "weights"
 GOLDENS = Path(os.environ.get("CODECFAKE_SHARED") or REPOSITORY.parent / "shared") / "goldens"
-SNAC_4_LEVELS = {"encoder_rates": [2, 3, 8, 8], "decoder_rates": [8, 8, 3, 2], "vq_strides": [8, 4, 2, 1]}
+SNAC_4_LEVELS: dict[str, Any] = {
+    "encoder_rates": [2, 3, 8, 8],
+    "decoder_rates": [8, 8, 3, 2],
+    "vq_strides": [8, 4, 2, 1],
+}
 
 SAME_AS = {
     "mimi_32codebooks": "mimi_8codebooks",
@@ -49,11 +54,6 @@ FROM_GOLDENS = {
     "academicodec_encodec_16k_320d": "soundstream_academicodec/encodec_16k_320d_a",
     "academicodec_encodec_24k_240d": "soundstream_academicodec/encodec_24k_240d_b",
 }
-
-
-def same_network(variant: str) -> str | None:
-    """The variant before this one that has the same adapter and the same stand-in, so that the network is the same."""
-    return _SAME_NETWORK.get(variant)
 
 
 def trained(variant: str) -> bool:
@@ -157,25 +157,3 @@ RANDOM: dict[str, Callable[[Path], object]] = {
     "academicodec_encodec_24k_32d": _academicodec_hop_32,
     "audiodec_vctk_c16h320_sym": _audiodec_hop_320,
 }
-
-_SAME_NETWORK = {
-    "mimi_32codebooks": "mimi_8codebooks",
-    **{name: "wavtokenizer_small_75tps" for name, folder in SAME_AS.items() if folder == "wavtokenizer_small_75tps"},
-    "wavtokenizer_large_unify_40tps": "wavtokenizer_small_40tps",
-    "speechtokenizer_snake": "speechtokenizer_hubert_avg",
-    "funcodec_libritts_nq32ds640": "funcodec_zh_en_nq32ds640",
-    "funcodec_zh_en_nq32ds320": "funcodec_libritts_nq32ds320",
-    **dict.fromkeys(["encodec_24khz_1_5kbps", "encodec_24khz_3kbps", "encodec_24khz_12kbps"], "encodec_24khz_6kbps"),
-    "encodec_24khz_24kbps": "encodec_24khz_6kbps",
-    **dict.fromkeys(["encodec_48khz_3kbps", "encodec_48khz_12kbps", "encodec_48khz_24kbps"], "encodec_48khz_6kbps"),
-    "snac_44khz": "snac_32khz",
-    "lyra_v2_3_2kbps": "lyra_v2_9_2kbps",
-    "lyra_v2_6kbps": "lyra_v2_9_2kbps",
-    "academicodec_hifi_16k_320d_large_universal": "academicodec_hifi_16k_320d",
-    "academicodec_hifi_24k_320d": "academicodec_hifi_24k_240d",
-    "audiodec_libritts_sym": "audiodec_vctk_sym",
-    **dict.fromkeys(["audiodec_vctk_univ_sym", "audiodec_vctk_activate_sym"], "audiodec_vctk_sym"),
-    **{f"audiodec_vctk_{kind}": "audiodec_libritts_v1" for kind in ("v0", "v1", "v2", "univ", "denoise")},
-    "dac_24khz": "dac_44khz",
-}
-"""Variant -> the one that is judged by all checks in its place; the two differ in options, rate or file names."""
