@@ -96,7 +96,8 @@ class _Program:
         samples = max(wav.shape[1], self.shortest)
         samples += -samples % self.step
         if samples > self.longest:
-            raise OutputError(f"{self.name}: takes at most {self.longest:g} samples, in whole frames the clip has {wav.shape[1]}")
+            has = f"in whole frames the clip has {wav.shape[1]}"
+            raise OutputError(f"{self.name}: takes at most {self.longest:g} samples, {has}")
         given = pad(wav, (0, samples - wav.shape[1]))
         try:
             made = self.run(given[:, None] if self.channel else given)

@@ -212,7 +212,7 @@ def test_an_exported_program_says_which_inputs_it_takes(tmp_path: Path) -> None:
         loaded(tmp_path, program("b.pt2", torch.zeros(1, 1, 800)))
     with pytest.raises(CheckpointError, match=r"c\.pt2: takes 2 or more items at once"):
         loaded(tmp_path, program("c.pt2", torch.zeros(2, 1, 800), axis2=frames * 4))
-    way = added_codecs.ExportedPart(
+    way = ExportedPart(
         round_trip=sealed(
             added_codecs.export(nn.Identity(), tmp_path / "d.pt2", torch.zeros(1, 2, 800), axis2=frames * 4), tmp_path
         )
@@ -296,7 +296,7 @@ def test_onnx_graphs_that_are_refused(changes: dict[str, Any], words: str, tmp_p
 
 def test_added_codecs_run_in_float32_only(tmp_path: Path) -> None:
     loaded(tmp_path, added_codecs.torchscript(tmp_path))
-    with pytest.raises(OptionError, match="an added codec runs in float32 only; set execution.dtype"):
+    with pytest.raises(OptionError, match=r"an added codec runs in float32 only; set execution\.dtype"):
         codec_adapters.load("added", dtype="bfloat16")
-    with pytest.raises(CheckpointError, match="its codec file names its weights; take weights.added out"):
+    with pytest.raises(CheckpointError, match=r"its codec file names its weights; take weights\.added out"):
         codec_adapters.load("added", checkpoint=tmp_path)
