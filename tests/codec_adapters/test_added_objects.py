@@ -201,7 +201,6 @@ def test_the_programs_are_in_the_key(tmp_path: Path) -> None:
 FFMPEG = {
     "g711": (8000, "ffmpeg -loglevel error -i {in} -c:a pcm_alaw {work}/c.wav", "{work}/c.wav", 0.98),
     "opus": (48000, "ffmpeg -loglevel error -i {in} -c:a libopus -b:a 24k {work}/c.ogg", "{work}/c.ogg", 0.9),
-    "mp3": (16000, "ffmpeg -loglevel error -i {in} -c:a libmp3lame -b:a 32k {work}/c.mp3", "{work}/c.mp3", 0.9),
 }
 
 
