@@ -15,8 +15,15 @@ from torch.nn.functional import pad
 
 from codec_adapters.added.exported_archive import load_program
 from codec_adapters.added.files import ListedFile
-from codec_adapters.added.functions import Functions, FunctionsAdapter, from_order, guessed_order, seeded, to_order
-from codec_adapters.added.torchscript_codec import last_line
+from codec_adapters.added.functions import (
+    Functions,
+    FunctionsAdapter,
+    failing_clips,
+    from_order,
+    guessed_order,
+    seeded,
+    to_order,
+)
 from codec_adapters.added.ways import ExportedWay
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, OutputError
@@ -51,10 +58,8 @@ def adapter(way: ExportedWay, setup: Setup) -> FunctionsAdapter:
         return from_order(name, made, order) if order else made
 
     def decode(codes: Tensor) -> Any:
-        try:
+        with failing_clips(f"{name}: decoder"):
             return decoder(to_order(codes, order) if order else codes)
-        except (RuntimeError, AssertionError) as error:
-            raise OutputError(f"{name}: its decoder failed ({last_line(error)})") from error
 
     return FunctionsAdapter(setup, Functions(encode=encode, decode=decode))
 
@@ -96,12 +101,11 @@ class _Program:
         samples = max(wav.shape[1], self.shortest)
         samples += -samples % self.step
         if samples > self.longest:
-            raise OutputError(f"{self.name}: takes at most {self.longest:g} samples, in whole frames the clip has {wav.shape[1]}")
+            has = f"in whole frames the clip has {wav.shape[1]}"
+            raise OutputError(f"{self.name}: takes at most {self.longest:g} samples, {has}")
         given = pad(wav, (0, samples - wav.shape[1]))
-        try:
+        with failing_clips(self.name):
             made = self.run(given[:, None] if self.channel else given)
-        except (RuntimeError, AssertionError) as error:
-            raise OutputError(f"{self.name}: failed on {list(given.shape)} ({last_line(error)})") from error
         made = made[0] if isinstance(made, list | tuple) and len(made) == 1 else made
         if not isinstance(made, Tensor):
             raise OutputError(f"{self.name}: gave a {type(made).__name__}, expected a tensor")

@@ -139,6 +139,29 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def failing_clips(name: str) -> Iterator[None]:
+    """A network that fails within costs the clip, in one sentence; a device that fails is not for the codec to judge.
+
+    Raises:
+        OutputError: whatever else torch raised.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except (RuntimeError, AssertionError, torch.jit.Error) as error:
+        if "CUDA" in str(error):
+            raise
+        raise OutputError(f"{name}: failed ({last_line(error)})") from error
+
+
+def last_line(error: Exception) -> str:
+    """What is said at the end of an error's text, where torch's own tracebacks end."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__
+
+
 def is_codes(made: object) -> bool:
     """Whether ``made`` is a tensor of integers with the axes of codes."""
     return isinstance(made, Tensor) and made.ndim == 3 and not (made.is_floating_point() or made.dtype == torch.bool)

@@ -121,7 +121,10 @@ class _Graph:
         try:
             made = self._session.run(None, {self._input: array})
         except Exception as error:  # onnxruntime's own kinds
-            raise OutputError(f"{self._name}: {self._path.name}: {str(error).strip().splitlines()[0][:200]}") from error
+            said = str(error).strip().splitlines()[0][:200]
+            if "CUDA" in said:  # the device's failure, not the clip's
+                raise RuntimeError(f"CUDA error in {self._path.name}: {said}") from error
+            raise OutputError(f"{self._name}: {self._path.name}: {said}") from error
         return torch.from_numpy(np.asarray(made[0]))
 
 

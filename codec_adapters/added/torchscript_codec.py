@@ -18,9 +18,11 @@ from torch import Tensor
 from codec_adapters.added.functions import (
     Functions,
     FunctionsAdapter,
+    failing_clips,
     from_order,
     guessed_order,
     is_codes,
+    last_line,
     seeded,
     to_order,
 )
@@ -43,7 +45,7 @@ def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
     if not (hasattr(module, "encode") and hasattr(module, "decode")):
 
         def round_trip(wav: Tensor, seeds: Any) -> Any:
-            with seeded(seeds[0], setup.device):
+            with seeded(seeds[0], setup.device), failing_clips(name):
                 return module(_laid_out(wav, way))
 
         return FunctionsAdapter(setup, Functions(round_trip=round_trip))
@@ -64,11 +66,13 @@ def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
         ) from error
 
     def encode(wav: Tensor) -> Any:
-        codes = raw(wav)
+        with failing_clips(name):
+            codes = raw(wav)
         return codes if order is None or latents else from_order(name, codes, order)
 
     def decode(codes: Any) -> Any:
-        return module.decode(to_order(codes, order) if order and is_codes(codes) else codes)
+        with failing_clips(name):
+            return module.decode(to_order(codes, order) if order and is_codes(codes) else codes)
 
     return FunctionsAdapter(setup, Functions(encode=encode, decode=decode))
 
@@ -84,6 +88,7 @@ def _loaded(path: Path, setup: Setup) -> Any:
                     )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit as a whole
+            torch.jit.set_fusion_strategy([])  # kernels fused after the first runs would round otherwise than those
             return torch.jit.load(str(path), map_location=setup.device).eval()
     except (zipfile.BadZipFile, UnicodeDecodeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: no TorchScript archive that can be loaded ({last_line(error)})") from error
@@ -95,9 +100,3 @@ def _laid_out(wav: Tensor, way: TorchscriptWay) -> Tensor:
 
 def _only(made: Any) -> Any:
     return made[0] if isinstance(made, list | tuple) and len(made) == 1 else made
-
-
-def last_line(error: Exception) -> str:
-    """What torch says at the end of its tracebacks in an error's text."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__

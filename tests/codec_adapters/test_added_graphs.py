@@ -76,6 +76,34 @@ def test_randomness_in_a_script_is_the_clips_own(tmp_path: Path) -> None:
     assert not torch.equal(adapter.resynthesize(WAV[1:2], [5])[0], made[1])
 
 
+def test_a_script_computes_the_same_however_often_it_ran(tmp_path: Path) -> None:
+    class Deep(nn.Module):
+        def forward(self, wav: Tensor) -> Tensor:
+            for _ in range(4):
+                wav = torch.tanh(wav * 1.1 + 0.1) * torch.sigmoid(wav)
+            if wav.shape[0] > 1:
+                raise RuntimeError("one by one")
+            return wav
+
+    adapter = loaded(tmp_path, added_codecs.torchscript(tmp_path, Deep()))
+    first = adapter.resynthesize(WAV)
+    assert all(torch.equal(adapter.resynthesize(WAV), first) for _ in range(6))
+
+
+def test_a_script_that_fails_costs_its_clip_in_one_sentence(tmp_path: Path) -> None:
+    class Picky(nn.Module):
+        def forward(self, wav: Tensor) -> Tensor:
+            if wav.shape[-1] > 1000:
+                raise ValueError("too long for me")
+            return wav
+
+    adapter = loaded(tmp_path, added_codecs.torchscript(tmp_path, Picky()))
+    assert adapter.resynthesize(WAV[:, :700]).shape == (3, 700)
+    adapter = loaded(tmp_path, added_codecs.torchscript(tmp_path, Picky()))
+    with pytest.raises(OutputError, match=r"^added: failed \(.*too long for me\)$"):
+        adapter.resynthesize(WAV[:, :100].repeat(1, 20))
+
+
 def test_a_script_that_touches_files_is_refused(tmp_path: Path) -> None:
     class Spy(nn.Module):
         def forward(self, wav: Tensor) -> Tensor:
@@ -212,7 +240,7 @@ def test_an_exported_program_says_which_inputs_it_takes(tmp_path: Path) -> None:
         loaded(tmp_path, program("b.pt2", torch.zeros(1, 1, 800)))
     with pytest.raises(CheckpointError, match=r"c\.pt2: takes 2 or more items at once"):
         loaded(tmp_path, program("c.pt2", torch.zeros(2, 1, 800), axis2=frames * 4))
-    way = added_codecs.ExportedPart(
+    way = ExportedPart(
         round_trip=sealed(
             added_codecs.export(nn.Identity(), tmp_path / "d.pt2", torch.zeros(1, 2, 800), axis2=frames * 4), tmp_path
         )
@@ -296,7 +324,7 @@ def test_onnx_graphs_that_are_refused(changes: dict[str, Any], words: str, tmp_p
 
 def test_added_codecs_run_in_float32_only(tmp_path: Path) -> None:
     loaded(tmp_path, added_codecs.torchscript(tmp_path))
-    with pytest.raises(OptionError, match="an added codec runs in float32 only; set execution.dtype"):
+    with pytest.raises(OptionError, match=r"an added codec runs in float32 only; set execution\.dtype"):
         codec_adapters.load("added", dtype="bfloat16")
-    with pytest.raises(CheckpointError, match="its codec file names its weights; take weights.added out"):
+    with pytest.raises(CheckpointError, match=r"its codec file names its weights; take weights\.added out"):
         codec_adapters.load("added", checkpoint=tmp_path)

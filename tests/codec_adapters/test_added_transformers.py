@@ -168,7 +168,7 @@ def test_the_classes_that_built_in_variants_use(kind: str, tmp_path: Path) -> No
     wav = waves(adapter.sample_rate)
     out = adapter.resynthesize(wav)
     assert 0 <= wav.shape[1] - out.shape[1] < adapter.hop
-    assert torch.equal(adapter.resynthesize(wav[1:])[0], out[1])
+    torch.testing.assert_close(adapter.resynthesize(wav[1:])[0], out[1], rtol=1e-4, atol=1e-5)
     assert adapter.encode(wav)[0].shape[1] == adapter.codebooks
 
 
@@ -192,7 +192,7 @@ def test_bandwidths_and_options(tmp_path: Path) -> None:
     half = add(tmp_path, "model", {"bandwidth": 0.5})
     assert (half.codebooks, half.bitrate) == (2, 400.0)
     assert half.encode(waves(16000))[0].shape[1] == 2
-    with pytest.raises(OptionError, match="bandwidth 3.0 is not one of this checkpoint's"):
+    with pytest.raises(OptionError, match=r"bandwidth 3\.0 is not one of this checkpoint's"):
         add(tmp_path, "model", {"bandwidth": 3.0}, bitrate=400.0, codebooks=2)
     with pytest.raises(OptionError, match="XcodecModel has no option 'sample'"):
         add(tmp_path, "model", {"sample": True})
@@ -270,7 +270,8 @@ def test_a_hub_repository_at_a_commit(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(("rate", "target"), [(24000, 16000), (16000, 24000), (44100, 16000)])
 def test_the_sinc_resampler_keeps_what_lies_in_the_band(rate: int, target: int) -> None:
     time = np.arange(rate) / rate
-    wave = sum(np.sin(2 * np.pi * pitch * time + pitch) for pitch in (110.0, 997.0, 4321.0)).astype(np.float32)
+    pitches = np.array([110.0, 997.0, 4321.0])[:, None]
+    wave = np.sin(2 * np.pi * pitches * time + pitches).sum(0).astype(np.float32)
     made = resample(torch.from_numpy(wave), rate, target).numpy()
     expected = soxr.resample(wave, rate, target, quality="VHQ")
     assert made.shape == (-(-rate * target // rate),)
