@@ -232,7 +232,10 @@ def test_every_fault_costs_its_own_clips_never_the_build(vctk: Path, tmp_path: P
     [
         ({"codec": G711["codec"]}, "isolated.parrot: give exactly one of codec, alm; found both"),
         ({"alm": None}, "isolated.parrot: give exactly one of codec, alm; found none of them"),
-        ({"codec_variant": "mimi"}, r"isolated.parrot.alm.codec_variant: unknown codec variant 'mimi'; "),
+        (
+            {"codec_variant": "mimi"},
+            r"isolated.parrot.alm.codec_variant: unknown codec variant 'mimi'; choose a variant of it: mimi_",
+        ),
         ({"codec_variant": "parrot"}, "isolated.parrot.alm.codec_variant: unknown codec variant 'parrot'"),
         ({"codec_variant": "moshiko"}, "isolated.parrot.alm.codec_variant: unknown codec variant 'moshiko'"),
         ({"codec_variant": "g711_64kbp"}, "did you mean g711_64kbps"),
