@@ -149,14 +149,14 @@ def test_a_known_codec_gives_its_class_without_weights(vctk: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_killed_generation_goes_on_to_the_same_bytes(vctk: Path, tmp_path: Path) -> None:
-    """SIGKILL in the middle of the ALM's shards; every clip takes its driver a while."""
+    """SIGKILL in the middle of the ALM's shards, with two processes; every clip takes its driver a while."""
     slow = (
         (PACKAGED_DRIVERS / "parrot.py").read_text().replace("    heard, rate", "    time.sleep(0.4)\n    heard, rate")
     )
     (tmp_path / "slow.py").write_text(slow.replace("import random", "import random\nimport time"))
     entries = both()
     entries["parrot"]["driver"] = "slow.py"
-    path = written(tmp_path, vctk, entries, prompts=8)
+    path = written(tmp_path, vctk, entries, prompts=8, workers=2)
     build(load_recipe(str(path)), tmp_path / "whole")
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "codecfake_builder", "build", str(path), "--out", str(out)]
