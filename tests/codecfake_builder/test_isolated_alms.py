@@ -151,15 +151,16 @@ def test_a_known_codec_gives_its_class_without_weights(vctk: Path, tmp_path: Pat
 def test_a_killed_generation_goes_on_to_the_same_bytes(vctk: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle of the ALM's shards, with two processes; every clip takes its driver a while."""
     slow = (
-        (PACKAGED_DRIVERS / "parrot.py").read_text().replace("    heard, rate", "    time.sleep(0.4)\n    heard, rate")
+        (PACKAGED_DRIVERS / "parrot.py").read_text().replace("    heard, rate", "    time.sleep(0.3)\n    heard, rate")
     )
     (tmp_path / "slow.py").write_text(slow.replace("import random", "import random\nimport time"))
     entries = both()
     entries["parrot"]["driver"] = "slow.py"
-    path = written(tmp_path, vctk, entries, prompts=8, workers=2)
+    path = written(tmp_path, vctk, entries, prompts=8)
     build(load_recipe(str(path)), tmp_path / "whole")
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "codecfake_builder", "build", str(path), "--out", str(out)]
+    command += ["--set", "execution.workers=2"]
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while len(list((out / ".build").glob("records/alm/*.json"))) < 2:
         assert process.poll() is None
