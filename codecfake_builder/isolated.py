@@ -20,8 +20,7 @@ from codec_adapters.spec import OptionValue
 from codecfake_builder.alm_facts import AlmFacts
 from codecfake_builder.codec_facts import CodecFacts
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.resources import nearest
-from codecfake_builder.variants import is_builtin
+from codecfake_builder.variants import is_builtin, nearest_variant
 
 if TYPE_CHECKING:
     from codec_adapters.isolated import Isolated
@@ -144,6 +143,6 @@ def _problems(name: str, entry: IsolatedEntry, codecs: list[str]) -> Iterator[st
     if entry.alm is not None:
         if entry.alm.codec_variant not in codecs:
             variant = entry.alm.codec_variant
-            yield f".alm.codec_variant: unknown codec variant {variant!r}; {nearest(variant, codecs)}"
+            yield f".alm.codec_variant: unknown codec variant {variant!r}; {nearest_variant(variant, codecs)}"
         if "max_seconds" in entry.options:
             yield ".options.max_seconds: belongs under alm; leave it out here"

@@ -23,7 +23,7 @@ from codecfake_builder.isolated import IsolatedEntry, resolved
 from codecfake_builder.overrides import apply_override
 from codecfake_builder.plugins import added_codecs, load_plugins
 from codecfake_builder.resources import nearest, resource_folder
-from codecfake_builder.variants import codec_spec, known_variants, variant_spec
+from codecfake_builder.variants import codec_spec, known_variants, nearest_variant, variant_spec
 
 IMPORTED = "imported"
 """In a split's list of variants: the clips of its corpora that exist already, under the variant that each names."""
@@ -345,7 +345,7 @@ def _cross_checks(recipe: Recipe) -> Iterator[str]:
     for name, split in recipe.splits.items():
         for number, variant in enumerate(split.variants):
             if variant not in known:
-                yield f"splits.{name}.variants.{number}: unknown variant {variant!r}; {_near_variant(variant, known)}"
+                yield f"splits.{name}.variants.{number}: unknown variant {variant!r}; {nearest_variant(variant, known)}"
         for number, corpus in enumerate(split.own_corpora or ()):
             if corpus not in recipe.corpora:
                 place = f"draw.{corpus}" if split.corpora is None else f"corpora.{number}"
@@ -356,7 +356,7 @@ def _cross_checks(recipe: Recipe) -> Iterator[str]:
         yield from _check_selection(recipe, name, split)
     for variant, options in recipe.options.items():
         if variant in (REAL, IMPORTED) or variant not in known:
-            yield f"options.{variant}: unknown variant; {_near_variant(variant, known)}"
+            yield f"options.{variant}: unknown variant; {nearest_variant(variant, known)}"
             continue
         try:
             merged_options(variant_spec(variant), options)
@@ -386,9 +386,3 @@ def _check_selection(recipe: Recipe, name: str, split: Split) -> Iterator[str]:
 
 def _doubles(names: list[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
-
-
-def _near_variant(variant: str, known: list[str]) -> str:
-    """A hint for an unknown variant; a family's bare name is answered with its variants."""
-    own = [name for name in known if name not in (REAL, IMPORTED) and codec_spec(name).family == variant]
-    return f"choose a variant of it: {', '.join(own)}" if own else nearest(variant, known)

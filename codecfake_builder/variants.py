@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codec_adapters
 from codec_adapters import AlmSpec, CodecSpec, alm
+from codecfake_builder.resources import nearest
 
 
 def known_variants() -> list[str]:
@@ -37,3 +38,10 @@ def codec_spec(name: str) -> CodecSpec:
         UnknownVariantError: there is no such variant.
     """
     return codec_adapters.spec(alm.spec(name).codec_variant if is_alm(name) else name)
+
+
+def nearest_variant(variant: str, allowed: list[str]) -> str:
+    """A hint for a variant that is not among the ``allowed``; a family's bare name is answered with its variants."""
+    known = set(known_variants())
+    own = [name for name in allowed if name in known and codec_spec(name).family == variant]
+    return f"choose a variant of it: {', '.join(own)}" if own else nearest(variant, allowed)

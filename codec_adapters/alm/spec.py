@@ -44,7 +44,7 @@ class AlmSpec:
     """Hz, of the speech of a model that decodes by itself: its codec is not loaded, and the clips' figures are those of
     the codec's spec. ``None`` for a model that speaks through the loaded codec, at that one's rate."""
     prompt_rate: int | None = None
-    """Hz, of the prompts of such a model; ``None`` where it hears at the rate at which it speaks."""
+    """Hz, of the prompts' audio; ``None`` where it is the rate of the speech."""
 
     @property
     def decodes_itself(self) -> bool:

@@ -19,6 +19,7 @@ LONGEST_LINE = 1 << 20
 UNREAD = 16
 """Lines that are kept before somebody asks for them; an honest worker has one at most."""
 KILL_SECONDS = 10
+"""How long a killed process may take to be gone."""
 KEPT_LOG = 1 << 16
 """Bytes of a long log that outlive the process."""
 

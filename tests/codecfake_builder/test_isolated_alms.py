@@ -149,9 +149,9 @@ def test_a_known_codec_gives_its_class_without_weights(vctk: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_killed_generation_goes_on_to_the_same_bytes(vctk: Path, tmp_path: Path) -> None:
-    """SIGKILL in the middle of the ALM's shards; every clip takes its driver a while."""
+    """SIGKILL in the middle of the ALM's shards, with two processes; every clip takes its driver a while."""
     slow = (
-        (PACKAGED_DRIVERS / "parrot.py").read_text().replace("    heard, rate", "    time.sleep(0.4)\n    heard, rate")
+        (PACKAGED_DRIVERS / "parrot.py").read_text().replace("    heard, rate", "    time.sleep(0.3)\n    heard, rate")
     )
     (tmp_path / "slow.py").write_text(slow.replace("import random", "import random\nimport time"))
     entries = both()
@@ -160,6 +160,7 @@ def test_a_killed_generation_goes_on_to_the_same_bytes(vctk: Path, tmp_path: Pat
     build(load_recipe(str(path)), tmp_path / "whole")
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "codecfake_builder", "build", str(path), "--out", str(out)]
+    command += ["--set", "execution.workers=2"]
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while len(list((out / ".build").glob("records/alm/*.json"))) < 2:
         assert process.poll() is None
@@ -232,7 +233,10 @@ def test_every_fault_costs_its_own_clips_never_the_build(vctk: Path, tmp_path: P
     [
         ({"codec": G711["codec"]}, "isolated.parrot: give exactly one of codec, alm; found both"),
         ({"alm": None}, "isolated.parrot: give exactly one of codec, alm; found none of them"),
-        ({"codec_variant": "mimi"}, r"isolated.parrot.alm.codec_variant: unknown codec variant 'mimi'; "),
+        (
+            {"codec_variant": "mimi"},
+            r"isolated.parrot.alm.codec_variant: unknown codec variant 'mimi'; choose a variant of it: mimi_",
+        ),
         ({"codec_variant": "parrot"}, "isolated.parrot.alm.codec_variant: unknown codec variant 'parrot'"),
         ({"codec_variant": "moshiko"}, "isolated.parrot.alm.codec_variant: unknown codec variant 'moshiko'"),
         ({"codec_variant": "g711_64kbp"}, "did you mean g711_64kbps"),
