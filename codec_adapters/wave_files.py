@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -11,27 +12,38 @@ import soundfile
 from codec_adapters.errors import CodecError
 
 
-def read_mono(path: Path, rate: int, who: str, refusal: type[CodecError]) -> np.ndarray:
-    """A mono file at ``rate`` Hz, float32 ``[samples]``, at least one.
+def read_mono(path: Path, rate: int, who: str, refusal: type[CodecError], longest: float | None = None) -> np.ndarray:
+    """A mono file at ``rate`` Hz, float32 ``[samples]``, which may be empty.
 
     Args:
         who: wrote it, in words, to begin the message with.
         refusal: the kind of error to raise.
+        longest: seconds that it may last.
 
     Raises:
-        CodecError: of kind ``refusal``: no file, no audio, or another rate or number of channels.
+        CodecError: of kind ``refusal``: no regular file, no audio, another rate or number of channels, or longer.
     """
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise refusal(f"{who} wrote something that is no file: {path.name}")
-        samples, found = soundfile.read(path, dtype="float32", always_2d=True)
+    try:  # neither a link is followed nor a pipe waited for, whatever the path becomes meanwhile
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError as error:
-        raise refusal(f"{who} answered, but wrote no {path.name}") from error
+        raise refusal(f"{who} answered, but wrote no output") from error
+    except OSError as error:
+        raise refusal(f"{who} wrote something that is no file ({error.strerror})") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise refusal(f"{who} wrote something that is no file")
+        with soundfile.SoundFile(descriptor, closefd=False) as file:
+            if file.samplerate != rate or file.channels != 1:
+                raise refusal(
+                    f"{who} wrote {file.frames} samples, {file.channels} channels, {file.samplerate} Hz; expected one "
+                    f"channel, {rate} Hz"
+                )
+            if longest is not None and file.frames > round(longest * rate):
+                raise refusal(f"{who} wrote {file.frames / rate:.2f} s, over the limit of {longest:g} s")
+            return np.asarray(file.read(dtype="float32"))
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise refusal(f"{who} wrote no audio: {str(error).strip()}") from error
-    if found != rate or samples.shape[1] != 1 or not len(samples):
-        raise refusal(
-            f"{who} wrote {len(samples)} samples, {samples.shape[1]} channels, {found} Hz; "
-            f"expected one channel, {rate} Hz"
-        )
-    return samples[:, 0]
+        if isinstance(error, CodecError):
+            raise
+        raise refusal(f"{who} wrote no audio: {getattr(error, 'error_string', error)}") from error
+    finally:
+        os.close(descriptor)

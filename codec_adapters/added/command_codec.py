@@ -54,7 +54,10 @@ class CommandAdapter(AddedAdapter):
             values |= {"python": sys.executable, "rate": self.sample_rate}
             for step in self._way.steps:
                 self._run([filled(argument, values) for argument in step], work)
-            samples = read_mono(target, self.sample_rate, f"{self.spec.name}: {self._way.steps[-1][0]}", OutputError)
+            who = f"{self.spec.name}: {self._way.steps[-1][0]}"
+            samples = read_mono(target, self.sample_rate, who, OutputError)
+            if not len(samples):
+                raise OutputError(f"{who} wrote no samples")
             return torch.from_numpy(samples)
 
     def _run(self, arguments: Sequence[str], work: Path) -> None:

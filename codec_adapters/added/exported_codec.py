@@ -21,6 +21,7 @@ from codec_adapters.added.functions import (
     failing_clips,
     from_order,
     guessed_order,
+    probe_samples,
     seeded,
     to_order,
 )
@@ -48,10 +49,10 @@ def adapter(way: ExportedWay, setup: Setup) -> FunctionsAdapter:
     assert way.encoder is not None
     assert way.decoder is not None
     encoder, decoder = _Program.load(way.encoder, setup), load_program(way.decoder.path).module().to(setup.device)
-    probe = torch.zeros(1, setup.spec.hop * max(8, setup.spec.codebooks + 2), device=setup.device)
+    probe = torch.zeros(1, probe_samples(setup.spec.hop), device=setup.device)
     with torch.inference_mode():
         latents = encoder(probe).is_floating_point()
-        order = way.codes or (None if latents else guessed_order(name, encoder, probe, setup.spec.codebooks))
+        order = way.codes or (None if latents else guessed_order(name, encoder, probe))
 
     def encode(wav: Tensor) -> Tensor:
         made = encoder(wav)

@@ -214,41 +214,47 @@ def from_order(name: str, codes: Tensor, order: CodeOrder) -> Tensor:
     return (codes if order == "BT" else codes.T)[:, None]
 
 
-def guessed_order(name: str, encode: Callable[[Tensor], Tensor], wav: Tensor, codebooks: int) -> CodeOrder:
-    """The order of the axes of codes, from one item and, where the encoder takes them, two of different content.
+def probe_samples(hop: int) -> int:
+    """How long an input is that an encoder is tried with: eight frames, or, where their length is not known yet (hop
+    1), a length that the hops of most codecs divide."""
+    return 8 * hop if hop > 1 else 2**11 * 3 * 5**2
+
+
+def guessed_order(name: str, encode: Callable[[Tensor], Tensor], wav: Tensor) -> CodeOrder:
+    """The order of the axes of codes: frames are the axis that grows with the input, items that of two items.
 
     Args:
         encode: gives codes of unknown order.
-        wav: float32 ``[1, samples]``, at least two frames.
-        codebooks: how many there are.
+        wav: float32 ``[1, samples]``, of several frames.
 
     Raises:
         CheckpointError: the shapes leave more than one answer.
     """
-    one = list(encode(wav).shape)
-    if len(one) not in (2, 3):
-        raise CheckpointError(f"{name}: its encoder gives codes of {len(one)} axes {one}, expected 2 or 3")
+    one, longer = list(encode(wav).shape), list(encode(wav.repeat(1, 2)).shape)
     try:
-        two = list(encode(wav.expand(2, -1).contiguous()).shape)
+        two = list(encode(wav.repeat(2, 1)).shape)
     except Exception:  # noqa: BLE001 - a graph for one item says so in many ways
         two = one
-    if len(one) == len(two):
-        fitting = [order for order in CODE_ORDERS if len(order) == len(one) and _fits(order, one, two, codebooks)]
-        if len(one) == 3 and one.count(1) == 2 and codebooks == 1 and fitting:
-            fitting = fitting[:1]  # batch of one and one codebook: the same memory whichever way round
-        if len(fitting) == 1:
-            return fitting[0]
-    raise CheckpointError(
-        f"{name}: its encoder gives codes {one}, and {two} for two items, from which their order cannot be told for "
-        f"{codebooks} codebooks; give codes: one of {', '.join(CODE_ORDERS)}"
-    )
+    if len(one) not in (2, 3):
+        raise CheckpointError(f"{name}: its encoder gives codes of {len(one)} axes {one}, expected 2 or 3")
+    fitting = [order for order in CODE_ORDERS if len(order) == len(one) and _fits(order, one, longer, two)]
+    if len(one) == 3 and one.count(1) == 2 and fitting:
+        fitting = fitting[:1]  # batch of one and one codebook: the same memory whichever way round
+    if len(fitting) != 1:
+        raise CheckpointError(
+            f"{name}: its encoder gives codes {one}, {longer} for twice the input and {two} for two items, from which "
+            f"their order cannot be told; give codes: one of {', '.join(CODE_ORDERS)}"
+        )
+    return fitting[0]
 
 
 CODE_ORDERS: tuple[CodeOrder, ...] = ("BKT", "KBT", "BTK", "TBK", "KTB", "TKB", "BT", "TB")
 
 
-def _fits(order: CodeOrder, one: list[int], two: list[int], codebooks: int) -> bool:
-    sizes, doubled = dict(zip(order, one, strict=True)), dict(zip(order, two, strict=True))
-    if sizes["B"] != 1 or (two != one and doubled != {**sizes, "B": 2}):
+def _fits(order: CodeOrder, one: list[int], longer: list[int], two: list[int]) -> bool:
+    """Whether the sizes of codes are those of one item, of twice the input, and of two items (or of one again)."""
+    if not len(order) == len(longer) == len(two):
         return False
-    return sizes["T"] > 1 and sizes.get("K", 1) == codebooks
+    sizes, grown, doubled = (dict(zip(order, found, strict=True)) for found in (one, longer, two))
+    frames_alone = grown["T"] > sizes["T"] and grown == {**sizes, "T": grown["T"]}
+    return sizes["B"] == 1 and frames_alone and (two == one or doubled == {**sizes, "B": 2})

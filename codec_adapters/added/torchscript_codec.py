@@ -23,6 +23,7 @@ from codec_adapters.added.functions import (
     guessed_order,
     is_codes,
     last_line,
+    probe_samples,
     seeded,
     to_order,
 )
@@ -53,12 +54,12 @@ def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
     def raw(wav: Tensor) -> Any:
         return _only(module.encode(_laid_out(wav, way)))
 
-    probe = torch.zeros(1, setup.spec.hop * max(8, setup.spec.codebooks + 2), device=setup.device)
+    probe = torch.zeros(1, probe_samples(setup.spec.hop), device=setup.device)
     try:
         with torch.inference_mode(), seeded(0, setup.device):
             found = raw(probe)
             latents = not isinstance(found, Tensor) or found.is_floating_point()
-            order = way.codes or (None if latents else guessed_order(name, raw, probe, setup.spec.codebooks))
+            order = way.codes or (None if latents else guessed_order(name, raw, probe))
     except RuntimeError as error:
         raise CheckpointError(
             f"{way.file.path}: encode fails on a second of silence as {way.layout} ({last_line(error)}); "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ import soundfile
 from codec_adapters.errors import WorkerRefusedError
 from codec_adapters.isolated.process import remove
 from codec_adapters.isolated.worker import Worker
+from codec_adapters.wave_files import read_mono
 
 
 class Exchange:
@@ -82,22 +81,7 @@ class Exchange:
         Raises:
             WorkerRefusedError: no regular file, no audio, of another form, or longer.
         """
-        try:  # neither a link is followed nor a pipe waited for, whatever the path becomes meanwhile
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
-            self.refuse("its worker answered, but wrote no output")
-        except OSError as error:
-            self.refuse(f"its worker wrote something that is no file ({error.strerror})")
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                self.refuse("its worker wrote something that is no file")
-            with soundfile.SoundFile(descriptor, closefd=False) as file:
-                self._check_form(file, longest)
-                return np.asarray(file.read(dtype="float32"))
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            self.refuse(f"its worker wrote no audio: {getattr(error, 'error_string', error)}")
-        finally:
-            os.close(descriptor)
+        return read_mono(path, self.sample_rate, f"{self.worker.name}: its worker", WorkerRefusedError, longest)
 
     def refuse(self, what: str) -> NoReturn:
         """Say that an answer is none; the worker lives on.
@@ -106,12 +90,3 @@ class Exchange:
             WorkerRefusedError: always.
         """
         raise WorkerRefusedError(f"{self.worker.name}: {what}")
-
-    def _check_form(self, file: soundfile.SoundFile, longest: float | None) -> None:
-        if file.samplerate != self.sample_rate or file.channels != 1:
-            self.refuse(
-                f"its worker wrote {file.frames} samples, {file.channels} channels, {file.samplerate} Hz; "
-                f"expected one channel, {self.sample_rate} Hz"
-            )
-        if longest is not None and file.frames > round(longest * self.sample_rate):
-            self.refuse(f"its worker wrote {file.frames / self.sample_rate:.2f} s, over the limit of {longest:g} s")
