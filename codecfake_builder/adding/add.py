@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import codec_adapters
 from codec_adapters import CodecError
 from codecfake_builder.adding.drafts import CODEC_FILE, FOLDER, Draft
-from codecfake_builder.adding.facts import Ask, Facts, first_facts, learn_by_measuring
+from codecfake_builder.adding.facts import Ask, Facts, first_facts, learn_by_measuring, rough_hop
 from codecfake_builder.adding.target import Target, codec_edit
 from codecfake_builder.conformance.subject import THOROUGH, Settings
 from codecfake_builder.conformance.suite import CheckResult, failed, run_suite
@@ -120,8 +120,16 @@ def _learned(request: Request, draft: Draft) -> tuple[Facts, list[str]]:
     splits = target.splits(request.splits, facts.values["family"])
     target.check(codec_edit(name, splits, {}))
     facts.complete(name, request.ask, among=("sample_rate",))
-    draft.register(facts.codec(provisional=True))
-    learn_by_measuring(facts, _loaded(name, request.device))
+    draft.register(facts.codec(provisional_hop=1))
+    adapter = _loaded(name, request.device)
+    if "hop" not in facts.values and (hop := rough_hop(adapter)) > 1:
+        draft.register(facts.codec(provisional_hop=hop))
+        adapter = _loaded(name, request.device)
+    try:
+        learn_by_measuring(facts, adapter)
+    except CodecError as error:
+        hint = "" if "hop" in facts.values else "; if it takes whole frames only, give --hop"
+        raise BuilderError(f"{name}: fails on speech, so that nothing can be measured ({error}){hint}") from error
     facts.complete(name, request.ask)
     return facts, splits
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import ValidationError
 
+from codec_adapters import CodecError
+from codec_adapters.added.functions import probe_samples
 from codec_adapters.spec import LABELS
 from codecfake_builder.codec_facts import CodecFacts
 from codecfake_builder.conformance import measure
@@ -23,8 +25,15 @@ if TYPE_CHECKING:
 GIVEN, CONFIG, MEASURED, ASSUMED = "given", "config", "measured", "assumed"
 TAXONOMY = ("quantizer", "auxiliary", "decoder_domain")
 LICENCES = ("code_licence", "weights_licence", "paper")
+ORDER = (
+    *("family", "label", "sample_rate", "hop", "codebooks", "codebook_size", "bitrate", *TAXONOMY),
+    *("delay_samples", "tail_local", *LICENCES),
+)
 SPEECH_CLIPS, SPEECH_SECONDS = 4, 2.0
 """Of the bundled speech, for the measurements."""
+
+MOST_MORE = 2
+"""Frames that codecs give more than the input has, for what they pad."""
 
 QUESTIONS = {
     "sample_rate": "rate that the codec works at, Hz",
@@ -67,18 +76,18 @@ class Facts:
             assert ask is not None
             self.learn(GIVEN, {fact: ask(fact, QUESTIONS[fact])})
 
-    def codec(self, provisional: bool = False) -> CodecFacts:
+    def codec(self, provisional_hop: int | None = None) -> CodecFacts:
         """As a codec file has them.
 
         Args:
-            provisional: with stand-ins for what can only be measured once the codec is loaded.
+            provisional_hop: with this and other stand-ins for what can only be measured once the codec is loaded.
 
         Raises:
             BuilderError: a value that none of its kind can have; one line each.
         """
         values = dict(self.values)
-        if provisional:
-            values = {"hop": 1, "codebooks": 1, "bitrate": 1.0, "quantizer": "multi", **values}
+        if provisional_hop is not None:
+            values = {"hop": provisional_hop, "codebooks": 1, "bitrate": 1.0, "quantizer": "multi", **values}
         values["taxonomy"] = {name: values.pop(name) for name in TAXONOMY if name in values}
         values.pop("codebook_size", None)
         try:
@@ -91,7 +100,8 @@ class Facts:
 
     def rows(self) -> list[list[str]]:
         """Fact, value, origin: for people."""
-        return [[name, _printed(value), self.origins[name]] for name, value in self.values.items()]
+        known = [name for name in ORDER if name in self.values]
+        return [[name, _printed(self.values[name]), self.origins[name]] for name in known]
 
 
 def _printed(value: Any) -> str:
@@ -132,9 +142,28 @@ def config_figures(folder: Path, bitrate: float | None) -> dict[str, float]:
     return figures_of(config, folder, None if bitrate is None else bitrate / 1000)
 
 
+def rough_hop(adapter: Adapter) -> int:
+    """The hop of a codec of which nothing is known yet, so that it can be given whole frames; 1 if it cannot be told.
+
+    From the frames of a length that most hops divide; :func:`learn_by_measuring` finds the true one.
+    """
+    length = probe_samples(1)
+    try:
+        codes = adapter.encode(torch.zeros(1, length))
+    except CodecError:
+        return 1
+    frames = max(scale.shape[-1] for scale in codes)
+    hops = [hop for hop in range(1, length + 1) if length % hop == 0 and 0 <= frames - length // hop <= MOST_MORE]
+    return max(hops, default=1)
+
+
 def learn_by_measuring(facts: Facts, adapter: Adapter) -> None:
     """Measure what is not known: hop, codebooks and bit rate from codes, delay, dependence on what is appended."""
-    waves = bundled_speech(adapter.sample_rate, SPEECH_CLIPS, SPEECH_SECONDS)
+    waves = bundled_speech(adapter.sample_rate, ORDER = (
+    *("family", "label", "sample_rate", "hop", "codebooks", "codebook_size", "bitrate", *TAXONOMY),
+    *("delay_samples", "tail_local", *LICENCES),
+)
+SPEECH_CLIPS, SPEECH_SECONDS)
     codes = measure.measure_codes(adapter, waves)
     if codes is not None:
         if codes.hop != int(codes.hop):
