@@ -163,7 +163,7 @@ class Recipe(_Part):
     """Python modules, or files relative to the recipe, that register further variants. They are code, and run."""
     isolated: dict[Name, IsolatedEntry] = {}
     """Codecs that run in an environment of their own, by the name of the variant that they are to have."""
-    retired_labels: dict[Annotated[int, Field(ge=len(LABELS))], Name] = {}
+    retired_labels: dict[Annotated[int, Field(ge=len(LABELS))], str] = {}
     """Classes whose codecs were removed: their ids are not given again, so that no other class changes its own."""
     execution: Execution = Execution()
 

@@ -293,6 +293,21 @@ def test_a_damaged_dataset_is_not_made_smaller(extended: Path, tmp_path: Path) -
     (tmp_path / "d" / "data" / "train" / "real-00000.parquet").write_bytes(b"x")
     with pytest.raises(DatasetError, match="is not as it was built"):
         remove_codec(tmp_path / "d", "faulty")
+    (tmp_path / "d" / "provenance.json").write_text("{")
+    with pytest.raises(DatasetError, match=r"provenance\.json: is not as it was built"):
+        remove_codec(tmp_path / "d", "faulty")
+
+
+def test_a_recipe_file_without_the_codec_is_refused_before_anything_is_done(
+    recipe: Path, extended: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(extended, tmp_path / "d")
+    before, text = files(tmp_path / "d"), recipe.read_text()
+    for mine, words in ((recipe, "no split of the recipe names"), (tmp_path / "none.yaml", "No such file")):
+        with pytest.raises(RecipeError, match=words):
+            remove_codec(tmp_path / "d", "faulty", mine)
+    assert files(tmp_path / "d") == before
+    assert recipe.read_text() == text
 
 
 def test_splits_go_with_their_last_codec_unless_others_hang_on_them(
