@@ -14,6 +14,7 @@ from pathlib import Path
 from codecfake_builder import staging
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.dataset.contents import Contents
+from codecfake_builder.dataset.intelligibility import begin_import
 from codecfake_builder.engine.run import run_shards, split_done
 from codecfake_builder.engine.shard import (
     STATE_FOLDER,
@@ -90,6 +91,8 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
         place = _next_version(out, done, missing) if extending else out
         remove_temporaries(place)
         done, missing = split_done(shards, place)
+        if recipe.card.stoi_clips:
+            begin_import()
         made = run_shards(missing, place, recipe.execution, recipe.plugins, isolated, extending) if missing else []
         _remove_stale(place, shards)
         material = Material(recipe, facts, jobs, done + made, plan.left_out)

@@ -172,7 +172,7 @@ class Recipe(_Part, _Brought):
     card: CardSettings = CardSettings()
     isolated: dict[Name, IsolatedEntry] = {}
     """Codecs and ALMs that run in an environment of their own, by the name of the variant that they are to have."""
-    retired_labels: dict[Annotated[int, Field(ge=len(LABELS))], Name] = {}
+    retired_labels: dict[Annotated[int, Field(ge=len(LABELS))], str] = {}
     """Classes whose codecs were removed: their ids are not given again, so that no other class changes its own."""
     execution: Execution = Execution()
 

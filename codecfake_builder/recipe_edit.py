@@ -7,7 +7,7 @@ lets a user's file keep its comments and layout meanwhile.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,7 @@ def with_codec(
     plugin: str | None = None,
     weights: str | None = None,
     isolated: Mapping[str, Any] | None = None,
+    use: UseOf = use_of,
 ) -> Document:
     """The recipe with variant ``name`` in some of its splits.
 
@@ -96,6 +97,7 @@ def with_codec(
         plugin: the module or file that registers the variant, as it is to stand under ``plugins``.
         weights: the variant's checkpoint folder, as it is to stand under ``weights``.
         isolated: its entry under ``isolated``.
+        use: what is known of each variant; one that is not known yet is none of a retired family.
 
     Raises:
         RecipeError: a split that the recipe does not have, or that has the variant already.
@@ -124,6 +126,12 @@ def with_codec(
         _group(edited, "weights")[name] = weights
     if isolated is not None:
         _group(edited, "isolated")[name] = copy.deepcopy(dict(isolated))
+    try:
+        known_use = _use(edited, name, use)
+    except RecipeError:
+        return edited
+    if _retired(edited).get(known_use.label) == known_use.family:
+        _drop(edited, "retired_labels", {known_use.label})
     return edited
 
 
@@ -203,10 +211,10 @@ def _group(document: Document, part: str) -> Any:
     return document[part]
 
 
-def _drop(document: Document, part: str, keys: set[str]) -> None:
+def _drop(document: Document, part: str, keys: Iterable[str | int]) -> None:
     """Take keys out of a part of the recipe, and the part with its last one."""
     group = document.get(part) or {}
-    for key in keys & set(group):
+    for key in [key for key in keys if key in group]:
         del group[key]
         if not group:
             del document[part]

@@ -10,21 +10,25 @@ import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from codec_adapters import AlmSpec, CodecSpec
+from codec_adapters.weights import sha256_of
 from codecfake_builder import staging
 from codecfake_builder.build import BuildResult, is_shard_file
 from codecfake_builder.clip_class import REAL
+from codecfake_builder.dataset.checksums import read_checksums
+from codecfake_builder.dataset.metadata import REJECTED_FILE
 from codecfake_builder.dataset.provenance import PROVENANCE, jobs_of
 from codecfake_builder.engine.shard import (
     STATE_FOLDER,
     AlmJob,
     Job,
     ShardRecord,
+    cell_of,
     load_record,
     record_name,
     speaking_codec,
@@ -94,7 +98,7 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
             staging.discard_remains(dataset)
             known = [*there.jobs, *dict.fromkeys(there.use(variant).family for variant in there.jobs)]
             raise RecipeError(f"{dataset}: has no codec {name}; {nearest(name, known)}")
-        edit = partial(_without, variants=_variants(before, name), there=before)
+        edit = partial(_without, variants=_variants(before, name), there=before, again=not variants)
         if recipe is not None:
             edit = partial(edit, folder=recipe.parent)
             edited_text(read_recipe_text(recipe), str(recipe), edit)  # refuses it before anything is done
@@ -102,8 +106,8 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
             result = _replace(dataset, there, variants, held)
         else:
             say(f"{name} is removed already, by a run that was cut off then")
-            material = _material(dataset, there, _checked(there.document), there.facts, set())
-            result = BuildResult(material.contents, finished_root(dataset), 0, len(_records(dataset)))
+            material = _material(dataset, there, _checked(there.document), there.facts)
+            result = BuildResult(material.contents, finished_root(dataset), 0, len(material.records))
         if recipe is not None:
             write_edited(recipe, edit)
         staging.discard(dataset)  # last: as long as the old version lies there, a further run ends what this one began
@@ -114,9 +118,13 @@ def _read(dataset: Path) -> _Finished:
     """What the folder says of itself.
 
     Raises:
-        BuilderError: a part of the builder's state is absent or damaged.
+        BuilderError: a part of the builder's state, or of what it is read from, is absent or damaged.
     """
     document, facts = saved_document(dataset), load_facts(dataset)
+    hashes = read_checksums(dataset)
+    for name in (PROVENANCE, REJECTED_FILE):
+        if not (dataset / name).is_file() or sha256_of(dataset / name) != hashes.get(name):
+            raise DatasetError(f"{dataset / name}: is not as it was built; build the dataset again first")
     jobs = jobs_of(json.loads((dataset / PROVENANCE).read_text(encoding="utf-8")))
     used = [variant for split in facts.splits.values() for variant in split.variants if variant in jobs]
     return _Finished(document, facts, {variant: jobs[variant] for variant in used})
@@ -163,9 +171,12 @@ def _cut_off(dataset: Path, name: str) -> _Finished | None:
     return old if _variants(old, name) else None
 
 
-def _without(document: Document, variants: list[str], there: _Finished, folder: Path = Path()) -> Document:
-    named = variants_of(document)
-    for variant in [variant for variant in variants if variant in named] or variants:
+def _without(
+    document: Document, variants: list[str], there: _Finished, folder: Path = Path(), again: bool = False
+) -> Document:
+    """The recipe without those of the variants that it has; ``again`` where it may be without them already."""
+    named = [variant for variant in variants if variant in variants_of(document)]
+    for variant in named if named or again else variants:
         document = without_codec(document, variant, folder, there.use)
     return document
 
@@ -177,7 +188,7 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitSta
         raise RecipeError(f"{', '.join(variants)}: no other codec is in {dataset}; delete the folder instead")
     before, after = _checked(there.document), _checked(_without(there.document, variants, there))
     _refuse_other_selection(before, after, there.facts)
-    material = _material(dataset, there, after, there.facts.without(gone), gone)
+    material = _material(dataset, there, after, there.facts.without(gone))
     kept = {record.file for record in material.records}
     kept |= {record_name(file) for file in kept}
     stage = staging.prepare(dataset, lambda name: is_shard_file(name) and name not in kept)
@@ -186,12 +197,13 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitSta
     return BuildResult(material.contents, root, 0, len(material.records))
 
 
-def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanFacts, gone: set[str]) -> Material:
-    """What the dataset without some variants is written from."""
-    rejected = pq.read_table(dataset / "rejected.parquet")
+def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanFacts) -> Material:
+    """What the dataset is written from when it holds no more than these facts tell of."""
+    rejected = pq.read_table(dataset / REJECTED_FILE)
     left_out = rejected.filter(rejected["split"].is_null()).select(LEFT_OUT.names).cast(LEFT_OUT)
-    records = [record for record in _records(dataset) if PurePosixPath(record.file).stem.rpartition("-")[0] not in gone]
-    jobs = {variant: job for variant, job in there.jobs.items() if variant not in gone}
+    cells = {(name, v) for name, split in facts.splits.items() for v in (*split.variants, *split.imported)}
+    records = [record for record in _records(dataset) if cell_of(record.file) in cells]
+    jobs = {variant: job for variant, job in there.jobs.items() if variant in {v for _, v in cells}}
     return Material(recipe, facts, jobs, records, left_out)
 
 

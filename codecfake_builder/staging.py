@@ -26,7 +26,7 @@ from typing import IO
 from codecfake_builder.dataset.checksums import CHECKSUMS
 from codecfake_builder.engine.shard import STATE_FOLDER
 from codecfake_builder.errors import DatasetError
-from codecfake_builder.files import TEMPORARY, sync_folder
+from codecfake_builder.files import TEMPORARY, replacing, sync_folder
 
 LOCK = f"{STATE_FOLDER}/lock"
 _RENAME_EXCHANGE = 2
@@ -204,10 +204,14 @@ def _is_folder(path: Path) -> bool:
 
 
 def _link(source: Path, target: Path) -> None:
+    if source.is_symlink():
+        target.symlink_to(source.readlink())
+        return
     try:
-        os.link(source, target, follow_symlinks=False)
+        target.hardlink_to(source)
     except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
+        with replacing(target) as temporary:
+            shutil.copy2(source, temporary)
 
 
 def _drop_empty(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,15 @@ def test_the_checks_pass_as_shown(folder: Path) -> None:
     commands = block("bash", "sha256sum -c").replace("python -m", f"{sys.executable} -m")
     done = subprocess.run(["bash", "-e", "-c", commands], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_codec_goes_as_shown(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "lyra-dataset", tmp_path / "lyra-dataset")
+    words = shlex.split(block("bash", "remove-codec"))
+    done = subprocess.run([sys.executable, *words[1:]], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not list((tmp_path / "lyra-dataset").rglob("*6kbps*.parquet"))
+    assert (folder / "lyra-dataset" / "data" / "train" / "lyra_v2_6kbps-00000.parquet").is_file()
 
 
 def test_the_tree_is_what_comes_out(folder: Path) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from codec_adapters import AlmSpec, CodecSpec
 from codecfake_builder.clip_class import NO_LABEL, REAL, ClipClass
-from codecfake_builder.engine.shard import AlmJob, Job, ShardRecord, speaking_codec
+from codecfake_builder.engine.shard import AlmJob, Job, ShardRecord, cell_of, speaking_codec
 from codecfake_builder.recipe import IMPORTED, Recipe
 
 NO_AUDIO_CONFIG = "metadata"
@@ -110,8 +109,7 @@ def count_contents(
     """
     grouped: dict[tuple[str, str], list[ShardRecord]] = {}
     for record in sorted(records, key=lambda record: record.file):
-        path = PurePosixPath(record.file)
-        grouped.setdefault((path.parent.name, path.stem.rpartition("-")[0]), []).append(record)
+        grouped.setdefault(cell_of(record.file), []).append(record)
     cells = []
     for split in splits:
         listed = [variant for variant in recipe.splits[split].variants if variant != IMPORTED]

@@ -8,8 +8,10 @@ no source to be held against.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import json
+import threading
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable
@@ -61,6 +63,11 @@ class _Pair:
     @property
     def key(self) -> str:
         return f"{self.fake.audio_sha256} {self.real.audio_sha256}"
+
+
+def begin_import() -> None:
+    """Import the measure in a thread: it takes a second, which is there while codecs run."""
+    threading.Thread(target=importlib.import_module, args=("pystoi",), name="import pystoi").start()
 
 
 def intelligibility(dataset: Path, clips: int) -> list[Intelligibility]:

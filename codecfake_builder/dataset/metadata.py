@@ -13,6 +13,7 @@ from codecfake_builder.engine.shard import Rejection, ShardRecord
 from codecfake_builder.features import schema
 from codecfake_builder.files import replacing
 
+REJECTED_FILE = "rejected.parquet"
 REJECTED = pa.schema(
     [(name, pa.string()) for name in ("split", "variant", "corpus", "utterance_id", "path", "reason", "detail")]
 )
@@ -59,7 +60,7 @@ def write_rejected(dataset: Path, left_out: pa.Table, records: Iterable[ShardRec
     clips = pa.Table.from_pylist([_as_row(rejection) for rejection in _rejections(records)], schema=REJECTED)
     nothing = pa.nulls(left_out.num_rows, pa.string())
     before = left_out.add_column(0, "variant", nothing).add_column(0, "split", nothing)
-    with replacing(dataset / "rejected.parquet") as temporary:
+    with replacing(dataset / REJECTED_FILE) as temporary:
         pq.write_table(pa.concat_tables([before.cast(REJECTED), clips]), temporary)
 
 

@@ -174,6 +174,12 @@ class ShardRecord:
         write_text(record_path(dataset, self.file), json.dumps(asdict(self), indent=1) + "\n")
 
 
+def cell_of(file: str) -> tuple[str, str]:
+    """Split and variant of shard ``file``."""
+    path = PurePosixPath(file)
+    return path.parent.name, path.stem.rpartition("-")[0]
+
+
 def record_name(file: str) -> str:
     """Path of the record of shard ``file`` within the dataset."""
     return f"{STATE_FOLDER}/records/{PurePosixPath(file).relative_to('data').with_suffix('.json')}"

@@ -17,7 +17,11 @@ from codecfake_builder import staging
 from codecfake_builder.benchmark.truth import dataset_classes
 from codecfake_builder.build import build
 from codecfake_builder.cli import main
+from codecfake_builder.engine import run
+from codecfake_builder.engine.shard import Shard, ShardRecord
+from codecfake_builder.engine.worker import WorkerSettings, make_shard
 from codecfake_builder.errors import DatasetError, RecipeError
+from codecfake_builder.plan_facts import load_facts
 from codecfake_builder.recipe import Recipe, load_recipe
 from codecfake_builder.recipe_edit import next_free_label, with_codec, without_codec
 from codecfake_builder.removal import remove_codec
@@ -108,6 +112,23 @@ def test_an_extension_is_what_a_build_from_scratch_makes(
     assert inodes(dataset).items() >= before.items()
 
 
+def test_a_handful_of_shards_starts_no_processes(
+    recipe: Path, dataset: Path, extended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def here(shard: Shard, settings: WorkerSettings) -> ShardRecord:
+        made.append(os.getpid())
+        return make_shard(shard, settings)
+
+    monkeypatch.setattr(run, "make_shard", here)
+    wider = larger(recipe, tmp_path)
+    wider = wider.model_copy(update={"execution": wider.execution.model_copy(update={"workers": 2})})
+    build(wider, dataset)
+    assert set(made) == {os.getpid()}
+    assert files(dataset) == files(extended)
+
+
 def test_readers_of_the_old_version_go_on(recipe: Path, dataset: Path, tmp_path: Path) -> None:
     files_of_train = [str(path) for path in sorted((dataset / "data" / "train").glob("*.parquet"))]
     wanted = [row["id"] for path in files_of_train for row in pq.read_table(path).to_pylist()]
@@ -167,6 +188,15 @@ def test_a_removal_is_what_a_build_of_the_reduced_recipe_makes(
         name: content for name, content in files(first).items() if name.startswith("data/")
     }
     assert nothing_beside(tmp_path / "d")
+
+
+def test_a_trial_stays_one(recipe: Path, tmp_path: Path) -> None:
+    build(larger(recipe, tmp_path), tmp_path / "d", limit=2)
+    assert load_facts(tmp_path / "d").limit == 2
+    remove_codec(tmp_path / "d", "encodec_24khz_6kbps")
+    reduced = without_codec(document_of(tmp_path / "edited.yaml"), "encodec_24khz_6kbps")
+    build(loaded(reduced, tmp_path), tmp_path / "scratch", limit=load_facts(tmp_path / "d").limit)
+    assert files(tmp_path / "d") == files(tmp_path / "scratch")
 
 
 def test_the_kept_recipe_builds_the_same_again(extended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,6 +293,21 @@ def test_a_damaged_dataset_is_not_made_smaller(extended: Path, tmp_path: Path) -
     (tmp_path / "d" / "data" / "train" / "real-00000.parquet").write_bytes(b"x")
     with pytest.raises(DatasetError, match="is not as it was built"):
         remove_codec(tmp_path / "d", "faulty")
+    (tmp_path / "d" / "provenance.json").write_text("{")
+    with pytest.raises(DatasetError, match=r"provenance\.json: is not as it was built"):
+        remove_codec(tmp_path / "d", "faulty")
+
+
+def test_a_recipe_file_without_the_codec_is_refused_before_anything_is_done(
+    recipe: Path, extended: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(extended, tmp_path / "d")
+    before, text = files(tmp_path / "d"), recipe.read_text()
+    for mine, words in ((recipe, "no split of the recipe names"), (tmp_path / "none.yaml", "No such file")):
+        with pytest.raises(RecipeError, match=words):
+            remove_codec(tmp_path / "d", "faulty", mine)
+    assert files(tmp_path / "d") == before
+    assert recipe.read_text() == text
 
 
 def test_splits_go_with_their_last_codec_unless_others_hang_on_them(
@@ -311,7 +356,7 @@ def test_file_systems_that_can_do_less(
         raise OSError("not here")
 
     if way == "no links":
-        monkeypatch.setattr(os, "link", refusing)
+        monkeypatch.setattr(Path, "hardlink_to", refusing)
     else:
         monkeypatch.setattr(staging, "_exchange", lambda first, second: False)
     build(larger(recipe, tmp_path), dataset)

@@ -111,6 +111,9 @@ def test_the_label_of_a_new_family_is_retired() -> None:
     assert next_free_label(less) == 13
     assert next_free_label(less, "g711") == 12
     assert next_free_label(less, "mimi") == 1
+    assert "retired_labels" not in with_codec(
+        less, "g711_64kbps", ["dev"], isolated=document()["isolated"]["g711_64kbps"]
+    )
     assert next_free_label(without_codec(less, "dac_16khz")) == 13
 
 
