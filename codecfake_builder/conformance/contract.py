@@ -15,7 +15,6 @@ import torch
 from codec_adapters.errors import InputError
 from codecfake_builder.audio import Wave
 from codecfake_builder.conformance import measure
-from codecfake_builder.conformance.measure import LengthRule
 from codecfake_builder.conformance.offline import network_refused
 from codecfake_builder.conformance.subject import Failed, NotJudged, Subject
 
@@ -41,7 +40,7 @@ def deterministic(subject: Subject) -> str:
     """Same input, same seed, same output: at once, and after other inputs."""
     if subject.repeats_itself:
         raise Failed(subject.repeats_itself)
-    return "three equal runs, two of them with other inputs between"
+    return "equal runs agree, at once and with other inputs between"
 
 
 def seeds(subject: Subject) -> str:
@@ -137,12 +136,8 @@ def length_rule(subject: Subject) -> str:
     most = frame + adapter.spec.delay_samples + slack
     for given, out in rule.lengths:
         if abs(out - given) > most:
-            raise Failed(f"{given} samples in, {out} out, more than {most} apart; {_words(rule)}")
+            raise Failed(f"{given} samples in, {out} out, more than {most} apart; {rule}")
     return str(rule)
-
-
-def _words(rule: LengthRule) -> str:
-    return str(rule).removeprefix("no simple rule: ")
 
 
 def nonsense_refused(subject: Subject) -> str:

@@ -15,7 +15,6 @@ from codecfake_builder.conformance.suite import CHECKS, NO_NETWORK
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN
 from tests.codecfake_builder.test_isolated_codecs import G711
 
-
 Run = Callable[..., tuple[int, str, str]]
 
 
