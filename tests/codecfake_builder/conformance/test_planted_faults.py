@@ -49,7 +49,7 @@ FAULTS: list[tuple[type[Adapter], set[str], str]] = [
     (planted.Unrepeatable, {"deterministic"}, "at once"),
     (planted.HiddenState, {"deterministic"}, "hidden state"),
     (planted.FirstSeedForAll, {"seeds", "batch invariance"}, "an item among others"),
-    (planted.BatchLeak, {"batch invariance"}, "a batch of 5 differs"),
+    (planted.BatchLeak, {"batch invariance"}, "a batch of 4 differs"),
     (planted.Half, {"any length", "length rule"}, "the codec's output has"),
     (planted.NotFinite, {"output"}, "20 of .* samples are NaN"),
     (planted.Integers, {"output"}, "peak .* full scale is 1"),
