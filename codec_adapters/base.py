@@ -139,7 +139,11 @@ class Adapter(ABC):
 
     @torch.inference_mode()
     def encode(self, wav: Tensor) -> Codes:
-        """Codes of ``wav`` (float32 ``[batch, samples]``): int64 ``[batch, codebooks_i, frames_i]`` per scale."""
+        """Codes of ``wav`` (float32 ``[batch, samples]``): int64 ``[batch, codebooks_i, frames_i]`` per scale.
+
+        Raises:
+            InputError: wrong type or shape, or this codec gives no codes.
+        """
         return self._encode(self._checked(wav))
 
     @torch.inference_mode()

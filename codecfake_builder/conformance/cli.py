@@ -42,6 +42,7 @@ def conformance(
     folder, options = _from_recipe(name, recipe)
     folder, options = checkpoint or folder, {**options, **parsed_options(option or [])}
 
+    # from here on torch is needed; a mistake above is answered without it
     from codecfake_builder.conformance.subject import QUICK, THOROUGH
     from codecfake_builder.conformance.suite import failed, results_table, run_suite
     from codecfake_builder.engine.worker import local_devices, settle_numerics

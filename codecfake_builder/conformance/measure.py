@@ -135,7 +135,7 @@ class LengthRule:
         more = f" {self.offset:+d}" if self.offset else ""
         if self.rounding == "unknown":
             low, high = (edge(out - given for given, out in self.lengths) for edge in (min, max))
-            return f"no simple rule: output {low:+d} to {high:+d} samples against the input"
+            return f"output {low:+d} to {high:+d} samples against the input, by no simple rule"
         if self.rounding == "none":
             return f"output as long as the input{more}"
         return f"output is the input {self.rounding} to whole {self.multiple} samples{more}"

@@ -94,11 +94,16 @@ def growth_per_call(call: Callable[[], object], calls: int) -> Growth:
         call: the work; it should have run a few times before.
         calls: in each of the blocks.
     """
-    marks = [_mark()]
-    for _ in range(BLOCKS):
-        for _ in range(calls):
-            call()
-        marks.append(_mark())
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked through for garbage at every mark
+    try:
+        marks = [_mark()]
+        for _ in range(BLOCKS):
+            for _ in range(calls):
+                call()
+            marks.append(_mark())
+    finally:
+        gc.unfreeze()
     steps = [[(after - before) / calls for before, after in zip(*pair, strict=True)] for pair in pairwise(marks)]
     allocated, elsewhere = (max(0.0, min(column)) for column in zip(*steps, strict=True))
     return Growth(allocated, elsewhere)

@@ -56,7 +56,7 @@ class Settings:
 
 THOROUGH = Settings()
 
-QUICK = Settings(clips=3, clip_seconds=0.65, seconds=(0.1, 0.101, 1.0), threads=2, repeats=2)
+QUICK = Settings(clips=2, clip_seconds=0.65, seconds=(0.1, 0.101, 1.0), threads=2, repeats=2)
 """Seconds instead of tens: enough to see what a code change has broken."""
 
 

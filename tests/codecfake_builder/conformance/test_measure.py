@@ -73,7 +73,7 @@ def test_gain_in_decibel() -> None:
         (lambda n: -(-n // 320) * 320, "output is the input up to whole 320 samples"),
         (lambda n: n // 600 * 600, "output is the input down to whole 600 samples"),
         (lambda n: -(-n // 256) * 256 + 5, "output is the input up to whole 256 samples +5"),
-        (lambda n: n + n % 3, "no simple rule: output +0 to +2 samples against the input"),
+        (lambda n: n + n % 3, "output +0 to +2 samples against the input, by no simple rule"),
     ],
 )
 def test_length_rules(rule: object, words: str) -> None:
