@@ -65,6 +65,8 @@ def _checkpoint(
         raise CheckpointError(f"weights: {folder}: no such folder (checkpoint of {spec.name})")
     hashes = weights.checkpoint_hashes(spec.checkpoint, folder) if folder else {}
     if (added := added_codecs(recipe.plugins).get(spec.name)) is not None:
+        if absent := [file for file in added.way.files if not file.path.is_file()]:
+            say(f"{spec.name}: fetching {len(absent)} files from {spec.repo or 'where its codec file says'}")
         added.way.prepare()  # here, and not in every worker at once
         hashes |= added.hashes()
     elif not is_builtin(spec.name):

@@ -8,11 +8,10 @@ import string
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
+from codec_adapters.added.files import sha256_once
 from codec_adapters.errors import CheckpointError
-from codec_adapters.weights import sha256_of
 
 PLACEHOLDERS = ("in", "out", "work", "folder", "python", "seed", "rate")
 """What an argument may hold in braces, beside the names of the codec's options: the input and output file, the
@@ -48,7 +47,7 @@ def program_hashes(steps: Sequence[Sequence[str]], version: Sequence[str], folde
         CheckpointError: a program is not installed, or the version command fails.
     """
     programs = [program(step, folder) for step in steps]
-    hashes = {f"program {path.name}": _sha256_of(path) for path in programs}
+    hashes = {f"program {path.name}": sha256_once(path) for path in programs}
     if version:
         command = [filled(argument, {"python": sys.executable, "folder": folder}) for argument in version]
         hashes["version"] = _printed(tuple(command))
@@ -64,12 +63,6 @@ def program(step: Sequence[str], folder: Path) -> Path:
     return Path(found).resolve()
 
 
-@lru_cache
-def _sha256_of(path: Path) -> str:
-    return sha256_of(path)
-
-
-@lru_cache
 def _printed(command: tuple[str, ...]) -> str:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)  # noqa: S603

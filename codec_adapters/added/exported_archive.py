@@ -33,7 +33,7 @@ _TARGET = re.compile(
     r"|torch\._C\._set_grad_enabled|torch\.amp\.autocast_mode\._(?:enter|exit)_autocast|placeholder|output"
 )
 _TOUCHES_FILES = re.compile(r"torch\.ops\.aten\.from_file\b")
-_NAME = re.compile(r"[A-Za-z_][\w.]*|")
+_NAME = re.compile(r"[\w.]*")
 _EXPRESSION_NODES = (
     *(ast.Expression, ast.Call, ast.Name, ast.Load, ast.Constant, ast.keyword, ast.UnaryOp, ast.BinOp, ast.Compare),
     *(ast.BoolOp, ast.Subscript, ast.Attribute, ast.operator, ast.unaryop, ast.cmpop, ast.boolop),
@@ -104,8 +104,8 @@ def _in_program(part: Any, key: str) -> Iterator[str]:
     """What of a program is not plain, in whatever depth it stands."""
     if isinstance(part, dict):
         for name, value in part.items():
-            if name == "metadata":
-                continue  # looked up, never executed
+            if name == "metadata" and isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
+                continue  # of a node: looked up, never executed
             if name.startswith("as_custom_obj") and value is not None:
                 yield f"an argument is a custom object, {value}"
             if key in _NAMED_TABLES and not _NAME.fullmatch(name):
@@ -129,9 +129,18 @@ def _is_plain(text: str, key: str) -> bool:
     if key in ("expr_str", "guards_code"):
         return _is_expression(text)
     if key in ("in_spec", "out_spec"):
-        types = re.findall(r'"type": *"([^"]*)"', text)
-        return all(name in ("builtins.tuple", "builtins.list", "builtins.dict") for name in types)
-    return key not in ("name", "arg_name", "as_name", "parameter_name", "buffer_name") or bool(_NAME.fullmatch(text))
+        return _is_tree(json.loads(text) if text else None)
+    return not key.endswith("name") or bool(_NAME.fullmatch(text))
+
+
+def _is_tree(part: Any) -> bool:
+    """Whether a tree specification is made of Python's own containers."""
+    if isinstance(part, list):
+        return all(map(_is_tree, part))
+    if not isinstance(part, dict):
+        return True
+    plain = part.get("type") in (None, "builtins.tuple", "builtins.list", "builtins.dict")
+    return plain and "__enum__" not in part and all(map(_is_tree, part.values()))
 
 
 def _is_expression(text: str) -> bool:

@@ -38,7 +38,7 @@ class ListedFile:
             raise CheckpointError(f"{self.path}: no such file")
         if (size := self.path.stat().st_size) != self.size:
             raise CheckpointError(f"{self.path}: changed since it was added ({size} bytes, then {self.size})")
-        if (found := _sha256_of(self.path)) != self.sha256:
+        if (found := sha256_once(self.path)) != self.sha256:
             raise CheckpointError(f"{self.path}: changed since it was added (sha256 {found}, then {self.sha256})")
         return self.path
 
@@ -53,7 +53,7 @@ def listed(folder: Path, name: str) -> ListedFile:
     path = folder / name
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
-    return ListedFile(folder, name, _sha256_of(path), path.stat().st_size)
+    return ListedFile(folder, name, sha256_once(path), path.stat().st_size)
 
 
 def refuse_escape(name: str) -> None:
@@ -63,14 +63,15 @@ def refuse_escape(name: str) -> None:
         raise CheckpointError(f"{name!r}: a file is named within its folder; neither absolute nor with ..")
 
 
-def _sha256_of(path: Path) -> str:
+def sha256_once(path: Path) -> str:
+    """Hex sha256 of a file, computed once per process unless the file is touched."""
     status = path.stat()
     return _sha256(path.absolute(), status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 @lru_cache(maxsize=256)
 def _sha256(path: Path, size: int, modified: int, inode: int) -> str:
-    """A process asks for the same gigabytes with every shard; unless the file was touched, once is enough."""
+    """A process asks for the same gigabytes with every shard."""
     return weights.sha256_of(path)
 
 

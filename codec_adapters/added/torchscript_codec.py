@@ -31,7 +31,9 @@ from codec_adapters.added.ways import TorchscriptWay
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError
 
-_TOUCHES_FILES = re.compile(r"\b(?:torch|ops\.aten)\.(from_file|save|load)\(|\bops\.(?!prim\b|aten\b)\w+\.(\w+)\(")
+_TOUCHES_FILES = re.compile(
+    r"\b(?:torch|ops\.aten)\.(from_file|save|load)\(|\bops\.(?!prim\b|aten\b|quantized\b)\w+\.(\w+)\("
+)
 
 
 def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
@@ -60,9 +62,9 @@ def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
             found = raw(probe)
             latents = not isinstance(found, Tensor) or found.is_floating_point()
             order = way.codes or (None if latents else guessed_order(name, raw, probe))
-    except RuntimeError as error:
+    except (RuntimeError, torch.jit.Error) as error:
         raise CheckpointError(
-            f"{way.file.path}: encode fails on a second of silence as {way.layout} ({last_line(error)}); "
+            f"{way.file.path}: encode fails on silence as {way.layout} ({last_line(error)}); "
             "torchscript.layout may be the other one, BS or BCS"
         ) from error
 

@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -52,7 +52,8 @@ def adapter(way: TransformersWay, setup: Setup) -> Adapter:
         made: Adapter = OWN_ADAPTERS[str(kind)](setup)
     else:
         made = TransformersAdapter(setup, way.folder)
-    _refuse_wrong_facts(setup.spec, made)
+    as_listed = dict(setup.options) == dict(setup.spec.options)
+    _refuse_wrong_facts(setup.spec, made, _FACTS if as_listed else _FACTS[:2])
     return made
 
 
@@ -76,8 +77,12 @@ def _own_options(kind: str, setup: Setup) -> dict[str, OptionValue]:
     return {"codebooks": setup.spec.codebooks, **setup.spec.options}
 
 
-def _refuse_wrong_facts(spec: CodecSpec, made: Adapter) -> None:
-    for fact in ("sample_rate", "hop", "codebooks", "bitrate"):
+_FACTS = ("sample_rate", "hop", "codebooks", "bitrate")
+"""The first two hold whatever the options."""
+
+
+def _refuse_wrong_facts(spec: CodecSpec, made: Adapter, facts: Sequence[str]) -> None:
+    for fact in facts:
         said, found = getattr(spec, fact), getattr(made, fact)
         if not math.isclose(said, found, rel_tol=0.01 if fact == "bitrate" else 0):
             raise CheckpointError(f"{spec.name}: codec.{fact} is {said:g} in its codec file, {found:g} in its config")
@@ -217,14 +222,17 @@ def codec_kinds() -> list[str]:
     """``model_type`` of every audio codec of the installed ``transformers``."""
     from transformers.models.auto import modeling_auto
 
-    return sorted({*modeling_auto.MODEL_FOR_AUDIO_TOKENIZATION_NAMES, "encodec", "mimi", "xcodec"})
+    return sorted({*getattr(modeling_auto, "MODEL_FOR_AUDIO_TOKENIZATION_NAMES", ()), "encodec", "mimi", "xcodec"})
 
 
 def _module(kind: str) -> ModuleType:
     """The module of a codec class. One imports torchaudio for its resampling alone, which stands in for it here."""
     name = f"transformers.models.{kind}.modeling_{kind}"
-    if name in sys.modules or "torchaudio" in sys.modules:
+    try:
         return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != "torchaudio":
+            raise
     stand_in: Any = ModuleType("torchaudio")
     stand_in.functional = SimpleNamespace(resample=resample)
     sys.modules["torchaudio"] = stand_in

@@ -62,7 +62,7 @@ def add_codec(
     builtin: Annotated[
         bool, typer.Option("--builtin", help="Write a module skeleton into this checkout.", rich_help_panel=WAYS)
     ] = False,
-    revision: Annotated[str | None, typer.Option(help="--transformers: branch, tag or commit.")] = None,
+    revision: Annotated[str, typer.Option(help="--transformers: branch, tag or commit on the hub.")] = "main",
     batched: Annotated[bool, typer.Option("--batched", help="--python: takes whole batches.")] = False,
     numpy: Annotated[bool, typer.Option("--numpy", help="--python: takes and gives numpy arrays.")] = False,
     factory: Annotated[bool, typer.Option("--factory", help="--python: a function that makes the codec.")] = False,

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codec_adapters import CheckpointError
+from codecfake_builder.codec_sources import hub_repository, onnx_graphs, transformers_folder
 from codecfake_builder.codec_ways import (
     CommandPart,
     ExportedPart,
     OnnxPart,
     PythonPart,
-    Seal,
     SealedFile,
     TorchscriptPart,
-    TransformersPart,
     WayPart,
     sealed,
 )
 from codecfake_builder.errors import BuilderError
-from codecfake_builder.progress import say
 
 MODEL_FOLDER = "model"
 """Within the codec's folder: a transformers checkpoint."""
@@ -46,57 +42,18 @@ class TransformersSource(Source):
     """A folder of a transformers codec, or a repository of the Hugging Face hub."""
 
     given: str
-    revision: str | None = None
+    revision: str = "main"
 
     def place(self, folder: Path) -> WayPart:
         local = Path(self.given).expanduser()
         if local.is_dir():
-            target = folder / MODEL_FOLDER
-            files = {name: _copied(local / name, target / name, target) for name in _model_files(_names(local))}
-            return TransformersPart(folder=MODEL_FOLDER, files={name: _seal(file) for name, file in files.items()})
+            part = transformers_folder(local, folder)
+            for name in part.files:
+                _copied(local / name, folder / MODEL_FOLDER / name, folder)
+            return transformers_folder(folder / MODEL_FOLDER, folder)
         if local.exists() or self.given.count("/") != 1:
             raise BuilderError(f"--transformers {self.given}: neither a folder nor a hub repository (owner/name)")
-        return _hub_part(self.given, self.revision)
-
-
-def _names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_file())
-
-
-def _model_files(names: Iterable[str]) -> list[str]:
-    """Config and weights of a transformers checkpoint; safetensors where it has both kinds."""
-    there = list(names)
-    safe = [name for name in there if name.endswith((".safetensors", ".safetensors.index.json"))]
-    weights = safe or [name for name in there if name.startswith("pytorch_model") and name.endswith((".bin", ".json"))]
-    if "config.json" not in there or not weights:
-        raise CheckpointError("--transformers: no checkpoint of transformers; expected config.json and *.safetensors")
-    return [name for name in ("config.json", "preprocessor_config.json") if name in there] + weights
-
-
-def _seal(file: SealedFile) -> Seal:
-    return Seal(sha256=file.sha256, size=file.size)
-
-
-def _hub_part(repo: str, revision: str | None) -> TransformersPart:
-    """The files of a hub repository at the commit that ``revision`` (default: main) is now."""
-    from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        info: Any = HfApi().model_info(repo, revision=revision, files_metadata=True)
-        found = {entry.rfilename: entry for entry in info.siblings}
-        files = {}
-        for name in _model_files(sorted(name for name in found if "/" not in name)):
-            if found[name].lfs is not None:
-                files[name] = Seal(sha256=found[name].lfs.sha256, size=found[name].lfs.size)
-            else:  # the hub tells sha256 of large files only
-                path = Path(hf_hub_download(repo, name, revision=info.sha)).resolve()
-                files[name] = _seal(sealed(path, path.parent))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise BuilderError(f"--transformers {repo}: cannot be had from the hub ({reason})") from error
-    say(f"{repo}: commit {info.sha}")
-    return TransformersPart(repo=repo, commit=info.sha, files=files)
+        return hub_repository(self.given, self.revision)
 
 
 @dataclass(frozen=True)
@@ -105,20 +62,23 @@ class GraphSource(Source):
 
     kind: type[OnnxPart] | type[ExportedPart]
     files: tuple[Path, ...]
+    """One, or two."""
 
     def place(self, folder: Path) -> WayPart:
-        names = ("round_trip",) if len(self.files) == 1 else ("encoder", "decoder")
-        if len(self.files) != len(names) or len({file.name for file in self.files}) != len(names):
-            raise BuilderError("give one round-trip graph, or an encoder and a decoder of different names")
-        parts: dict[str, Any] = {
-            name: _copied(file, folder / file.name, folder) for name, file in zip(names, self.files, strict=True)
-        }
+        if len({file.name for file in self.files}) != len(self.files):
+            raise BuilderError(f"{self.files[-1]}: encoder and decoder need different names")
+        copies = [folder / file.name for file in self.files]
+        parts = [_copied(file, copy, folder) for file, copy in zip(self.files, copies, strict=True)]
         if self.kind is OnnxPart:
             from codec_adapters.added.onnx_codec import external_files
 
-            beside = {name: file.parent for file in self.files for name in external_files(file)}
-            parts["data"] = [_copied(place / name, folder / name, folder) for name, place in sorted(beside.items())]
-        return self.kind(**parts)
+            for file in self.files:
+                for name in external_files(file):
+                    _copied(file.parent / name, folder / name, folder)
+            return onnx_graphs(copies, folder)
+        if len(parts) == 1:
+            return ExportedPart(round_trip=parts[0])
+        return ExportedPart(encoder=parts[0], decoder=parts[1])
 
 
 @dataclass(frozen=True)

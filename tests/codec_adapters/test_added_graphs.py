@@ -178,6 +178,18 @@ ATTACKS: dict[str, Callable[[Path], Path]] = {
         path,
         lambda document: document["graph_module"]["graph"]["inputs"][0]["as_tensor"].update(name=f"wav={TOUCH}"),
     ),
+    "a shape of a tensor that is called metadata": lambda path: in_program(
+        path,
+        lambda document: document["graph_module"]["graph"]["tensor_values"].update(
+            metadata={"sizes": [{"as_expr": {"expr_str": TOUCH}}]}
+        ),
+    ),
+    "a container": lambda path: in_program(
+        path,
+        lambda document: document["graph_module"]["module_call_graph"][0]["signature"].update(
+            in_spec='[1, {"\\u0074ype": "argparse.Namespace", "context": null, "children_spec": []}]'
+        ),
+    ),
     "a custom object": lambda path: rewritten(
         path, lambda _, data: data, **{"data/constants/opaque_obj_0": pickle.dumps(Evil())}
     ),
@@ -351,3 +363,37 @@ def test_added_codecs_run_in_float32_only(tmp_path: Path) -> None:
         codec_adapters.load("added", dtype="bfloat16")
     with pytest.raises(CheckpointError, match=r"its codec file names its weights; take weights\.added out"):
         codec_adapters.load("added", checkpoint=tmp_path)
+
+
+def test_a_program_of_unnamed_modules_is_taken(tmp_path: Path) -> None:
+    frames = torch.export.Dim("frames", max=1000)
+    torch.manual_seed(2)
+    module = nn.Sequential(
+        nn.Conv1d(1, 4, 5, padding=2), nn.GELU(), nn.Sequential(nn.Conv1d(4, 1, 3, padding=1))
+    ).eval()
+    path = added_codecs.export(module, tmp_path / "c.pt2", torch.zeros(1, 1, 40), axis2=frames * 4)
+    adapter = loaded(tmp_path, ExportedPart(round_trip=sealed(path, tmp_path)))
+    padded = torch.nn.functional.pad(WAV, (0, -WAV.shape[1] % HOP))
+    expected = module(padded[:, None])[:, 0, : WAV.shape[1]].detach()
+    torch.testing.assert_close(adapter.resynthesize(WAV), expected)
+
+
+def test_a_script_of_latents_that_takes_no_channel_axis(tmp_path: Path) -> None:
+    class Flat(nn.Module):
+        def encode(self, wav: Tensor) -> Tensor:
+            batch, samples = wav.shape
+            return wav.reshape(batch, 1, samples)
+
+        def decode(self, latents: Tensor) -> Tensor:
+            return latents * 2
+
+        def forward(self, wav: Tensor) -> Tensor:
+            return self.decode(self.encode(wav))
+
+    traced = torch.jit.trace_module(Flat(), {"encode": torch.zeros(1, 160), "decode": torch.zeros(1, 1, 160)})
+    traced.save(str(tmp_path / "codec.pt"))
+    way = TorchscriptPart(**sealed(tmp_path / "codec.pt", tmp_path).model_dump())
+    adapter = loaded(tmp_path, way.model_copy(update={"layout": "BS"}))
+    assert torch.equal(adapter.resynthesize(WAV), WAV * 2)
+    with pytest.raises(InputError, match="has continuous latents"):
+        adapter.encode(WAV)

@@ -192,6 +192,8 @@ def test_bandwidths_and_options(tmp_path: Path) -> None:
     half = add(tmp_path, "model", {"bandwidth": 0.5})
     assert (half.codebooks, half.bitrate) == (2, 400.0)
     assert half.encode(waves(16000))[0].shape[1] == 2
+    whole = codec_adapters.load("added", options={"bandwidth": 1.0})
+    assert (whole.codebooks, whole.bitrate) == (5, 1000.0)
     with pytest.raises(OptionError, match=r"bandwidth 3\.0 is not one of this checkpoint's"):
         add(tmp_path, "model", {"bandwidth": 3.0}, bitrate=400.0, codebooks=2)
     with pytest.raises(OptionError, match="XcodecModel has no option 'sample'"):
@@ -276,6 +278,13 @@ def test_the_sinc_resampler_keeps_what_lies_in_the_band(rate: int, target: int) 
     expected = soxr.resample(wave, rate, target, quality="VHQ")
     assert made.shape == (-(-rate * target // rate),)
     assert np.abs(made - expected)[200:-200].max() < 5e-3
+    common = np.gcd(rate, target)
+    old, new = rate // common, target // common
+    cutoff = 0.99 * min(old, new)
+    for number in (0, 7, 1000, len(made) - 1):  # the definition, sample by sample
+        distance = cutoff * (np.arange(rate) / old - number / new)
+        window = np.where(np.abs(distance) < 6, np.cos(np.pi * distance / 12) ** 2, 0)
+        assert abs(made[number] - cutoff / old * np.sum(wave * np.sinc(distance) * window)) < 1e-5
     aliased = np.sin(2 * np.pi * 11000 * time).astype(np.float32)
     if (rate, target) == (24000, 16000):
         assert np.abs(resample(torch.from_numpy(aliased), rate, target).numpy())[200:-200].max() < 0.02
