@@ -159,11 +159,7 @@ def rough_hop(adapter: Adapter) -> int:
 
 def learn_by_measuring(facts: Facts, adapter: Adapter) -> None:
     """Measure what is not known: hop, codebooks and bit rate from codes, delay, dependence on what is appended."""
-    waves = bundled_speech(adapter.sample_rate, ORDER = (
-    *("family", "label", "sample_rate", "hop", "codebooks", "codebook_size", "bitrate", *TAXONOMY),
-    *("delay_samples", "tail_local", *LICENCES),
-)
-SPEECH_CLIPS, SPEECH_SECONDS)
+    waves = bundled_speech(adapter.sample_rate, SPEECH_CLIPS, SPEECH_SECONDS)
     codes = measure.measure_codes(adapter, waves)
     if codes is not None:
         if codes.hop != int(codes.hop):
