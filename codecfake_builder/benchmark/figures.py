@@ -34,7 +34,7 @@ def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> s
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(there)), [names[place] for place in there])
+    axes.set_yticks(range(len(there)), [names[int(place)] for place in there])
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     for row, column in np.ndindex(table.shape):
