@@ -47,6 +47,11 @@ def register(spec: CodecSpec, factory: AdapterFactory) -> None:
     _registered[spec.name] = (spec, factory)
 
 
+def unregister(name: str) -> None:
+    """Forget a variant that :func:`register` made known; one that is not is no matter."""
+    _registered.pop(name, None)
+
+
 def refuse_odd_name(name: str) -> None:
     """Raise :class:`ValueError` for a name that could not stand in a file name."""
     if not re.fullmatch(r"[A-Za-z0-9_.]+", name):

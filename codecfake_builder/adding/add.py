@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import codec_adapters
 from codec_adapters import CodecError
+from codec_adapters.registry import unregister
 from codecfake_builder.adding.drafts import CODEC_FILE, FOLDER, Draft
 from codecfake_builder.adding.facts import Ask, Facts, first_facts, learn_by_measuring, rough_hop
 from codecfake_builder.adding.target import Target, codec_edit
@@ -107,6 +108,7 @@ def _drafted(request: Request) -> Iterator[Draft]:
         draft.place()
         yield draft
     finally:
+        unregister(request.name)  # what stays is registered anew, by the recipe that names it
         shutil.rmtree(folder, ignore_errors=True)
         if made and not any(parent.iterdir()):
             parent.rmdir()
