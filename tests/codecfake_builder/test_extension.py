@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import codec_adapters
-from codecfake_builder import staging
+from codecfake_builder import removal, staging
 from codecfake_builder.benchmark.truth import dataset_classes
 from codecfake_builder.build import build
 from codecfake_builder.cli import main
@@ -27,7 +27,7 @@ from codecfake_builder.recipe_edit import next_free_label, with_codec, without_c
 from codecfake_builder.removal import remove_codec
 from codecfake_builder.saved_recipe import SAVED_RECIPE, saved_document
 from codecfake_builder.verify import verify
-from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, files, small_recipe
+from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, files, rows, small_recipe
 from tests.codecfake_builder.test_isolated_codecs import G711
 
 SPLITS = ["train", "dev", "eval_id"]
@@ -308,6 +308,29 @@ def test_a_recipe_file_without_the_codec_is_refused_before_anything_is_done(
             remove_codec(tmp_path / "d", "faulty", mine)
     assert files(tmp_path / "d") == before
     assert recipe.read_text() == text
+
+
+def test_a_run_that_was_cut_off_before_the_recipe_file_is_ended_by_the_next(
+    extended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(extended, tmp_path / "d")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text((tmp_path / "d" / SAVED_RECIPE).read_text())
+
+    def cut(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(removal, "write_edited", cut)
+        with pytest.raises(KeyboardInterrupt):
+            remove_codec(tmp_path / "d", "faulty", mine)
+    assert "faulty" not in {row["codec"] for row in rows(tmp_path / "d")}
+    assert "faulty_none" in mine.read_text()
+    remove_codec(tmp_path / "d", "faulty", mine)
+    assert "is removed already" in capsys.readouterr().err
+    assert verify(tmp_path / "d").problems == []
+    assert "faulty_none" not in mine.read_text()
+    assert nothing_beside(tmp_path / "d")
 
 
 def test_splits_go_with_their_last_codec_unless_others_hang_on_them(
