@@ -18,9 +18,9 @@ from codec_adapters.added.files import ListedFile
 from codec_adapters.added.functions import (
     Functions,
     FunctionsAdapter,
+    code_order,
     failing_clips,
     from_order,
-    guessed_order,
     seeded,
     to_order,
 )
@@ -48,10 +48,8 @@ def adapter(way: ExportedWay, setup: Setup) -> FunctionsAdapter:
     assert way.encoder is not None
     assert way.decoder is not None
     encoder, decoder = _Program.load(way.encoder, setup), load_program(way.decoder.path).module().to(setup.device)
-    probe = torch.zeros(1, setup.spec.hop * max(8, setup.spec.codebooks + 2), device=setup.device)
     with torch.inference_mode():
-        latents = encoder(probe).is_floating_point()
-        order = way.codes or (None if latents else guessed_order(name, encoder, probe, setup.spec.codebooks))
+        order = code_order(setup, encoder, way.codes, setup.device)
 
     def encode(wav: Tensor) -> Tensor:
         made = encoder(wav)

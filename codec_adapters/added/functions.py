@@ -16,8 +16,8 @@ from codec_adapters.added.ways import CodeOrder
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import CheckpointError, InputError, OptionError, OutputError
 
-_seeding = threading.Lock()
-"""torch's own generator is one for all threads."""
+_seeding = threading.RLock()
+"""torch's own generator is one for all threads; a codec may be made of others."""
 
 
 class AddedAdapter(Adapter):
@@ -212,6 +212,32 @@ def from_order(name: str, codes: Tensor, order: CodeOrder) -> Tensor:
     if len(order) == 3:
         return codes.permute(*(order.index(axis) for axis in "BKT"))
     return (codes if order == "BT" else codes.T)[:, None]
+
+
+def code_order(
+    setup: Setup, encode: Callable[[Tensor], Any], given: CodeOrder | None, device: torch.device
+) -> CodeOrder | None:
+    """The order of the axes of codes, ``given`` or found out with silence; ``None`` for continuous latents.
+
+    Args:
+        encode: gives what the codec's own encoder gives for float32 ``[batch, samples]``.
+        device: where the encoder wants its input.
+
+    Raises:
+        CheckpointError: the order cannot be told, or there are not as many codebooks as the codec file says.
+    """
+    name, codebooks = setup.spec.name, setup.spec.codebooks
+    probe = torch.zeros(1, setup.spec.hop * max(8, codebooks + 2), device=device)
+    found = encode(probe)
+    if not isinstance(found, Tensor) or found.is_floating_point():
+        return None
+    order = given or guessed_order(name, encode, probe, codebooks)
+    if (count := from_order(name, found, order).shape[1]) != codebooks:
+        raise CheckpointError(
+            f"{name}: codec.codebooks is {codebooks} in its codec file; its encoder gives codes {list(found.shape)}, "
+            f"as {order} of {count} codebooks"
+        )
+    return order
 
 
 def guessed_order(name: str, encode: Callable[[Tensor], Tensor], wav: Tensor, codebooks: int) -> CodeOrder:

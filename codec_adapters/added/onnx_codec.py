@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from codec_adapters.added.files import ListedFile, refuse_escape
-from codec_adapters.added.functions import Functions, FunctionsAdapter, from_order, guessed_order, to_order
+from codec_adapters.added.functions import Functions, FunctionsAdapter, code_order, from_order, to_order
 from codec_adapters.added.ways import OnnxWay
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, OutputError
@@ -44,9 +44,7 @@ def adapter(way: OnnxWay, setup: Setup) -> FunctionsAdapter:
     def raw(wav: Tensor) -> Tensor:
         return encoder(_laid_out(wav, layout))
 
-    probe = torch.zeros(1, setup.spec.hop * max(8, setup.spec.codebooks + 2))
-    latents = raw(probe).is_floating_point()
-    order = way.codes or (None if latents else guessed_order(name, raw, probe, setup.spec.codebooks))
+    order = code_order(setup, raw, way.codes, torch.device("cpu"))
     if order and len(order) != len(decoder.shape):
         raise CheckpointError(
             f"{way.decoder.path}: takes {len(decoder.shape)} axes {decoder.shape}, its encoder gives codes as {order}"

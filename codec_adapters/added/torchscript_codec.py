@@ -18,9 +18,9 @@ from torch import Tensor
 from codec_adapters.added.functions import (
     Functions,
     FunctionsAdapter,
+    code_order,
     failing_clips,
     from_order,
-    guessed_order,
     is_codes,
     last_line,
     seeded,
@@ -55,12 +55,9 @@ def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
     def raw(wav: Tensor) -> Any:
         return _only(module.encode(_laid_out(wav, way)))
 
-    probe = torch.zeros(1, setup.spec.hop * max(8, setup.spec.codebooks + 2), device=setup.device)
     try:
         with torch.inference_mode(), seeded(0, setup.device):
-            found = raw(probe)
-            latents = not isinstance(found, Tensor) or found.is_floating_point()
-            order = way.codes or (None if latents else guessed_order(name, raw, probe, setup.spec.codebooks))
+            order = code_order(setup, raw, way.codes, setup.device)
     except (RuntimeError, torch.jit.Error) as error:
         raise CheckpointError(
             f"{way.file.path}: encode fails on silence as {way.layout} ({last_line(error)}); "
@@ -70,7 +67,7 @@ def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
     def encode(wav: Tensor) -> Any:
         with failing_clips(name):
             codes = raw(wav)
-        return codes if order is None or latents else from_order(name, codes, order)
+        return from_order(name, codes, order) if order else codes
 
     def decode(codes: Any) -> Any:
         with failing_clips(name):

@@ -298,9 +298,11 @@ def test_an_order_that_cannot_be_told_has_to_be_given(tmp_path: Path) -> None:
     way = added_codecs.onnx_pair(tmp_path)
     with pytest.raises(CheckpointError, match="their order cannot be told for 8 codebooks; give codes: one of BKT"):
         loaded(tmp_path, way, codebooks=8)
-    given = way.model_copy(update={"codes": "BT"})
-    with pytest.raises(CheckpointError, match=r"decoder\.onnx: takes 3 axes"):
-        loaded(tmp_path, given)
+    given = way.model_copy(update={"codes": "BKT"})
+    with pytest.raises(CheckpointError, match=r"codec\.codebooks is 8 in its codec file; .*as BKT of 3 codebooks"):
+        loaded(tmp_path, given, codebooks=8)
+    with pytest.raises(OutputError, match=r"gave codes \[1, 3, 8\], the codec file says BT"):
+        loaded(tmp_path, way.model_copy(update={"codes": "BT"}))
 
 
 @pytest.mark.usefixtures("onnx")
