@@ -13,17 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from codec_adapters.added.code_order import code_order, from_order, to_order
 from codec_adapters.added.exported_archive import load_program
 from codec_adapters.added.files import ListedFile
-from codec_adapters.added.functions import (
-    Functions,
-    FunctionsAdapter,
-    code_order,
-    failing_clips,
-    from_order,
-    seeded,
-    to_order,
-)
+from codec_adapters.added.functions import Functions, FunctionsAdapter, failing_clips, seeded
 from codec_adapters.added.ways import ExportedWay
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, OutputError

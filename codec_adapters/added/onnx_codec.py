@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from codec_adapters.added.code_order import code_order, from_order, to_order
 from codec_adapters.added.files import ListedFile, refuse_escape
-from codec_adapters.added.functions import Functions, FunctionsAdapter, code_order, from_order, to_order
+from codec_adapters.added.functions import Functions, FunctionsAdapter
 from codec_adapters.added.ways import OnnxWay
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, OutputError

@@ -15,17 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codec_adapters.added.functions import (
-    Functions,
-    FunctionsAdapter,
-    code_order,
-    failing_clips,
-    from_order,
-    is_codes,
-    last_line,
-    seeded,
-    to_order,
-)
+from codec_adapters.added.code_order import code_order, from_order, to_order
+from codec_adapters.added.functions import Functions, FunctionsAdapter, failing_clips, is_codes, last_line, seeded
 from codec_adapters.added.ways import TorchscriptWay
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError
