@@ -13,18 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from codec_adapters.added.code_order import code_form, from_order, to_order
 from codec_adapters.added.exported_archive import load_program
 from codec_adapters.added.files import ListedFile
-from codec_adapters.added.functions import (
-    Functions,
-    FunctionsAdapter,
-    failing_clips,
-    from_order,
-    guessed_order,
-    probe_samples,
-    seeded,
-    to_order,
-)
+from codec_adapters.added.functions import Functions, FunctionsAdapter, failing_clips, seeded
 from codec_adapters.added.ways import ExportedWay
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, OutputError
@@ -49,10 +41,8 @@ def adapter(way: ExportedWay, setup: Setup) -> FunctionsAdapter:
     assert way.encoder is not None
     assert way.decoder is not None
     encoder, decoder = _Program.load(way.encoder, setup), load_program(way.decoder.path).module().to(setup.device)
-    probe = torch.zeros(1, probe_samples(setup.spec.hop), device=setup.device)
     with torch.inference_mode():
-        latents = encoder(probe).is_floating_point()
-        order = way.codes or (None if latents else guessed_order(name, encoder, probe))
+        order, codebooks = code_form(setup, encoder, way.codes, setup.device)
 
     def encode(wav: Tensor) -> Tensor:
         made = encoder(wav)
@@ -62,7 +52,7 @@ def adapter(way: ExportedWay, setup: Setup) -> FunctionsAdapter:
         with failing_clips(f"{name}: decoder"):
             return decoder(to_order(codes, order) if order else codes)
 
-    return FunctionsAdapter(setup, Functions(encode=encode, decode=decode))
+    return FunctionsAdapter(setup, Functions(encode=encode, decode=decode, codebooks=codebooks))
 
 
 @dataclass(frozen=True)

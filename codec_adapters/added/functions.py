@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from codec_adapters.added.ways import CodeOrder
 from codec_adapters.base import Adapter, Codes, Setup
-from codec_adapters.errors import CheckpointError, InputError, OptionError, OutputError
+from codec_adapters.errors import InputError, OptionError, OutputError
 
-_seeding = threading.Lock()
-"""torch's own generator is one for all threads."""
+_seeding = threading.RLock()
+"""torch's own generator is one for all threads; a codec may be made of others."""
 
 
 class AddedAdapter(Adapter):
@@ -64,6 +63,8 @@ class Functions:
     decode: Callable[[Any], Any] | None = None
     batched: bool = False
     """Whether items of a batch may go in together; else they go one by one, and cannot depend on each other."""
+    codebooks: int | None = None
+    """As many as ``encode`` gives, where that was found out."""
 
 
 class FunctionsAdapter(AddedAdapter):
@@ -76,6 +77,10 @@ class FunctionsAdapter(AddedAdapter):
         super().__init__(setup)
         self._functions = functions
         self._whole_frames = whole_frames
+
+    @property
+    def codebooks(self) -> int:
+        return self._functions.codebooks or self.spec.codebooks
 
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         step = wav.shape[0] if self._functions.batched else 1
@@ -190,71 +195,3 @@ def as_wave(name: str, made: object, batch: int) -> Tensor:
             f"[{batch}, samples] or [{batch}, 1, samples]"
         )
     return wave.float()
-
-
-def to_order(codes: Tensor, order: CodeOrder) -> Tensor:
-    """Codes ``[batch, codebooks, frames]`` with the axes as in ``order``."""
-    return codes.permute(*("BKT".index(axis) for axis in order)) if len(order) == 3 else _two_axes(codes, order)
-
-
-def _two_axes(codes: Tensor, order: CodeOrder) -> Tensor:
-    return codes[:, 0] if order == "BT" else codes[:, 0].T
-
-
-def from_order(name: str, codes: Tensor, order: CodeOrder) -> Tensor:
-    """Codes with the axes as in ``order`` as ``[batch, codebooks, frames]``.
-
-    Raises:
-        OutputError: they have another number of axes.
-    """
-    if codes.ndim != len(order):
-        raise OutputError(f"{name}: its encoder gave codes {list(codes.shape)}, the codec file says {order}")
-    if len(order) == 3:
-        return codes.permute(*(order.index(axis) for axis in "BKT"))
-    return (codes if order == "BT" else codes.T)[:, None]
-
-
-def probe_samples(hop: int) -> int:
-    """How long an input is that an encoder is tried with: eight frames, or, where their length is not known yet (hop
-    1), a length that the hops of most codecs divide."""
-    return 8 * hop if hop > 1 else 2**11 * 3 * 5**2
-
-
-def guessed_order(name: str, encode: Callable[[Tensor], Tensor], wav: Tensor) -> CodeOrder:
-    """The order of the axes of codes: frames are the axis that grows with the input, items that of two items.
-
-    Args:
-        encode: gives codes of unknown order.
-        wav: float32 ``[1, samples]``, of several frames.
-
-    Raises:
-        CheckpointError: the shapes leave more than one answer.
-    """
-    one, longer = list(encode(wav).shape), list(encode(wav.repeat(1, 2)).shape)
-    try:
-        two = list(encode(wav.repeat(2, 1)).shape)
-    except Exception:  # noqa: BLE001 - a graph for one item says so in many ways
-        two = one
-    if len(one) not in (2, 3):
-        raise CheckpointError(f"{name}: its encoder gives codes of {len(one)} axes {one}, expected 2 or 3")
-    fitting = [order for order in CODE_ORDERS if len(order) == len(one) and _fits(order, one, longer, two)]
-    if len(one) == 3 and one.count(1) == 2 and fitting:
-        fitting = fitting[:1]  # batch of one and one codebook: the same memory whichever way round
-    if len(fitting) != 1:
-        raise CheckpointError(
-            f"{name}: its encoder gives codes {one}, {longer} for twice the input and {two} for two items, from which "
-            f"their order cannot be told; give codes: one of {', '.join(CODE_ORDERS)}"
-        )
-    return fitting[0]
-
-
-CODE_ORDERS: tuple[CodeOrder, ...] = ("BKT", "KBT", "BTK", "TBK", "KTB", "TKB", "BT", "TB")
-
-
-def _fits(order: CodeOrder, one: list[int], longer: list[int], two: list[int]) -> bool:
-    """Whether the sizes of codes are those of one item, of twice the input, and of two items (or of one again)."""
-    if not len(order) == len(longer) == len(two):
-        return False
-    sizes, grown, doubled = (dict(zip(order, found, strict=True)) for found in (one, longer, two))
-    frames_alone = grown["T"] > sizes["T"] and grown == {**sizes, "T": grown["T"]}
-    return sizes["B"] == 1 and frames_alone and (two == one or doubled == {**sizes, "B": 2})

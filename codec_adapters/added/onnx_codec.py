@@ -14,15 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from codec_adapters.added.code_order import code_form, from_order, to_order
 from codec_adapters.added.files import ListedFile, refuse_escape
-from codec_adapters.added.functions import (
-    Functions,
-    FunctionsAdapter,
-    from_order,
-    guessed_order,
-    probe_samples,
-    to_order,
-)
+from codec_adapters.added.functions import Functions, FunctionsAdapter
 from codec_adapters.added.ways import OnnxWay
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, OutputError
@@ -51,9 +45,7 @@ def adapter(way: OnnxWay, setup: Setup) -> FunctionsAdapter:
     def raw(wav: Tensor) -> Tensor:
         return encoder(_laid_out(wav, layout))
 
-    probe = torch.zeros(1, probe_samples(setup.spec.hop))
-    latents = raw(probe).is_floating_point()
-    order = way.codes or (None if latents else guessed_order(name, raw, probe))
+    order, codebooks = code_form(setup, raw, way.codes, torch.device("cpu"))
     if order and len(order) != len(decoder.shape):
         raise CheckpointError(
             f"{way.decoder.path}: takes {len(decoder.shape)} axes {decoder.shape}, its encoder gives codes as {order}"
@@ -63,9 +55,10 @@ def adapter(way: OnnxWay, setup: Setup) -> FunctionsAdapter:
         codes = raw(wav)
         return from_order(name, codes, order) if order else codes
 
-    return FunctionsAdapter(
-        setup, Functions(encode=encode, decode=lambda codes: decoder(to_order(codes, order) if order else codes))
-    )
+    def decode(codes: Tensor) -> Tensor:
+        return decoder(to_order(codes, order) if order else codes)
+
+    return FunctionsAdapter(setup, Functions(encode=encode, decode=decode, codebooks=codebooks))
 
 
 class _Graph:

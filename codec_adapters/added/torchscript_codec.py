@@ -15,18 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codec_adapters.added.functions import (
-    Functions,
-    FunctionsAdapter,
-    failing_clips,
-    from_order,
-    guessed_order,
-    is_codes,
-    last_line,
-    probe_samples,
-    seeded,
-    to_order,
-)
+from codec_adapters.added.code_order import code_form, from_order, to_order
+from codec_adapters.added.functions import Functions, FunctionsAdapter, failing_clips, is_codes, last_line, seeded
 from codec_adapters.added.ways import TorchscriptWay
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError
@@ -56,12 +46,9 @@ def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
     def raw(wav: Tensor) -> Any:
         return _only(module.encode(_laid_out(wav, way)))
 
-    probe = torch.zeros(1, probe_samples(setup.spec.hop), device=setup.device)
     try:
         with torch.inference_mode(), seeded(0, setup.device):
-            found = raw(probe)
-            latents = not isinstance(found, Tensor) or found.is_floating_point()
-            order = way.codes or (None if latents else guessed_order(name, raw, probe))
+            order, codebooks = code_form(setup, raw, way.codes, setup.device)
     except (RuntimeError, torch.jit.Error) as error:
         raise CheckpointError(
             f"{way.file.path}: encode fails on silence as {way.layout} ({last_line(error)}); "
@@ -71,13 +58,13 @@ def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
     def encode(wav: Tensor) -> Any:
         with failing_clips(name):
             codes = raw(wav)
-        return codes if order is None or latents else from_order(name, codes, order)
+        return from_order(name, codes, order) if order else codes
 
     def decode(codes: Any) -> Any:
         with failing_clips(name):
             return module.decode(to_order(codes, order) if order and is_codes(codes) else codes)
 
-    return FunctionsAdapter(setup, Functions(encode=encode, decode=decode))
+    return FunctionsAdapter(setup, Functions(encode=encode, decode=decode, codebooks=codebooks))
 
 
 def _loaded(path: Path, setup: Setup) -> Any:

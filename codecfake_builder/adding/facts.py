@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 
 from codec_adapters import CodecError
-from codec_adapters.added.functions import probe_samples
+from codec_adapters.added.code_order import probe_samples
 from codec_adapters.spec import LABELS
 from codecfake_builder.codec_facts import CodecFacts
 from codecfake_builder.conformance import measure
@@ -136,7 +136,7 @@ def config_figures(folder: Path, bitrate: float | None) -> dict[str, float]:
     Args:
         bitrate: that is wanted, bit/s, for codecs of several.
     """
-    from codec_adapters.added.transformers_codec import figures_of, model_class
+    from codec_adapters.added.transformers_config import figures_of, model_class
 
     config = model_class(folder).config_class.from_pretrained(folder, local_files_only=True)
     return figures_of(config, folder, None if bitrate is None else bitrate / 1000)

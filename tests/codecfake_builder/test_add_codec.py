@@ -26,7 +26,7 @@ from tests.codecfake_builder.datasets_for_tests import files, small_recipe
 from tests.synthetic import write_wave
 
 MINI_WEIGHTS = Path(__file__).parents[2] / "recipes" / "mini" / "weights"
-EVERY_WAY = {
+EVERY_WAY: dict[str, Callable[[Path], list[str]]] = {
     "torchscript": speaking_codecs.torchscript,
     "exported": speaking_codecs.exported,
     "onnx": speaking_codecs.onnx,
