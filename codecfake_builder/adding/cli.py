@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from codecfake_builder.adding.drafts import Draft
 
 EXAMPLE = (
-    "Examples: python -m codecfake_builder add-codec vibevoice --transformers microsoft/VibeVoice-AcousticTokenizer "
-    "--into st-codecfake   or: add-codec opus_6kbps --command 'ffmpeg -i {in} -b:a 6k {out}.ogg' ...; every way in, "
-    "and the file that is written, in docs/codec_files.md"
+    "Example: python -m codecfake_builder add-codec encodec_32khz --transformers facebook/encodec_32khz "
+    "--family encodec --split id_config --into st-codecfake (every way in, and the file that is written: docs/codec_files.md)"
 )
 WAYS = "Ways in (give one)"
 FACTS = "Facts (what is not given is read from the codec's config, measured, or asked for)"

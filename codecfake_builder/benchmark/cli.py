@@ -79,10 +79,10 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            help="YAML file, or name of a packaged one: mel_lcnn, aasist, w2v2_aasist (as published), "
-            "mel_lcnn_small, aasist_small (small datasets, CPUs)."
+            help="YAML file, or name of a packaged one: resnet (our own), mel_lcnn, aasist, w2v2_aasist (as "
+            "published), resnet_small, mel_lcnn_small, aasist_small (small datasets, CPUs)."
         ),
-    ] = "aasist",
+    ] = "resnet",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field of it; repeatable.")
     ] = None,
