@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 from pathlib import Path
 
 import codec_adapters
 from codec_adapters import alm
 from codec_adapters.added import AddedCodec
+from codec_adapters.python_files import import_file
 from codec_adapters.weights import sha256_of
 from codecfake_builder.codec_file import SUFFIXES, load_codec_file
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.files import sha256_text
 
 _registering: dict[str, set[str]] = {}
 """What each loaded plugin registered when it was imported: names of codec variants and ALMs."""
@@ -82,16 +81,4 @@ def _import(plugin: str) -> None:
     if not plugin.endswith(".py"):
         importlib.import_module(plugin)
         return
-    name = f"codecfake_plugin_{sha256_text(plugin)[:16]}"
-    if name in sys.modules:
-        return
-    specification = importlib.util.spec_from_file_location(name, plugin)
-    if specification is None or specification.loader is None:
-        raise ImportError("no such Python file")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    try:
-        specification.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
+    import_file(Path(plugin), f"plugin {plugin}")

@@ -12,42 +12,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.base import Codes, Setup
 from codec_adapters.errors import InputError, OptionError, OutputError
+from codec_adapters.opaque import OpaqueAdapter
 
 _seeding = threading.RLock()
 """torch's own generator is one for all threads; a codec may be made of others."""
 
 
-class AddedAdapter(Adapter):
-    """An adapter whose figures are those of its codec file. Runs in float32 only."""
+class AddedAdapter(OpaqueAdapter):
+    """An adapter of a codec file's codec. Runs in float32 only."""
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         if setup.dtype != torch.float32:
             raise OptionError(f"{setup.spec.name}: an added codec runs in float32 only; set execution.dtype to float32")
-
-    @property
-    def sample_rate(self) -> int:
-        return self.spec.sample_rate
-
-    @property
-    def hop(self) -> int:
-        return self.spec.hop
-
-    @property
-    def codebooks(self) -> int:
-        return self.spec.codebooks
-
-    @property
-    def bitrate(self) -> float:
-        return self.spec.bitrate
-
-    def _encode(self, wav: Tensor) -> Codes:
-        raise InputError(f"{self.spec.name}: gives no codes, only resynthesize")
-
-    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        raise InputError(f"{self.spec.name}: takes no codes, only resynthesize")
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import sys
 import threading
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +21,7 @@ from codec_adapters.added.functions import Functions, FunctionsAdapter, seeded
 from codec_adapters.added.ways import PythonWay
 from codec_adapters.base import Adapter, Setup
 from codec_adapters.errors import CheckpointError, CodecError
+from codec_adapters.python_files import import_file
 
 
 def adapter(way: PythonWay, setup: Setup) -> Adapter:
@@ -115,17 +114,4 @@ def _module(way: PythonWay) -> ModuleType:
         assert way.module is not None
         return importlib.import_module(way.module)
     path = way.file.checked()
-    name = f"codecfake_added_{sha256(f'{path.absolute()} {way.file.sha256}'.encode()).hexdigest()[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    specification = importlib.util.spec_from_file_location(name, path)
-    if specification is None or specification.loader is None:
-        raise ImportError("no Python file")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    try:
-        specification.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    return import_file(path, f"added {path.absolute()} {way.file.sha256}")

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from codec_adapters.base import Adapter, Codes, Setup
-from codec_adapters.errors import InputError
+from codec_adapters.base import Setup
 from codec_adapters.isolated.base import Isolated
 from codec_adapters.isolated.exchange import Exchange
+from codec_adapters.opaque import OpaqueAdapter
 from codec_adapters.registry import register
 from codec_adapters.spec import CodecSpec
 
@@ -28,28 +28,12 @@ class IsolatedCodec(Isolated):
         register(self.spec, lambda setup: IsolatedAdapter(setup, self))
 
 
-class IsolatedAdapter(Adapter):
+class IsolatedAdapter(OpaqueAdapter):
     """Sends waveforms to a worker as WAV files, and takes WAV files back. The figures are those of the spec."""
 
     def __init__(self, setup: Setup, codec: IsolatedCodec) -> None:
         super().__init__(setup)
         self._exchange = Exchange(codec.worker(setup), setup.spec.sample_rate, codec.limits.clip_seconds)
-
-    @property
-    def sample_rate(self) -> int:
-        return self.spec.sample_rate
-
-    @property
-    def hop(self) -> int:
-        return self.spec.hop
-
-    @property
-    def codebooks(self) -> int:
-        return self.spec.codebooks
-
-    @property
-    def bitrate(self) -> float:
-        return self.spec.bitrate
 
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         exchange, clips = self._exchange, len(seeds)
@@ -68,9 +52,3 @@ class IsolatedAdapter(Adapter):
         if lengths == {0}:
             self._exchange.refuse("its worker wrote no samples")
         return waves
-
-    def _encode(self, wav: Tensor) -> Codes:
-        raise InputError(f"{self.spec.name}: an isolated codec gives no codes, only resynthesize")
-
-    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        raise InputError(f"{self.spec.name}: an isolated codec takes no codes, only resynthesize")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = (
     "Example: python -m codecfake_builder add-codec encodec_32khz --transformers facebook/encodec_32khz "
-    "--family encodec --split id_config --into st-codecfake (every way in, and the file that is written: docs/codec_files.md)"
+    "--family encodec --split id_config --into st-codecfake (every way in: docs/codec_files.md)"
 )
 WAYS = "Ways in (give one)"
 FACTS = "Facts (what is not given is read from the codec's config, measured, or asked for)"
