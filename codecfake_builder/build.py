@@ -11,10 +11,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from codecfake_builder import staging
 from codecfake_builder.clip_class import REAL
+from codecfake_builder.codecs.isolated import isolated_variants, resolved
+from codecfake_builder.codecs.jobs import make_jobs
+from codecfake_builder.codecs.plugins import load_plugins
+from codecfake_builder.dataset import staging
 from codecfake_builder.dataset.contents import Contents
+from codecfake_builder.dataset.finishing import (
+    Material,
+    check_rejections,
+    classes_of,
+    finish,
+    finished_root,
+    is_current,
+    save_state,
+)
 from codecfake_builder.dataset.intelligibility import begin_import
+from codecfake_builder.dataset.plan_facts import facts_of
 from codecfake_builder.engine.run import run_shards, split_done
 from codecfake_builder.engine.shard import (
     STATE_FOLDER,
@@ -28,20 +41,7 @@ from codecfake_builder.engine.shard import (
 )
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import remove_temporaries
-from codecfake_builder.finishing import (
-    Material,
-    check_rejections,
-    classes_of,
-    finish,
-    finished_root,
-    is_current,
-    save_state,
-)
-from codecfake_builder.isolated import isolated_variants, resolved
-from codecfake_builder.jobs import make_jobs
 from codecfake_builder.plan import Plan, announce, make_plan
-from codecfake_builder.plan_facts import facts_of
-from codecfake_builder.plugins import load_plugins
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import Recipe
 

@@ -237,8 +237,8 @@ def codecs(recipe: KnownOption = None, set_: SetOption = None) -> None:
 def alms(recipe: KnownOption = None, set_: SetOption = None) -> None:
     """List every audio language model: the codec it speaks through, its class, prompt, options, licence, weights."""
     from codec_adapters import alm, weights
+    from codecfake_builder.codecs.variants import codec_spec
     from codecfake_builder.tables import format_table
-    from codecfake_builder.variants import codec_spec
 
     _make_known(recipe, set_)
     header = ["name", "model", "label", "speaks through", "prompt", "options", "weights' licence", "cached"]
@@ -273,9 +273,9 @@ def fetch(
 ) -> None:
     """Download official corpora and weights (an ALM's with its codec's), checked; an interrupted download goes on."""
     from codec_adapters import weights
+    from codecfake_builder.codecs.variants import codec_spec, known_variants, variant_spec
     from codecfake_builder.corpora import official
     from codecfake_builder.resources import nearest
-    from codecfake_builder.variants import codec_spec, known_variants, variant_spec
 
     needed = {name: [variant_spec(name).checkpoint, codec_spec(name).checkpoint] for name in known_variants()}
     known = [*official.lock(), *weights.lock(), *needed]

@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 
 from codec_adapters import alm
 from codecfake_builder.clip_class import ClipClass, clip_class
+from codecfake_builder.codecs.variants import is_alm
 from codecfake_builder.corpora.index import SCHEMA, CorpusIndex, index_corpus
+from codecfake_builder.dataset.plan_facts import Note
 from codecfake_builder.errors import CorpusError, PlanError
 from codecfake_builder.files import sha256_text
-from codecfake_builder.plan_facts import Note
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import IMPORTED, Recipe, Split
 from codecfake_builder.selection import Rows, Selection
-from codecfake_builder.variants import is_alm
 
 _ONLY_INDEXED = ("audio_sha256", "reason", "detail")
 UTTERANCES = pa.schema([("corpus", pa.string()), *(f for f in SCHEMA if f.name not in _ONLY_INDEXED)])

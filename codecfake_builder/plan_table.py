@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from codecfake_builder.clip_class import REAL
+from codecfake_builder.codecs.variants import codec_spec, is_alm
 from codecfake_builder.plan import Plan
 from codecfake_builder.tables import format_table
-from codecfake_builder.variants import codec_spec, is_alm
 
 BYTES_PER_SECOND = 20_000
 """Of 16 kHz, 16-bit mono speech as FLAC."""

@@ -13,17 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from codec_adapters import OptionError
 from codec_adapters.registry import merged_options
 from codec_adapters.spec import LABELS
-from codecfake_builder.alm_facts import AlmFacts
 from codecfake_builder.clip_class import REAL, declare_classes
-from codecfake_builder.codec_facts import CodecFacts
+from codecfake_builder.codecs.alm_facts import AlmFacts
+from codecfake_builder.codecs.codec_facts import CodecFacts
+from codecfake_builder.codecs.isolated import IsolatedEntry, resolved
+from codecfake_builder.codecs.plugins import added_codecs, load_plugins
+from codecfake_builder.codecs.variants import codec_spec, known_variants, nearest_variant, variant_spec
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import UserPath
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.isolated import IsolatedEntry, resolved
 from codecfake_builder.overrides import apply_override
-from codecfake_builder.plugins import added_codecs, load_plugins
 from codecfake_builder.resources import nearest, resource_folder
-from codecfake_builder.variants import codec_spec, known_variants, nearest_variant, variant_spec
 
 IMPORTED = "imported"
 """In a split's list of variants: the clips of its corpora that exist already, under the variant that each names."""

@@ -15,11 +15,11 @@ from typing import Any
 from codec_adapters import AlmSpec, CodecSpec, UnknownVariantError, alm
 from codec_adapters.spec import LABELS
 from codecfake_builder.clip_class import REAL
+from codecfake_builder.codecs.plugins import plugins_of
+from codecfake_builder.codecs.variants import codec_spec, is_alm
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.plugins import plugins_of
 from codecfake_builder.recipe import IMPORTED
 from codecfake_builder.resources import nearest
-from codecfake_builder.variants import codec_spec, is_alm
 
 Document = dict[str, Any]
 """A recipe as YAML has it."""

@@ -17,12 +17,16 @@ from pydantic import ValidationError
 
 from codec_adapters import AlmSpec, CodecSpec
 from codec_adapters.weights import sha256_of
-from codecfake_builder import staging
 from codecfake_builder.build import BuildResult, is_shard_file
 from codecfake_builder.clip_class import REAL
+from codecfake_builder.codecs.variants import known_variants
+from codecfake_builder.dataset import staging
 from codecfake_builder.dataset.checksums import read_checksums
+from codecfake_builder.dataset.finishing import Material, finish, finished_root
 from codecfake_builder.dataset.metadata import REJECTED_FILE
+from codecfake_builder.dataset.plan_facts import PlanFacts, load_facts
 from codecfake_builder.dataset.provenance import PROVENANCE, jobs_of
+from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE, saved_document
 from codecfake_builder.engine.shard import (
     STATE_FOLDER,
     AlmJob,
@@ -34,9 +38,7 @@ from codecfake_builder.engine.shard import (
     speaking_codec,
 )
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
-from codecfake_builder.finishing import Material, finish, finished_root
 from codecfake_builder.plan import LEFT_OUT
-from codecfake_builder.plan_facts import PlanFacts, load_facts
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import IMPORTED, Recipe
 from codecfake_builder.recipe_edit import (
@@ -48,8 +50,6 @@ from codecfake_builder.recipe_edit import (
 )
 from codecfake_builder.recipe_file import edited_text, read_recipe_text, write_edited
 from codecfake_builder.resources import nearest
-from codecfake_builder.saved_recipe import SAVED_RECIPE, saved_document
-from codecfake_builder.variants import known_variants
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from codecfake_builder.codec_facts import CodecFacts
-from codecfake_builder.codec_file import write_codec_file
-from codecfake_builder.codec_ways import (
+from codecfake_builder.codecs.codec_facts import CodecFacts
+from codecfake_builder.codecs.codec_file import write_codec_file
+from codecfake_builder.codecs.codec_ways import (
     CommandPart,
     ExportedPart,
     OnnxPart,

@@ -18,11 +18,11 @@ from codec_adapters.registry import unregister
 from codecfake_builder.adding.drafts import CODEC_FILE, FOLDER, Draft
 from codecfake_builder.adding.facts import Ask, Facts, first_facts, learn_by_measuring, rough_hop
 from codecfake_builder.adding.target import Target, codec_edit
+from codecfake_builder.codecs.variants import known_variants
 from codecfake_builder.conformance.subject import THOROUGH, Settings
 from codecfake_builder.conformance.suite import CheckResult, failed, run_suite
 from codecfake_builder.engine.worker import settle_numerics
 from codecfake_builder.errors import BuilderError
-from codecfake_builder.variants import known_variants
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter

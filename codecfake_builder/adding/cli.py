@@ -133,7 +133,7 @@ def add_codec(
         return
     from codecfake_builder.adding import sources
     from codecfake_builder.adding.drafts import FileDraft, WorkerDraft
-    from codecfake_builder.codec_ways import ExportedPart, OnnxPart
+    from codecfake_builder.codecs.codec_ways import ExportedPart, OnnxPart
     from codecfake_builder.conformance.cli import parsed_options
     from codecfake_builder.conformance.subject import QUICK, THOROUGH
     from codecfake_builder.engine.worker import local_devices

@@ -12,11 +12,11 @@ from typing import Any
 from codec_adapters.spec import OptionValue
 from codecfake_builder.adding.facts import config_figures
 from codecfake_builder.adding.sources import Source
-from codecfake_builder.codec_facts import CodecFacts
-from codecfake_builder.codec_file import load_codec_file, write_codec_file
-from codecfake_builder.codec_ways import TransformersPart, WayPart
+from codecfake_builder.codecs.codec_facts import CodecFacts
+from codecfake_builder.codecs.codec_file import load_codec_file, write_codec_file
+from codecfake_builder.codecs.codec_ways import TransformersPart, WayPart
+from codecfake_builder.codecs.isolated import PACKAGED_DRIVERS, IsolatedEntry, resolved
 from codecfake_builder.errors import BuilderError
-from codecfake_builder.isolated import PACKAGED_DRIVERS, IsolatedEntry, resolved
 
 CODEC_FILE = "codec.yaml"
 FOLDER = "codecs"

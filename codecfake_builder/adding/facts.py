@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from codec_adapters import CodecError
 from codec_adapters.added.code_order import probe_samples
 from codec_adapters.spec import LABELS
-from codecfake_builder.codec_facts import CodecFacts
+from codecfake_builder.codecs.codec_facts import CodecFacts
 from codecfake_builder.conformance import measure
 from codecfake_builder.conformance.speech import bundled_speech
 from codecfake_builder.errors import BuilderError

@@ -39,7 +39,7 @@ def add_imported(name: str, clips: Path, family: str, split: str | None, target:
 
 def imported_edit(name: str, clips: Path, family: str, split: str, target: Target) -> Callable[[Document], Document]:
     """The edit that puts the clips into a recipe."""
-    from codecfake_builder.variants import known_variants
+    from codecfake_builder.codecs.variants import known_variants
 
     label = target.label_of(family)
     is_new = family not in LABELS and family not in known_variants()

@@ -11,7 +11,7 @@ import yaml
 
 import codec_adapters
 from codec_adapters.spec import LABELS
-from codecfake_builder.codec_facts import CodecFacts
+from codecfake_builder.codecs.codec_facts import CodecFacts
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.files import write_text
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codecfake_builder.codec_sources import hub_repository, onnx_graphs, transformers_folder
-from codecfake_builder.codec_ways import (
+from codecfake_builder.codecs.codec_sources import hub_repository, onnx_graphs, transformers_folder
+from codecfake_builder.codecs.codec_ways import (
     CommandPart,
     ExportedPart,
     OnnxPart,

@@ -12,8 +12,8 @@ from typing import Any
 
 import codecfake_builder
 from codec_adapters import AlmSpec, CodecSpec, Taxonomy
+from codecfake_builder.dataset.plan_facts import PlanFacts
 from codecfake_builder.engine.shard import AUDIO_CHAIN_VERSION, AlmJob, CodecJob, Job, ShardRecord
-from codecfake_builder.plan_facts import PlanFacts
 from codecfake_builder.recipe import Recipe
 
 FORMAT = 1

@@ -20,6 +20,7 @@ import torch
 
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip, RejectedError, Wave
+from codecfake_builder.codecs.plugins import load_plugins
 from codecfake_builder.engine import alm_runner, codec_runner
 from codecfake_builder.engine.alm_runner import Spoken
 from codecfake_builder.engine.batching import batch_limit, equal_length_batches
@@ -27,7 +28,6 @@ from codecfake_builder.engine.failures import refuse_sick_device, rejection_for
 from codecfake_builder.engine.shard import AlmJob, CodecJob, Rejection, Shard, ShardRecord, Utterance
 from codecfake_builder.engine.shard_file import clip_row, write_shard
 from codecfake_builder.engine.sources import Source, read_source
-from codecfake_builder.plugins import load_plugins
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter

@@ -20,8 +20,8 @@ from codec_adapters.added.exported_archive import load_program
 from codec_adapters.added.ways import CodeOrder
 from codec_adapters.base import Adapter
 from codec_adapters.errors import OutputError
-from codecfake_builder.codec_file import load_codec_file
-from codecfake_builder.codec_ways import ExportedPart, OnnxPart, TorchscriptPart, WayPart, sealed
+from codecfake_builder.codecs.codec_file import load_codec_file
+from codecfake_builder.codecs.codec_ways import ExportedPart, OnnxPart, TorchscriptPart, WayPart, sealed
 from tests import added_codecs
 from tests.added_codecs import CODEBOOKS, HOP, codec_file, facts
 

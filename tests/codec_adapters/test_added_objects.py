@@ -13,8 +13,8 @@ import codec_adapters
 from codec_adapters import CheckpointError, InputError
 from codec_adapters.base import Adapter
 from codec_adapters.errors import OutputError
-from codecfake_builder.codec_file import load_codec_file
-from codecfake_builder.codec_ways import CommandPart, PythonPart, WayPart, sealed
+from codecfake_builder.codecs.codec_file import load_codec_file
+from codecfake_builder.codecs.codec_ways import CommandPart, PythonPart, WayPart, sealed
 from tests.added_codecs import COMMAND, codec_file, facts, python_file
 
 WAV = torch.rand(3, 4000, generator=torch.Generator().manual_seed(1)) - 0.5

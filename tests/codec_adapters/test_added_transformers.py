@@ -19,8 +19,8 @@ from codec_adapters.added.transformers_config import codec_kinds, figures_of, mo
 from codec_adapters.added.ways import TransformersWay
 from codec_adapters.base import Adapter
 from codec_adapters.layers.sinc_resample import resample
-from codecfake_builder.codec_file import load_codec_file, read_codec_file
-from codecfake_builder.codec_ways import TransformersPart
+from codecfake_builder.codecs.codec_file import load_codec_file, read_codec_file
+from codecfake_builder.codecs.codec_ways import TransformersPart
 from tests import tiny_checkpoints
 from tests.added_codecs import codec_file, facts, transformers_part
 from tests.synthetic import voice

@@ -20,8 +20,8 @@ from typing import Any
 
 import torch
 
-from codecfake_builder import staging
 from codecfake_builder.build import build
+from codecfake_builder.dataset import staging
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.recipe import load_recipe
 from codecfake_builder.removal import remove_codec

@@ -18,8 +18,8 @@ import yaml
 
 from codecfake_builder.build import build
 from codecfake_builder.cli import main
+from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE
 from codecfake_builder.recipe import load_recipe
-from codecfake_builder.saved_recipe import SAVED_RECIPE
 from codecfake_builder.verify import verify
 from tests import speaking_codecs
 from tests.codecfake_builder.datasets_for_tests import files, small_recipe

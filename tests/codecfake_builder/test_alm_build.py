@@ -225,7 +225,7 @@ def test_prompts_without_text_are_announced_and_listed(
     recipe = alm_recipe(
         textless, aishell3, weights, ["faulty_alm_reader"], plugins=[FAULTY_ALMS], audio={"max_rejected_share": 1.0}
     )
-    from codecfake_builder.plugins import load_plugins
+    from codecfake_builder.codecs.plugins import load_plugins
 
     load_plugins(recipe.plugins, Path())
     plan = make_plan(recipe)

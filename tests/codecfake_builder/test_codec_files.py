@@ -13,10 +13,10 @@ import yaml
 import codec_adapters
 from codecfake_builder.build import build
 from codecfake_builder.cli import main
-from codecfake_builder.codec_file import load_codec_file, read_codec_file, write_codec_file
-from codecfake_builder.codec_ways import sealed
+from codecfake_builder.codecs.codec_file import load_codec_file, read_codec_file, write_codec_file
+from codecfake_builder.codecs.codec_ways import sealed
+from codecfake_builder.codecs.plugins import load_plugins
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.plugins import load_plugins
 from codecfake_builder.recipe import Recipe, load_recipe
 from codecfake_builder.verify import verify
 from tests import added_codecs

@@ -11,8 +11,8 @@ import pytest
 
 import codec_adapters
 from codec_adapters import CheckpointError
-from codecfake_builder.codec_file import load_codec_file
-from codecfake_builder.codec_sources import hub_repository, onnx_graphs, transformers_folder
+from codecfake_builder.codecs.codec_file import load_codec_file
+from codecfake_builder.codecs.codec_sources import hub_repository, onnx_graphs, transformers_folder
 from tests import added_codecs, tiny_checkpoints
 from tests.added_codecs import codec_file, facts
 

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from codecfake_builder.build import build
 from codecfake_builder.cli import app
+from codecfake_builder.codecs.isolated import PACKAGED_DRIVERS
 from codecfake_builder.errors import CheckFailedError, RecipeError
-from codecfake_builder.isolated import PACKAGED_DRIVERS
 from codecfake_builder.plan import make_plan
 from codecfake_builder.plan_table import plan_table
 from codecfake_builder.recipe import Recipe, load_recipe
@@ -293,5 +293,5 @@ def test_plan_and_list_know_them(vctk: Path, tmp_path: Path) -> None:
 
 
 def test_reading_a_recipe_brings_no_torch() -> None:
-    code = "import sys, codecfake_builder.isolated; sys.exit('torch' in sys.modules)"
+    code = "import sys, codecfake_builder.codecs.isolated; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from codecfake_builder.codecs.plugins import load_plugins
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.plugins import load_plugins
 from codecfake_builder.recipe_edit import (
     next_free_label,
     variants_of,

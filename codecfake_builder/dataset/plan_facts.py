@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from codecfake_builder.clip_class import REAL, ClipClass
+from codecfake_builder.codecs.plugins import plugins_of
+from codecfake_builder.codecs.variants import codec_spec
 from codecfake_builder.engine.shard import STATE_FOLDER
 from codecfake_builder.errors import DatasetError
-from codecfake_builder.plugins import plugins_of
-from codecfake_builder.variants import codec_spec
 
 if TYPE_CHECKING:
     from codecfake_builder.plan import Plan

@@ -10,11 +10,11 @@ import codec_adapters
 from codec_adapters import AlmSpec, CheckpointError, CodecSpec, alm, weights
 from codec_adapters.registry import merged_options
 from codecfake_builder.clip_class import REAL
+from codecfake_builder.codecs.plugins import added_codecs, plugin_hashes
+from codecfake_builder.codecs.variants import is_alm, is_builtin
 from codecfake_builder.engine.shard import AlmJob, CodecJob, Job
-from codecfake_builder.plugins import added_codecs, plugin_hashes
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import Recipe
-from codecfake_builder.variants import is_alm, is_builtin
 
 if TYPE_CHECKING:
     from codec_adapters.isolated import Isolated

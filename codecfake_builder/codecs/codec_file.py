@@ -19,8 +19,8 @@ from codec_adapters.added import AddedCodec, TransformersWay
 from codec_adapters.added.command_line import placeholder_problem
 from codec_adapters.added.ways import WAYS
 from codec_adapters.spec import OptionValue
-from codecfake_builder.codec_facts import CodecFacts
-from codecfake_builder.codec_ways import (
+from codecfake_builder.codecs.codec_facts import CodecFacts
+from codecfake_builder.codecs.codec_ways import (
     PARTS,
     CommandPart,
     ExportedPart,
@@ -129,7 +129,7 @@ def write_codec_file(
     """Write a codec file whole, in the order in which it is read best.
 
     Args:
-        way: its files made with :func:`codecfake_builder.codec_ways.sealed`, relative to ``path``'s folder.
+        way: its files made with :func:`codecfake_builder.codecs.codec_ways.sealed`, relative to ``path``'s folder.
 
     Raises:
         RecipeError: what would be written is no valid codec file; nothing is written.

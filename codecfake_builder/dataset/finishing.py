@@ -21,14 +21,14 @@ from codecfake_builder.dataset.contents import Contents, count_contents
 from codecfake_builder.dataset.croissant import CROISSANT, croissant_text
 from codecfake_builder.dataset.intelligibility import intelligibility
 from codecfake_builder.dataset.metadata import figures_of_variants, write_metadata, write_rejected
+from codecfake_builder.dataset.plan_facts import FACTS, PlanFacts
 from codecfake_builder.dataset.provenance import PROVENANCE, provenance, provenance_text
+from codecfake_builder.dataset.saved_recipe import save_recipe
 from codecfake_builder.engine.shard import STATE_FOLDER, Job, ShardRecord, speaking_codec
 from codecfake_builder.errors import CheckFailedError
 from codecfake_builder.features import class_names
 from codecfake_builder.files import sha256_text, write_text
-from codecfake_builder.plan_facts import FACTS, PlanFacts
 from codecfake_builder.recipe import Recipe
-from codecfake_builder.saved_recipe import save_recipe
 
 MARKER = f"{STATE_FOLDER}/finished"
 METADATA = f"{STATE_FOLDER}/metadata.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 from codec_adapters import CheckpointError, weights
 from codec_adapters.added import HubFolder
 from codec_adapters.added.files import listed
-from codecfake_builder.codec_ways import OnnxPart, Seal, TransformersPart, sealed
+from codecfake_builder.codecs.codec_ways import OnnxPart, Seal, TransformersPart, sealed
 
 _PICKED = (".json", ".safetensors", ".bin")
 """What transformers may pick in a model folder."""

@@ -11,7 +11,7 @@ from codec_adapters import alm
 from codec_adapters.added import AddedCodec
 from codec_adapters.python_files import import_file
 from codec_adapters.weights import sha256_of
-from codecfake_builder.codec_file import SUFFIXES, load_codec_file
+from codecfake_builder.codecs.codec_file import SUFFIXES, load_codec_file
 from codecfake_builder.errors import RecipeError
 
 _registering: dict[str, set[str]] = {}

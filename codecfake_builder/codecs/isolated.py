@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 import codec_adapters
 from codec_adapters.isolated import EnvironmentSpec, Limits
 from codec_adapters.spec import OptionValue
-from codecfake_builder.alm_facts import AlmFacts
-from codecfake_builder.codec_facts import CodecFacts
+from codecfake_builder.codecs.alm_facts import AlmFacts
+from codecfake_builder.codecs.codec_facts import CodecFacts
+from codecfake_builder.codecs.variants import is_builtin, nearest_variant
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.variants import is_builtin, nearest_variant
 
 if TYPE_CHECKING:
     from codec_adapters.isolated import Isolated
