@@ -102,6 +102,8 @@ def _drafted(request: Request) -> Iterator[Draft]:
     parent = request.target.folder / FOLDER
     made = not parent.exists()
     parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f".{request.name}-*"):  # of a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{request.name}-", dir=parent))
     try:
         draft = request.draft(folder)

@@ -225,7 +225,7 @@ def _skeleton(name: str, given: dict[str, Any], repo: str | None) -> None:
     from codecfake_builder.adding.facts import ASSUMED, first_facts
     from codecfake_builder.adding.skeleton import write_skeleton
 
-    facts = first_facts(name, given, {}, lambda family: 0)
+    facts = first_facts(name, given, {}, lambda family, label: 0)
     facts.values.pop("label", None)
     facts.learn(ASSUMED, {"auxiliary": "none", "decoder_domain": "time"})
     facts.complete(name, _ask if sys.stdin.isatty() else None)

@@ -109,23 +109,24 @@ def _printed(value: Any) -> str:
 
 
 def first_facts(
-    name: str, given: Mapping[str, Any], config: Mapping[str, Any], label_of: Callable[[str], int]
+    name: str, given: Mapping[str, Any], config: Mapping[str, Any], label_of: Callable[[str, int | None], int]
 ) -> Facts:
     """What is known before the codec has run.
 
     Args:
         given: by the user; ``None`` where nothing was said.
         config: what the checkpoint's own config tells.
-        label_of: the label of a family in the dataset that the codec goes into.
+        label_of: the label of a family in the dataset that the codec goes into; refuses another one that was given.
     """
     facts = Facts()
     facts.learn(GIVEN, given)
     facts.learn(ASSUMED, {"family": name.lower()})
     family = facts.values["family"]
+    label = label_of(family, given.get("label"))
     if family in LABELS:
-        facts.values.pop("label", None)
+        facts.values.pop("label", None)  # it is the family's own, and stands in no codec file
     else:
-        facts.learn("next free", {"label": label_of(family)})
+        facts.learn("next free", {"label": label})
     facts.learn(CONFIG, config)
     return facts
 

@@ -41,7 +41,7 @@ def imported_edit(name: str, clips: Path, family: str, split: str, target: Targe
     """The edit that puts the clips into a recipe."""
     from codecfake_builder.codecs.variants import known_variants
 
-    label = target.label_of(family)
+    label = target.label_of(family, None)
     is_new = family not in LABELS and family not in known_variants()
 
     def edit(document: Document) -> Document:

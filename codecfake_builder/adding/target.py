@@ -12,7 +12,7 @@ import yaml
 from codec_adapters.spec import LABELS
 from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE, saved_document
 from codecfake_builder.dataset.staging import finished
-from codecfake_builder.errors import BuilderError, DatasetError
+from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.recipe import Recipe, load_recipe, parse_recipe
 from codecfake_builder.recipe_edit import Document, next_free_label, with_codec
 from codecfake_builder.recipe_file import edited_text, read_recipe_text, write_edited
@@ -41,6 +41,8 @@ class Target:
         if dataset is not None and not finished(dataset):
             raise DatasetError(f"{dataset}: is no finished dataset; build it first")
         if recipe is not None:
+            if not recipe.is_file():
+                raise RecipeError(f"{recipe}: no such recipe file; of a packaged recipe, extend a dataset (--into DIR)")
             load_recipe(str(recipe))
             return cls(recipe, dataset, yaml.safe_load(read_recipe_text(recipe)))
         if dataset is not None:
@@ -56,9 +58,16 @@ class Target:
             return self.recipe.parent
         return (self.dataset / SAVED_RECIPE).parent if self.dataset is not None else Path()
 
-    def label_of(self, family: str) -> int:
-        """The label of a family here: its own, or the next free one."""
-        return next_free_label(self.document, family)
+    def label_of(self, family: str, given: int | None) -> int:
+        """The label of a family here: its own, or the next free one.
+
+        Raises:
+            BuilderError: another is ``given``.
+        """
+        label = next_free_label(self.document, family)
+        if given is not None and given != label and (self.document or family in LABELS):
+            raise BuilderError(f"--label {given}: {family} gets label {label} here; leave it out")
+        return label if given is None else given
 
     def splits(self, given: list[str] | None, family: str) -> list[str]:
         """The splits that take the codec in.

@@ -211,6 +211,8 @@ def test_clips_that_exist_already(add: Run, dataset: Path, tmp_path: Path) -> No
         (["x", "--python", "mine.py:Absent", "--sample-rate", "16000"], "Absent"),
         (["x", "--python", "mine.py:Codec", "--sample-rate", "16000", "--into", "nowhere"], "no finished dataset"),
         (["x", "--python", "mine.py:Codec", "--sample-rate", "1"], "--sample-rate: "),
+        (["x", "--python", "mine.py:Codec", "--family", "encodec", "--label", "7"], "--label 7: encodec gets label 4"),
+        (["x", "--python", "mine.py:Codec", "--recipe", "mini"], "mini: no such recipe file; of a packaged recipe"),
         (["x", "--imported", "."], "give --recipe FILE or --into DIR"),
     ],
 )
@@ -231,6 +233,8 @@ def test_a_split_that_is_not_there(add: Run, dataset: Path, tmp_path: Path) -> N
     given = [*speaking_codecs.python(tmp_path), "--into", str(dataset)]
     code, _, errors = add("x", *given, "--split", "eval_idd")
     assert (code, "did you mean eval_id?" in errors) == (2, True)
+    code, _, errors = add("x", *given, "--label", "14", "--split", "dev")
+    assert (code, "--label 14: x gets label 12 here" in errors) == (2, True)
     code, _, errors = add("x", *given)  # no eval_ood in this recipe
     assert (code, "--split: say which splits get the codec" in errors) == (2, True)
 
