@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -171,9 +171,15 @@ def add_codec(
     _conclude(request, add.add_codec(request, _report))
 
 
-def _ask(fact: str, question: str) -> str:
-    answer: str = typer.prompt(f"{fact}: {question}", err=True)
-    return answer
+def _ask(fact: str, question: str) -> Any:
+    """Ask, and ask again for what cannot be an answer."""
+    from codecfake_builder.codecs.codec_facts import TaxonomyFacts
+
+    kinds: dict[str, type] = {"bitrate": float, "quantizer": str}
+    while True:
+        answer = typer.prompt(f"{fact}: {question}", type=kinds.get(fact, int), err=True)
+        if fact != "quantizer" or answer in get_args(TaxonomyFacts.model_fields["quantizer"].annotation):
+            return answer
 
 
 def _report(added: Added) -> None:

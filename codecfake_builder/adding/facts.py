@@ -40,11 +40,11 @@ QUESTIONS = {
     "hop": "samples per frame of the finest codebook",
     "codebooks": "codebooks in use",
     "bitrate": "bits per second",
-    "quantizer": "quantizer: multi, single or scalar",
+    "quantizer": "multi, single or scalar",
 }
 """What there is no dataset without; asked for where nothing else tells it."""
 
-Ask = Callable[[str, str], str]
+Ask = Callable[[str, str], Any]
 """Asks the user for a fact: its name, and the question."""
 
 

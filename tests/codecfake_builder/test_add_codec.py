@@ -134,6 +134,33 @@ def test_a_delay_is_measured_and_taken_out(add: Run, tmp_path: Path, monkeypatch
     assert yaml.safe_load((tmp_path / "codecs" / "late" / "codec.yaml").read_text())["codec"]["delay_samples"] == 3
 
 
+def test_on_a_terminal_what_cannot_be_known_is_asked_for(
+    add: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def eight_bits(wav):\n    return (wav * 127).round() / 127\n")
+    answers = {
+        "sample_rate": [16000],
+        "hop": [1],
+        "codebooks": [1],
+        "bitrate": [128000.0],
+        "quantizer": ["no", "scalar"],
+    }
+    asked: list[str] = []
+
+    def prompt(text: str, **how: object) -> object:
+        asked.append(text.partition(":")[0])
+        return answers[asked[-1]].pop(0)
+
+    monkeypatch.setattr("typer.prompt", prompt)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    code, printed, _ = add("asked", "--python", "mine.py:eight_bits", "--quick")
+    assert code == 0, printed
+    assert asked == ["sample_rate", "hop", "codebooks", "bitrate", "quantizer", "quantizer"]
+    codec = yaml.safe_load((tmp_path / "codecs" / "asked" / "codec.yaml").read_text())["codec"]
+    assert (codec["sample_rate"], codec["taxonomy"]["quantizer"]) == (16000, "scalar")
+
+
 @pytest.mark.parametrize(
     ("name", "given", "lines"),
     [
