@@ -20,6 +20,7 @@ from codec_adapters.weights import sha256_of
 from codecfake_builder.build import BuildResult, is_shard_file
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.codecs.variants import known_variants
+from codecfake_builder.corpora.imported import HISTORY
 from codecfake_builder.dataset import staging
 from codecfake_builder.dataset.checksums import read_checksums
 from codecfake_builder.dataset.finishing import Material, finish, finished_root
@@ -210,7 +211,7 @@ def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanFacts)
 def _checked(document: Document) -> Recipe:
     """The recipe; what it names need not be there."""
     try:
-        return Recipe.model_validate(document)
+        return Recipe.model_validate(document, context={HISTORY: True})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 import codec_adapters
 from codecfake_builder.clip_class import known_classes
@@ -23,6 +23,8 @@ from codecfake_builder.corpora.folder import table_rows
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.resources import nearest, resource_folder
 
+HISTORY = "history"
+"""In the context of a recipe's validation: see ``_is_history``."""
 OTHER_NAMES = {"descript-audio-codec": "dac", "hificodec": "academicodec", "hifi-codec": "academicodec"}
 """Names that codec families go by elsewhere."""
 
@@ -54,15 +56,15 @@ class ImportedConfig(CorpusConfig):
 
     @field_validator("codec")
     @classmethod
-    def _one_known(cls, codec: str | None) -> str | None:
-        if codec is not None:
+    def _one_known(cls, codec: str | None, info: ValidationInfo) -> str | None:
+        if codec is not None and not _is_history(info):
             _codec_and_variant(codec)
         return codec
 
     @field_validator("folders")
     @classmethod
-    def _all_known(cls, folders: dict[str, str]) -> dict[str, str]:
-        for codec in folders.values():
+    def _all_known(cls, folders: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        for codec in () if _is_history(info) else folders.values():
             _codec_and_variant(codec)
         return folders
 
@@ -160,6 +162,11 @@ def unspecified(codec: str) -> str:
 def family_names() -> list[str]:
     """The codec families: every class that is not ``real`` or ``vocoder``."""
     return [name for name, label in known_classes().items() if label > 0]
+
+
+def _is_history(info: ValidationInfo) -> bool:
+    """Whether a recipe is looked at of which a dataset was built already: what it names may be gone since."""
+    return bool(info.context and info.context.get(HISTORY))
 
 
 def _codec_and_variant(name: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from codecfake_builder.build import build
 from codecfake_builder.cli import main
 from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE
 from codecfake_builder.recipe import load_recipe
+from codecfake_builder.removal import remove_codec
 from codecfake_builder.verify import verify
 from tests import speaking_codecs
 from tests.codecfake_builder.datasets_for_tests import files, small_recipe
@@ -139,7 +140,7 @@ def test_on_a_terminal_what_cannot_be_known_is_asked_for(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("def eight_bits(wav):\n    return (wav * 127).round() / 127\n")
-    answers = {
+    answers: dict[str, list[object]] = {
         "sample_rate": [16000],
         "hop": [1],
         "codebooks": [1],
@@ -209,7 +210,7 @@ def test_a_recipe_file_takes_it_in_and_keeps_its_comments(add: Run, recipe: Path
     assert "taken: a codec of this name is there already" in errors.splitlines()[-1]
 
 
-def test_clips_that_exist_already(add: Run, dataset: Path, tmp_path: Path) -> None:
+def test_clips_that_exist_already(add: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()
     for number in range(2):
@@ -221,6 +222,12 @@ def test_clips_that_exist_already(add: Run, dataset: Path, tmp_path: Path) -> No
     assert verify(dataset).problems == []
     document = yaml.safe_load((dataset / SAVED_RECIPE).read_text())
     assert document["classes"] == {"secretcodec": 12}
+    code, printed, errors = add("after", *speaking_codecs.python(tmp_path), "--into", str(dataset), "--split", "dev")
+    assert code == 0, printed + errors
+    assert next((dataset / "data" / "dev").glob("after-*")).is_file()
+    monkeypatch.setattr("codecfake_builder.clip_class._declared", {})  # as in a process that knows nothing of it
+    remove_codec(dataset, "after")
+    assert verify(dataset).problems == []
 
 
 @pytest.mark.parametrize(
