@@ -16,7 +16,6 @@ from codecfake_builder.adding.cli import add_codec
 from codecfake_builder.benchmark.cli import app as benchmark
 from codecfake_builder.conformance.cli import EXAMPLE, conformance
 from codecfake_builder.errors import BuilderError
-from codecfake_builder.interruption import EXIT_CODE, ends_when_interrupted, say_interrupted
 from codecfake_builder.progress import say
 
 
@@ -25,11 +24,10 @@ class _Interruptible(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            with ends_when_interrupted():
-                return super().invoke(ctx)
+            return super().invoke(ctx)
         except KeyboardInterrupt:
-            say_interrupted()
-            raise typer.Exit(EXIT_CODE) from None
+            say("error: interrupted; what is finished is kept, and the same command goes on from there")
+            raise typer.Exit(130) from None
 
 
 app = typer.Typer(
