@@ -114,6 +114,7 @@ def test_an_interrupted_build_says_what_is_left(vctk: Path, aishell3: Path, tmp_
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests may run where interrupts are ignored
     )
     assert process.stderr is not None
     for line in process.stderr:
