@@ -14,9 +14,9 @@ from codec_adapters import alm
 from codecfake_builder.clip_class import ClipClass, clip_class
 from codecfake_builder.codecs.variants import is_alm
 from codecfake_builder.corpora.index import SCHEMA, CorpusIndex, index_corpus
-from codecfake_builder.dataset.plan_facts import Note
 from codecfake_builder.errors import CorpusError, PlanError
 from codecfake_builder.files import sha256_text
+from codecfake_builder.plan_notes import Note
 from codecfake_builder.progress import say
 from codecfake_builder.recipe import IMPORTED, Recipe, Split
 from codecfake_builder.selection import Rows, Selection

@@ -17,6 +17,7 @@ from codecfake_builder.codecs.plugins import plugins_of
 from codecfake_builder.codecs.variants import codec_spec
 from codecfake_builder.engine.shard import STATE_FOLDER
 from codecfake_builder.errors import DatasetError
+from codecfake_builder.plan_notes import Note
 
 if TYPE_CHECKING:
     from codecfake_builder.plan import Plan
@@ -28,21 +29,6 @@ FACTS = f"{STATE_FOLDER}/plan.json"
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Note(_Part):
-    """What a reader of the plan should know."""
-
-    text: str
-    """``{names}`` in it stands for the names."""
-    split: str | None = None
-    """The split that it is about."""
-    names: tuple[str, ...] = ()
-    """The variants that it is about."""
-
-    def __str__(self) -> str:
-        """The note as a reader sees it."""
-        return self.text.replace("{names}", ", ".join(self.names))
 
 
 class Members(_Part):
