@@ -26,9 +26,10 @@ from codecfake_builder.build import build
 from codecfake_builder.dataset.checksums import read_checksums
 from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE
 from codecfake_builder.progress import progress, say
-from codecfake_builder.recipe import Recipe, load_recipe
-from codecfake_builder.recipe_edit import with_codec
-from codecfake_builder.recipe_file import edited_text
+from codecfake_builder.recipe.edit import with_codec
+from codecfake_builder.recipe.file import edited_text
+from codecfake_builder.recipe.loading import load_recipe
+from codecfake_builder.recipe.models import Recipe
 from codecfake_builder.removal import remove_codec
 
 TABLE = Path(__file__).with_suffix(".md")

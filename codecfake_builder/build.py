@@ -43,7 +43,7 @@ from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import remove_temporaries
 from codecfake_builder.plan import Plan, announce, make_plan
 from codecfake_builder.progress import say
-from codecfake_builder.recipe import Recipe
+from codecfake_builder.recipe.models import Recipe
 
 
 @dataclass(frozen=True)

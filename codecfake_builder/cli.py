@@ -68,7 +68,7 @@ def build(
     limit: LimitOption = None,
 ) -> None:
     """Build a dataset, or go on with one: shards that are there with the right content are kept."""
-    from codecfake_builder.recipe import load_recipe
+    from codecfake_builder.recipe.loading import load_recipe
 
     _build(load_recipe(recipe, set_), out, limit)
 
@@ -158,7 +158,7 @@ def plan(recipe: RecipeArgument, set_: SetOption = None, limit: LimitOption = No
     """Print what a build would make: clips per split and class, hours, disk. Indexes the corpora, runs no codec."""
     from codecfake_builder.plan import announce, make_plan
     from codecfake_builder.plan_table import plan_table
-    from codecfake_builder.recipe import load_recipe
+    from codecfake_builder.recipe.loading import load_recipe
 
     loaded = load_recipe(recipe, set_)
     planned = make_plan(loaded, limit)
@@ -253,7 +253,7 @@ def alms(recipe: KnownOption = None, set_: SetOption = None) -> None:
 
 def _make_known(recipe: str | None, overrides: list[str] | None) -> None:
     """Make known what a recipe brings along: its plugins' variants and its isolated ones."""
-    from codecfake_builder.recipe import load_recipe
+    from codecfake_builder.recipe.loading import load_recipe
 
     if recipe is not None:
         load_recipe(recipe, overrides)

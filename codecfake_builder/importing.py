@@ -7,7 +7,8 @@ from typing import Any
 
 from codecfake_builder.corpora.st_codecfake import FOLDERS, LABEL_FILES, StCodecfakeConfig, find
 from codecfake_builder.errors import CorpusError, RecipeError
-from codecfake_builder.recipe import IMPORTED, Recipe, load_recipe, parse_recipe
+from codecfake_builder.recipe.loading import load_recipe, parse_recipe
+from codecfake_builder.recipe.models import IMPORTED, Recipe
 
 RELEASE = "st_codecfake_release"
 """The packaged recipe of the authors' release."""

@@ -18,7 +18,7 @@ from codecfake_builder.errors import CorpusError, PlanError
 from codecfake_builder.files import sha256_text
 from codecfake_builder.plan_notes import Note
 from codecfake_builder.progress import say
-from codecfake_builder.recipe import IMPORTED, Recipe, Split
+from codecfake_builder.recipe.models import IMPORTED, Recipe, Split
 from codecfake_builder.selection import Rows, Selection
 
 _ONLY_INDEXED = ("audio_sha256", "reason", "detail")

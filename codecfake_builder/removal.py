@@ -41,15 +41,15 @@ from codecfake_builder.engine.shard import (
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.plan import LEFT_OUT
 from codecfake_builder.progress import say
-from codecfake_builder.recipe import IMPORTED, Recipe
-from codecfake_builder.recipe_edit import (
+from codecfake_builder.recipe.edit import (
     Document,
     VariantUse,
     use_of,
     variants_of,
     without_codec,
 )
-from codecfake_builder.recipe_file import edited_text, read_recipe_text, write_edited
+from codecfake_builder.recipe.file import edited_text, read_recipe_text, write_edited
+from codecfake_builder.recipe.models import IMPORTED, Recipe
 from codecfake_builder.resources import nearest
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from codecfake_builder.errors import PlanError
 from codecfake_builder.files import sha256_text
 from codecfake_builder.plan_notes import Note
-from codecfake_builder.recipe import IMPORTED, Recipe, Split
+from codecfake_builder.recipe.models import IMPORTED, Recipe, Split
 from codecfake_builder.speakers import Speaker, assign_speakers, language_targets
 from codecfake_builder.utterance_lists import read_ids, read_labels
 

@@ -46,7 +46,7 @@ class Draft(ABC):
 
     @abstractmethod
     def recipe_entry(self) -> dict[str, Any]:
-        """Arguments of ``recipe_edit.with_codec``; paths as from the recipe's folder, the codec's being
+        """Arguments of ``recipe.edit.with_codec``; paths as from the recipe's folder, the codec's being
         ``codecs/<name>``."""
 
 

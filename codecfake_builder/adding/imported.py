@@ -11,8 +11,8 @@ from codec_adapters.spec import LABELS
 from codecfake_builder.adding.target import Target
 from codecfake_builder.build import BuildResult, build
 from codecfake_builder.errors import BuilderError, RecipeError
-from codecfake_builder.recipe import IMPORTED
-from codecfake_builder.recipe_edit import Document
+from codecfake_builder.recipe.edit import Document
+from codecfake_builder.recipe.models import IMPORTED
 
 
 def add_imported(name: str, clips: Path, family: str, split: str | None, target: Target) -> BuildResult | None:

@@ -13,9 +13,10 @@ from codec_adapters.spec import LABELS
 from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE, saved_document
 from codecfake_builder.dataset.staging import finished
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
-from codecfake_builder.recipe import Recipe, load_recipe, parse_recipe
-from codecfake_builder.recipe_edit import Document, next_free_label, with_codec
-from codecfake_builder.recipe_file import edited_text, read_recipe_text, write_edited
+from codecfake_builder.recipe.edit import Document, next_free_label, with_codec
+from codecfake_builder.recipe.file import edited_text, read_recipe_text, write_edited
+from codecfake_builder.recipe.loading import load_recipe, parse_recipe
+from codecfake_builder.recipe.models import Recipe
 from codecfake_builder.resources import nearest
 
 UNKNOWN_SPLIT = "eval_ood"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from codecfake_builder.benchmark.models.config import AnyModelConfig
 from codecfake_builder.errors import BenchmarkError
-from codecfake_builder.overrides import apply_override
+from codecfake_builder.recipe.overrides import apply_override
 from codecfake_builder.resources import nearest
 
 PRESETS = Path(__file__).parent / "presets"

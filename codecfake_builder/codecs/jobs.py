@@ -14,7 +14,7 @@ from codecfake_builder.codecs.plugins import added_codecs, plugin_hashes
 from codecfake_builder.codecs.variants import is_alm, is_builtin
 from codecfake_builder.engine.shard import AlmJob, CodecJob, Job
 from codecfake_builder.progress import say
-from codecfake_builder.recipe import Recipe
+from codecfake_builder.recipe.models import Recipe
 
 if TYPE_CHECKING:
     from codec_adapters.isolated import Isolated

@@ -81,7 +81,7 @@ def _from_recipe(name: str, recipe: str | None) -> tuple[Path | None, dict[str, 
     """Weights and options that the recipe, if there is one, gives a codec; its code is loaded."""
     from codec_adapters import alm
     from codecfake_builder.codecs.variants import codec_spec
-    from codecfake_builder.recipe import load_recipe
+    from codecfake_builder.recipe.loading import load_recipe
 
     made = load_recipe(recipe) if recipe else None
     spec = codec_spec(name)

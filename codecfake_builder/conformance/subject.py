@@ -16,7 +16,7 @@ from codecfake_builder.conformance.measure import SAME
 from codecfake_builder.conformance.speech import bundled_speech, lasting
 from codecfake_builder.engine import codec_runner
 from codecfake_builder.engine.codec_runner import PaddingRule
-from codecfake_builder.recipe import AudioPolicy
+from codecfake_builder.recipe.models import AudioPolicy
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter

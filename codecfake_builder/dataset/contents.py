@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from codec_adapters import AlmSpec, CodecSpec
 from codecfake_builder.clip_class import NO_LABEL, REAL, ClipClass
 from codecfake_builder.engine.shard import AlmJob, Job, ShardRecord, cell_of, speaking_codec
-from codecfake_builder.recipe import IMPORTED, Recipe
+from codecfake_builder.recipe.models import IMPORTED, Recipe
 
 NO_AUDIO_CONFIG = "metadata"
 ALL_CONFIG = "all"

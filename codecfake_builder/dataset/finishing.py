@@ -28,7 +28,7 @@ from codecfake_builder.engine.shard import STATE_FOLDER, Job, ShardRecord, speak
 from codecfake_builder.errors import CheckFailedError
 from codecfake_builder.features import class_names
 from codecfake_builder.files import sha256_text, write_text
-from codecfake_builder.recipe import Recipe
+from codecfake_builder.recipe.models import Recipe
 
 MARKER = f"{STATE_FOLDER}/finished"
 METADATA = f"{STATE_FOLDER}/metadata.json"

@@ -21,7 +21,7 @@ from codecfake_builder.plan_notes import Note
 
 if TYPE_CHECKING:
     from codecfake_builder.plan import Plan
-    from codecfake_builder.recipe import Recipe
+    from codecfake_builder.recipe.models import Recipe
     from codecfake_builder.selection import Rows
 
 FACTS = f"{STATE_FOLDER}/plan.json"

@@ -14,7 +14,7 @@ import codecfake_builder
 from codec_adapters import AlmSpec, CodecSpec, Taxonomy
 from codecfake_builder.dataset.plan_facts import PlanFacts
 from codecfake_builder.engine.shard import AUDIO_CHAIN_VERSION, AlmJob, CodecJob, Job, ShardRecord
-from codecfake_builder.recipe import Recipe
+from codecfake_builder.recipe.models import Recipe
 
 FORMAT = 1
 PROVENANCE = "provenance.json"

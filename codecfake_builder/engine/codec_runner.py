@@ -14,7 +14,7 @@ import torch
 import codec_adapters
 from codecfake_builder.audio import Wave, fit
 from codecfake_builder.engine.shard import CodecJob, Utterance
-from codecfake_builder.recipe import AudioPolicy
+from codecfake_builder.recipe.models import AudioPolicy
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter

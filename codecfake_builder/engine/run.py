@@ -19,7 +19,7 @@ from codecfake_builder.engine.shard import PASSING_REASONS, STATE_FOLDER, AlmJob
 from codecfake_builder.engine.worker import WorkerSettings, local_devices, make_shard
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.progress import progress
-from codecfake_builder.recipe import Execution
+from codecfake_builder.recipe.models import Execution
 
 if TYPE_CHECKING:
     from codec_adapters.isolated import Isolated

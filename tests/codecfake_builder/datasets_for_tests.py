@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from codecfake_builder.build import BuildResult, build
-from codecfake_builder.recipe import Recipe, load_recipe
+from codecfake_builder.recipe.loading import load_recipe
+from codecfake_builder.recipe.models import Recipe
 
 FAULTY_PLUGIN = str(Path(__file__).parent / "faulty_codecs.py")
 

@@ -23,7 +23,7 @@ import torch
 from codecfake_builder.build import build
 from codecfake_builder.dataset import staging
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.recipe import load_recipe
+from codecfake_builder.recipe.loading import load_recipe
 from codecfake_builder.removal import remove_codec
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import files

@@ -19,7 +19,7 @@ import yaml
 from codecfake_builder.build import build
 from codecfake_builder.cli import main
 from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE
-from codecfake_builder.recipe import load_recipe
+from codecfake_builder.recipe.loading import load_recipe
 from codecfake_builder.removal import remove_codec
 from codecfake_builder.verify import verify
 from tests import speaking_codecs

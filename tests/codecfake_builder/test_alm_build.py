@@ -28,7 +28,8 @@ from codecfake_builder.errors import RecipeError
 from codecfake_builder.features import COLUMNS
 from codecfake_builder.plan import make_plan
 from codecfake_builder.plan_table import plan_table
-from codecfake_builder.recipe import AudioPolicy, Recipe, load_recipe
+from codecfake_builder.recipe.loading import load_recipe
+from codecfake_builder.recipe.models import AudioPolicy, Recipe
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import built, files, rows, small_recipe
 from tests.synthetic import write_wave

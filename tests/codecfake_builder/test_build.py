@@ -23,7 +23,7 @@ from codecfake_builder.engine import shard_file
 from codecfake_builder.engine.shard import record_path
 from codecfake_builder.errors import DatasetError, RecipeError
 from codecfake_builder.features import COLUMNS, class_names, features, yaml_features
-from codecfake_builder.recipe import Recipe
+from codecfake_builder.recipe.models import Recipe
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
 

@@ -17,7 +17,8 @@ from codecfake_builder.codecs.codec_file import load_codec_file, read_codec_file
 from codecfake_builder.codecs.codec_ways import sealed
 from codecfake_builder.codecs.plugins import load_plugins
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.recipe import Recipe, load_recipe
+from codecfake_builder.recipe.loading import load_recipe
+from codecfake_builder.recipe.models import Recipe
 from codecfake_builder.verify import verify
 from tests import added_codecs
 from tests.added_codecs import COMMAND, codec_file, facts, python_file
@@ -228,7 +229,7 @@ def test_recipes_of_added_codecs_load_without_torch(tmp_path: Path, vctk: Path) 
     import sys
 
     recipe(tmp_path, vctk, three_codecs(tmp_path / "codecs"), ["scripted"])
-    code = f"import sys; from codecfake_builder.recipe import load_recipe; load_recipe({str(tmp_path / 'r.yaml')!r})"
+    code = f"import sys; from codecfake_builder.recipe.loading import load_recipe; load_recipe({str(tmp_path / 'r.yaml')!r})"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], capture_output=True, text=True
     )

@@ -23,7 +23,7 @@ from codecfake_builder.engine.run import chosen_devices
 from codecfake_builder.engine.shard import CodecJob, Shard, Utterance
 from codecfake_builder.engine.worker import WorkerSettings
 from codecfake_builder.errors import BuilderError, CheckFailedError
-from codecfake_builder.recipe import AudioPolicy, Execution
+from codecfake_builder.recipe.models import AudioPolicy, Execution
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
 

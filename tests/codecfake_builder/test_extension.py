@@ -24,8 +24,9 @@ from codecfake_builder.engine import run
 from codecfake_builder.engine.shard import Shard, ShardRecord
 from codecfake_builder.engine.worker import WorkerSettings, make_shard
 from codecfake_builder.errors import DatasetError, RecipeError
-from codecfake_builder.recipe import Recipe, load_recipe
-from codecfake_builder.recipe_edit import next_free_label, with_codec, without_codec
+from codecfake_builder.recipe.edit import next_free_label, with_codec, without_codec
+from codecfake_builder.recipe.loading import load_recipe
+from codecfake_builder.recipe.models import Recipe
 from codecfake_builder.removal import remove_codec
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, files, rows, small_recipe

@@ -23,7 +23,8 @@ from codecfake_builder.codecs.isolated import PACKAGED_DRIVERS
 from codecfake_builder.errors import CheckFailedError, RecipeError
 from codecfake_builder.plan import make_plan
 from codecfake_builder.plan_table import plan_table
-from codecfake_builder.recipe import Recipe, load_recipe
+from codecfake_builder.recipe.loading import load_recipe
+from codecfake_builder.recipe.models import Recipe
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import files
 from tests.codecfake_builder.datasets_for_tests import rows as clips

@@ -13,7 +13,8 @@ import yaml
 
 from codecfake_builder.build import build
 from codecfake_builder.errors import CheckFailedError, RecipeError
-from codecfake_builder.recipe import Recipe, load_recipe
+from codecfake_builder.recipe.loading import load_recipe
+from codecfake_builder.recipe.models import Recipe
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import files
 from tests.codecfake_builder.datasets_for_tests import rows as clips

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from codecfake_builder.build import BuildResult, build
 from codecfake_builder.dataset.intelligibility import intelligibility
-from codecfake_builder.recipe import load_recipe
+from codecfake_builder.recipe.loading import load_recipe
 from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import rows
 from tests.conftest import REPOSITORY

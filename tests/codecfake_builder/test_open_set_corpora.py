@@ -22,7 +22,8 @@ from codecfake_builder.corpora import (
 from codecfake_builder.corpora.index import index_corpus
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
 from codecfake_builder.plan import Plan, make_plan
-from codecfake_builder.recipe import Recipe, load_recipe
+from codecfake_builder.recipe.loading import load_recipe
+from codecfake_builder.recipe.models import Recipe
 from codecfake_builder.verify import verify
 from tests import synthetic
 from tests.codecfake_builder.datasets_for_tests import rows as clips

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
 from codecfake_builder.plan import Plan, PlannedSplit, make_plan
 from codecfake_builder.plan_table import plan_table
-from codecfake_builder.recipe import Recipe, load_recipe
+from codecfake_builder.recipe.loading import load_recipe
+from codecfake_builder.recipe.models import Recipe
 from codecfake_builder.speakers import Speaker, assign_speakers, language_targets
 from codecfake_builder.utterance_lists import read_ids, read_labels
 

@@ -14,7 +14,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.files import write_text
-from codecfake_builder.recipe_edit import Document
+from codecfake_builder.recipe.edit import Document
 
 
 class _Representer(RoundTripRepresenter):

@@ -1,0 +1,1 @@
+"""Recipes: YAML that says which corpora, which splits, which variants."""

@@ -1,0 +1,186 @@
+"""What a recipe may say, as models: unknown keys and wrong values are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from codec_adapters.spec import LABELS
+from codecfake_builder.clip_class import REAL
+from codecfake_builder.codecs.isolated import IsolatedEntry
+from codecfake_builder.codecs.variants import codec_spec
+from codecfake_builder.corpora import AnyCorpus
+from codecfake_builder.corpora.base import UserPath
+
+IMPORTED = "imported"
+"""In a split's list of variants: the clips of its corpora that exist already, under the variant that each names."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
+"""A name that can stand in a file name and as a Hugging Face split or config name."""
+
+PACKAGED_OR_FILE = ("ids", "only", "table")
+"""Fields that hold the name of a packaged list or table, or a path."""
+
+OptionValue = bool | int | float | str
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Draw = Annotated[int, Field(ge=1)] | Annotated[dict[Name, Annotated[int, Field(ge=1)]], Field(min_length=1)]
+
+
+class Split(_Part):
+    """Which utterances of which corpora a split holds, and through which variants they pass.
+
+    A variant is ``real``, a codec variant, an ALM (the utterances are its prompts), or ``imported``. Clips that
+    exist already (a corpus of fakes, imported clips) are taken by splits that name ``imported``, and by no other;
+    speech is taken by splits that name any other variant.
+
+    Exactly one of ``draw`` (a number of utterances, or one per corpus), ``share`` (a part of what no list claims),
+    ``ids`` (a list of utterance ids: a packaged one by name, or a file), ``labels`` (a released ST-Codecfake label
+    file: its real utterances) or ``same_as`` (another split) selects the utterances.
+    """
+
+    variants: list[str] = Field(min_length=1)
+    corpora: list[str] | None = None
+    """``None``: every corpus that no other split claims for itself. Beside ``same_as``: only these of the other's."""
+    draw: Draw | None = None
+    share: float | None = Field(default=None, gt=0, le=1)
+    ids: str | None = None
+    labels: UserPath | None = None
+    same_as: str | None = None
+    only: str | None = None
+    """With ``same_as``: only those of its utterances that are on this list (see ``ids``)."""
+    optional: bool = False
+    """Leave the split out where a variant's weights have no official source and no folder is given for them."""
+    missing: Literal["error", "skip"] = "error"
+    """What to do about utterances to list or draw that the corpora do not have."""
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> Split:
+        given = [key for key in ("draw", "share", "ids", "labels", "same_as") if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(f"give exactly one of draw, share, ids, labels, same_as; found {found}")
+        if isinstance(self.draw, dict) and self.corpora is not None:
+            raise ValueError("draw names the corpora with their numbers already; leave corpora out")
+        if self.only is not None and self.same_as is None:
+            raise ValueError("only narrows same_as; without it, give the list as ids")
+        return self
+
+    @property
+    def own_corpora(self) -> list[str] | None:
+        """The corpora that the split names, by a list or with the numbers to draw."""
+        return list(self.draw) if isinstance(self.draw, dict) else self.corpora
+
+
+class Assignment(_Part):
+    """How drawn utterances are assigned to splits.
+
+    ``paper``: by utterance, as the publication did. ``speaker_disjoint``: no speaker in two splits; every split gets
+    each language in the proportion of the corpora, or with ``languages: equal`` the same number of each.
+    """
+
+    method: Literal["paper", "speaker_disjoint"] = "paper"
+    languages: Literal["proportional", "equal"] = "proportional"
+    seed: int = 2501
+
+
+class AudioPolicy(_Part):
+    """What may go into the dataset; the chain itself is fixed (see ``codecfake_builder.audio``)."""
+
+    min_seconds: float = Field(default=0.3, ge=0.0)
+    """Shorter utterances are left out (a FLAC of at most 4,096 samples cannot be read twice by libsndfile)."""
+    max_seconds: float = Field(default=60.0, gt=0)
+    tail_seconds: float = Field(default=0.25, gt=0)
+    """Codecs whose output depends on appended silence only at its end get inputs of a multiple of this length."""
+    max_missing_seconds: float = Field(default=0.05, ge=0)
+    """A codec's output may be shorter than its source by at most this much; it is padded with zeros."""
+    max_rejected_share: float = Field(default=0.05, ge=0, le=1)
+    """When codecs fail on more than this share of a split's clips of one variant, the build ends with exit code 1."""
+
+
+class CardSettings(_Part):
+    """What the dataset card tells beyond the tables."""
+
+    weights_licence: str = ""
+    """Licence of the checkpoints of ``weights:``; by default the card tells that of the official ones."""
+    stoi_clips: int = Field(default=0, ge=0)
+    """Clips of each split and variant whose intelligibility (STOI) against their source is measured for the card."""
+
+
+class Execution(_Part):
+    """Where and how the work is done. Nothing here changes which clips a dataset holds."""
+
+    device: str = "auto"
+    """``auto``: every CUDA device there is, else the CPU; or one torch device, or several separated by commas."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the networks. float16 changes few codes; bfloat16 most of those of DAC, SNAC, FACodec and AudioDec, which are
+    then other codecs than the published ones (``benchmarks/half_precision.md``). In neither is a clip sure not to
+    depend on what it was batched with."""
+    workers: int | None = Field(default=None, ge=1)
+    """Processes; by default one per CUDA device, or one per CPU core; on a cluster, all that the scheduler has."""
+    scheduler: str | None = None
+    """Address of a running dask scheduler (``tcp://host:8786``), whose workers see the same folders."""
+    clips_per_shard: int = Field(default=1000, ge=1)
+    prompts_per_shard: int = Field(default=100, ge=1)
+    """Clips per shard of an ALM: fewer, since each takes long and an interruption costs the unfinished shards."""
+    batch_seconds: float | None = Field(default=None, gt=0)
+    """Audio per batch; by default one clip on a CPU and a measured amount on a GPU."""
+
+
+class Brought(BaseModel):
+    """The parts of a recipe that make names known which its other parts may use."""
+
+    plugins: list[str] = []
+    """What adds further variants: Python modules, or files relative to the recipe (they are code, and run); and codec
+    files (``.yaml``, data; see ``docs/codec_files.md``)."""
+    classes: dict[Name, Annotated[int, Field(ge=len(LABELS))]] = {}
+    """Labels of new classes of which there are imported clips only. (A codec's class comes with the codec.)"""
+
+
+class Recipe(_Part, Brought):
+    """Everything that decides what a dataset holds."""
+
+    name: Name
+    title: str
+    notes: list[str] = []
+    """For the dataset card: what a reader should know of the choices made here."""
+    corpora: dict[Name, AnyCorpus] = Field(min_length=1)
+    splits: dict[Name, Split] = Field(min_length=1)
+    assignment: Assignment = Assignment()
+    audio: AudioPolicy = AudioPolicy()
+    options: dict[str, dict[str, OptionValue]] = {}
+    """Inference options per variant, over the variant's defaults; a codec's hold where an ALM speaks through it too."""
+    weights: dict[str, UserPath] = {}
+    """Local folder per checkpoint (an entry of weights.lock) or per variant (codec or ALM); others are fetched."""
+    card: CardSettings = CardSettings()
+    isolated: dict[Name, IsolatedEntry] = {}
+    """Codecs and ALMs that run in an environment of their own, by the name of the variant that they are to have."""
+    retired_labels: dict[Annotated[int, Field(ge=len(LABELS))], str] = {}
+    """Classes whose codecs were removed: their ids are not given again, so that no other class changes its own."""
+    execution: Execution = Execution()
+
+    def variants(self) -> list[str]:
+        """Every variant that a split uses, ``real`` first, then in label order."""
+        used = {variant for split in self.splits.values() for variant in split.variants if variant != IMPORTED}
+        return sorted(used, key=lambda name: (name != REAL, name != REAL and codec_spec(name).label, name))
+
+    def selected_by(self, name: str) -> str:
+        """The split whose selection decides the utterances of split ``name``: itself, or the one it is the same as,
+        all of it or (``only``) a part."""
+        while (parent := self.splits[name].same_as) is not None:
+            name = parent
+        return name
+
+    def split_corpora(self, name: str) -> list[str]:
+        """The corpora that split ``name`` takes its utterances from."""
+        own = self.splits[name].own_corpora
+        selecting = self.splits[self.selected_by(name)].own_corpora if own is None else own
+        if selecting is not None:
+            return selecting
+        claimed = {corpus for other in self.splits.values() for corpus in other.own_corpora or ()}
+        return [corpus for corpus in self.corpora if corpus not in claimed] or list(self.corpora)
