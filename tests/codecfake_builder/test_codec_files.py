@@ -229,7 +229,8 @@ def test_recipes_of_added_codecs_load_without_torch(tmp_path: Path, vctk: Path) 
     import sys
 
     recipe(tmp_path, vctk, three_codecs(tmp_path / "codecs"), ["scripted"])
-    code = f"import sys; from codecfake_builder.recipe.loading import load_recipe; load_recipe({str(tmp_path / 'r.yaml')!r})"
+    path = str(tmp_path / "r.yaml")
+    code = f"import sys; from codecfake_builder.recipe.loading import load_recipe; load_recipe({path!r})"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], capture_output=True, text=True
     )
