@@ -180,7 +180,7 @@ def without_codec(document: Document, name: str, folder: Path = Path(), use: Use
 def _use(document: Mapping[str, Any], variant: str, use: UseOf) -> VariantUse:
     """What is known of a variant, by the recipe's own entry where it has one."""
     entry = (document.get("isolated") or {}).get(variant)
-    if entry is not None and "alm" in entry:
+    if entry is not None and entry.get("alm"):
         codec = _use(document, entry["alm"]["codec_variant"], use)
         return VariantUse(codec.family, codec.label, (variant, *codec.codecs), codec.checkpoints, codec.plugins)
     if entry is not None:
