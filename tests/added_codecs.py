@@ -66,9 +66,9 @@ class RoundTrip(nn.Module):
 class Codec(nn.Module):
     """Both halves in one module."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: nn.Module | None = None, decoder: nn.Module | None = None) -> None:
         super().__init__()
-        self.encoder, self.decoder = Encoder(), Decoder()
+        self.encoder, self.decoder = encoder or Encoder(), decoder or Decoder()
 
     def encode(self, wav: Tensor) -> Tensor:
         return self.encoder(wav)

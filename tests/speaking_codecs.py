@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tests.added_codecs import Codec
+
 RATE, HOP, LEVELS = 16000, 4, 255
 FACTS = ["--sample-rate", str(RATE)]
 """All that cannot be measured of them."""
@@ -31,28 +33,11 @@ class Decoder(nn.Module):
         return (companded.sign() * torch.expm1(companded.abs() * math.log(256)) / 255)[:, None]
 
 
-class Codec(nn.Module):
-    """Both."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder, self.decoder = Encoder(), Decoder()
-
-    def encode(self, wav: Tensor) -> Tensor:
-        return self.encoder(wav)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        return self.decoder(codes)
-
-    def forward(self, wav: Tensor) -> Tensor:
-        return self.decoder(self.encoder(wav))
-
-
 def torchscript(folder: Path) -> list[str]:
     """Arguments of ``add-codec`` for a TorchScript archive."""
     example = torch.zeros(1, 1, 8 * HOP)
     inputs = {"encode": example, "decode": Encoder()(example), "forward": example}
-    torch.jit.trace_module(Codec(), inputs).save(str(folder / "codec.pt"))
+    torch.jit.trace_module(Codec(Encoder(), Decoder()), inputs).save(str(folder / "codec.pt"))
     return ["--torchscript", str(folder / "codec.pt"), *FACTS]
 
 

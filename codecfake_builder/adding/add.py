@@ -19,6 +19,7 @@ from codecfake_builder.adding.drafts import CODEC_FILE, FOLDER, Draft
 from codecfake_builder.adding.facts import Ask, Facts, first_facts, learn_by_measuring, rough_hop
 from codecfake_builder.adding.target import Target, codec_edit
 from codecfake_builder.codecs.variants import known_variants
+from codecfake_builder.conformance.loading import loaded
 from codecfake_builder.conformance.subject import THOROUGH, Settings
 from codecfake_builder.conformance.suite import CheckResult, failed, run_suite
 from codecfake_builder.engine.worker import settle_numerics
@@ -139,14 +140,7 @@ def _learned(request: Request, draft: Draft) -> tuple[Facts, list[str]]:
 
 
 def _loaded(name: str, device: str) -> Adapter:
-    """The codec, loaded; whatever somebody else's code raises meanwhile is one line."""
-    try:
-        return codec_adapters.load(name, None, device)
-    except (CodecError, OSError):
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise BuilderError(f"{name}: cannot be loaded ({type(error).__name__}: {reason})") from error
+    return loaded(name, lambda: codec_adapters.load(name, None, device))
 
 
 def _settle(draft: Draft, place: Path) -> Path:

@@ -45,7 +45,7 @@ def load_plugins(plugins: list[str], folder: Path) -> list[str]:
             before = _registered()
             try:
                 _import(plugin)
-            except Exception as error:
+            except Exception as error:  # the user's own code may raise anything
                 raise RecipeError(f"plugins: {plugin}: cannot be loaded ({type(error).__name__}: {error})") from error
             new = {name for name, spec in _registered().items() if before.get(name) is not spec}
         _registering.setdefault(plugin, set()).update(new)

@@ -43,6 +43,7 @@ def conformance(
     folder, options = checkpoint or folder, {**options, **parsed_options(option or [])}
 
     # from here on torch is needed; a mistake above is answered without it
+    from codecfake_builder.conformance.loading import loaded
     from codecfake_builder.conformance.subject import QUICK, THOROUGH
     from codecfake_builder.conformance.suite import failed, results_table, run_suite
     from codecfake_builder.engine.worker import local_devices, settle_numerics
@@ -59,7 +60,7 @@ def conformance(
 
         return codec_adapters.load(name, folder, target, dtype, options)
 
-    adapter = _loaded(name, load)
+    adapter = loaded(name, load)
     results = run_suite(adapter, settings, load, own_weights=_own_weights(adapter.spec, folder, options))
     print(results_table(results))
     if json_ is not None:
@@ -104,20 +105,6 @@ def parsed_options(given: list[str]) -> dict[str, OptionValue]:
         except (yaml.YAMLError, RecursionError) as error:
             raise BuilderError(f"--option {text}: the value is not valid YAML") from error
     return options
-
-
-def _loaded(name: str, load: Any) -> Adapter:
-    """The adapter; whatever somebody else's code raises while loading is one line."""
-    from codec_adapters.errors import CodecError
-
-    try:
-        adapter: Adapter = load()
-    except (CodecError, OSError):
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise BuilderError(f"{name}: cannot be loaded ({type(error).__name__}: {reason})") from error
-    return adapter
 
 
 def _own_weights(spec: Any, folder: Path | None, options: dict[str, OptionValue]) -> bool:

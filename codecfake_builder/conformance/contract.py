@@ -29,7 +29,7 @@ def loads_offline(subject: Subject) -> str:
     with network_refused() as attempts:
         try:
             subject.load()
-        except Exception as error:
+        except Exception as error:  # whatever it is: was it for want of a network?
             if attempts:
                 raise Failed(f"needs {attempts[0]} to load: {one_line(error)}") from error
             raise
@@ -158,7 +158,7 @@ def nonsense_refused(subject: Subject) -> str:
             subject.adapter.resynthesize(wav, numbers)
         except InputError:
             continue
-        except Exception as error:
+        except Exception as error:  # whatever it is, it is no InputError
             raise Failed(f"{words}: raises {one_line(error)}, not InputError") from error
         raise Failed(f"{words}: accepted")
     return f"{len(cases)} kinds"
