@@ -22,15 +22,15 @@ from typing import Annotated
 import typer
 
 from benchmarks.report import machine, markdown_table
-from codecfake_builder.build import build
+from codecfake_builder.changes.build import build
+from codecfake_builder.changes.remove_codec import remove_codec
 from codecfake_builder.dataset.checksums import read_checksums
 from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE
 from codecfake_builder.progress import progress, say
 from codecfake_builder.recipe.edit import with_codec
-from codecfake_builder.recipe.file import edited_text
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.recipe.models import Recipe
-from codecfake_builder.removal import remove_codec
+from codecfake_builder.recipe.edit_file import edited_text
+from codecfake_builder.recipe.load import load_recipe
+from codecfake_builder.recipe.schema import Recipe
 
 TABLE = Path(__file__).with_suffix(".md")
 CODEC = "lyra_v2_3_2kbps"

@@ -19,7 +19,7 @@ import typer
 from benchmarks.report import machine, markdown_table
 from codecfake_builder.benchmark.config import load_config
 from codecfake_builder.benchmark.evaluation import Evaluation, evaluate
-from codecfake_builder.benchmark.results import Results
+from codecfake_builder.benchmark.scoring.results import Results
 from codecfake_builder.benchmark.training import train
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.progress import say

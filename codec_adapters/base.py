@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from codec_adapters import weights
-from codec_adapters.checkpoint import find_file
 from codec_adapters.errors import CheckpointError, InputError, OptionError
+from codec_adapters.files import weights
+from codec_adapters.files.checkpoint import find_file
 from codec_adapters.spec import CodecSpec, OptionValue
 
 

@@ -41,7 +41,7 @@ def _spec(family: str, facts: dict[str, Any]) -> CodecSpec:
 def builtin() -> dict[str, CatalogEntry]:
     """All built-in variants by name, in label order. Imports neither torch nor any codec."""
     entries: list[CatalogEntry] = []
-    for resource in files("codec_adapters").joinpath("variants").iterdir():
+    for resource in files("codec_adapters.families").joinpath("variants").iterdir():
         if not resource.name.endswith(".yaml"):
             continue
         family = resource.name.removesuffix(".yaml")

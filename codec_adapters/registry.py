@@ -12,9 +12,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from codec_adapters import weights
 from codec_adapters.catalog import builtin
 from codec_adapters.errors import CheckpointError, OptionError, UnknownVariantError
+from codec_adapters.files import weights
 from codec_adapters.spec import CodecSpec, OptionValue
 
 if TYPE_CHECKING:

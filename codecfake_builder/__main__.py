@@ -1,5 +1,5 @@
 """``python -m codecfake_builder``."""
 
-from codecfake_builder.cli import main
+from codecfake_builder.cli.app import main
 
 main()

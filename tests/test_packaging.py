@@ -41,7 +41,7 @@ def test_an_installed_copy_works_from_any_folder(installed: Path, tmp_path: Path
     code = (
         f"import sys; sys.path.insert(0, {str(installed)!r})\n"
         "from codec_adapters import weights\n"
-        "from codecfake_builder.recipe.loading import load_recipe, packaged_recipes\n"
+        "from codecfake_builder.recipe.load import load_recipe, packaged_recipes\n"
         "import codecfake_builder; assert codecfake_builder.__file__.startswith(sys.path[0])\n"
         "assert load_recipe('lyra').name == 'lyra'\n"
         "assert 'lyra_v2' in weights.lock()\n"

@@ -78,7 +78,7 @@ def test_a_codec_alone_works_as_shown(shared: Path) -> None:
 
 
 def test_every_command_of_the_table_exists() -> None:
-    from codecfake_builder.cli import app
+    from codecfake_builder.cli.app import app
 
     named = set(re.findall(r"^\| `([\w-]+)[ `]", README.split("## Commands")[1].split("\n## ")[0], re.MULTILINE))
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
@@ -87,7 +87,7 @@ def test_every_command_of_the_table_exists() -> None:
 
 
 def test_the_imports_run_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from codecfake_builder.cli import app
+    from codecfake_builder.cli.app import app
 
     monkeypatch.chdir(tmp_path)
     for name in ("moshi/a.wav", "outputs/six/a.wav", "api/a.wav", "demo-page/response.wav", "st-codecfake/train/a.wav"):

@@ -196,8 +196,8 @@ class SpeechTokenizer(SmallCodec):
     chains = (Chain(16, 256, (1,) * 8),)
 
     def __init__(self) -> None:
+        from codec_adapters.families.speechtokenizer import SpeechTokenizerConfig
         from codec_adapters.layers.seanet import SeanetCodec
-        from codec_adapters.speechtokenizer import SpeechTokenizerConfig
 
         super().__init__()
         self.config = {
@@ -253,8 +253,8 @@ class WavTokenizer(SmallCodec):
     checkpoint_stem = "WavTokenizer_small_320_24k_4096"
 
     def __init__(self) -> None:
+        from codec_adapters.families.wavtokenizer import WavTokenizer as Network
         from codec_adapters.layers.vocos import ConvNextBlock, VocosBackbone, VocosSizes
-        from codec_adapters.wavtokenizer import WavTokenizer as Network
 
         super().__init__()
         decoder = VocosSizes(12, 32, 192, 4, 4, self.n_fft, self.hop)
@@ -310,8 +310,8 @@ class HifiCodec(SmallCodec):
     chains = (Chain(8, 512, (1, 1)), Chain(8, 512, (1, 1)))
 
     def __init__(self) -> None:
-        from codec_adapters.academicodec import HifiCodec as Network
-        from codec_adapters.academicodec import HifiCodecConfig
+        from codec_adapters.families.academicodec import HifiCodec as Network
+        from codec_adapters.families.academicodec import HifiCodecConfig
 
         super().__init__()
         self.config = {
@@ -354,7 +354,7 @@ class AudioDec(SmallCodec):
     chains = (Chain(16, 256, (1,) * 8),)
 
     def __init__(self) -> None:
-        from codec_adapters.audiodec_network import Autoencoder, AutoencoderParams, Vocoder, VocoderParams
+        from codec_adapters.families.audiodec_network import Autoencoder, AutoencoderParams, Vocoder, VocoderParams
 
         super().__init__()
         self.encoder_params = {
@@ -440,8 +440,8 @@ class Funcodec(SmallCodec):
     ratios: tuple[int, ...] = (8, 5, 4, 4)
 
     def __init__(self) -> None:
-        from codec_adapters.funcodec import FuncodecNetwork
-        from codec_adapters.funcodec_config import FuncodecConfig
+        from codec_adapters.families.funcodec import FuncodecNetwork
+        from codec_adapters.families.funcodec_config import FuncodecConfig
 
         super().__init__()
         side = {

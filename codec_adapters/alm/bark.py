@@ -26,7 +26,7 @@ from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, lib
 from codec_adapters.alm.codebooks import before_bad_frames, codebook_size
 from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError, InputError, OptionError
-from codec_adapters.hub_models import load_pretrained
+from codec_adapters.families.pretrained import load_pretrained
 
 
 class Bark(Alm):

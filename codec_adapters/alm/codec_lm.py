@@ -24,9 +24,9 @@ from transformers import DynamicCache, LlamaForCausalLM
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, generators
 from codec_adapters.alm.codebooks import codebook_size
-from codec_adapters.checkpoint import ConfigModel, read_json, required_file, validated
 from codec_adapters.errors import CheckpointError, OptionError
-from codec_adapters.hub_models import load_pretrained
+from codec_adapters.families.pretrained import load_pretrained
+from codec_adapters.files.checkpoint import ConfigModel, read_json, required_file, validated
 
 
 class TokenLayout(ConfigModel):

@@ -19,7 +19,7 @@ from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, gen
 from codec_adapters.alm.codebooks import codebook_size
 from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError
-from codec_adapters.hub_models import load_pretrained
+from codec_adapters.families.pretrained import load_pretrained
 
 
 class Csm(Alm):

@@ -17,7 +17,7 @@ from transformers import DiaForConditionalGeneration
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, library_generator
 from codec_adapters.alm.codebooks import before_bad_frames, codebook_size, undelayed
 from codec_adapters.errors import CheckpointError, InputError, OptionError
-from codec_adapters.hub_models import load_pretrained
+from codec_adapters.families.pretrained import load_pretrained
 
 FIRST_SPEAKER = 1
 """The id of the tag ``[S1]``; every other character is its UTF-8 bytes."""

@@ -21,7 +21,7 @@ from codec_adapters.alm.mini_omni_network import AUDIO_ROWS, MiniOmniNetwork
 from codec_adapters.alm.sampling import Sampler
 from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError
-from codec_adapters.hub_models import load_pretrained
+from codec_adapters.families.pretrained import load_pretrained
 
 HEARING_RATE = 16000
 """Hz, Whisper's."""

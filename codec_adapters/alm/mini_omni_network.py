@@ -17,7 +17,9 @@ from torch.nn import functional
 from transformers import Cache, Qwen2Config, Qwen2ForCausalLM
 
 from codec_adapters.alm.codebooks import SNAC_FRAME
-from codec_adapters.checkpoint import (
+from codec_adapters.errors import CheckpointError
+from codec_adapters.families.pretrained import model_from_state
+from codec_adapters.files.checkpoint import (
     ConfigModel,
     load_strict,
     network_from,
@@ -27,8 +29,6 @@ from codec_adapters.checkpoint import (
     tensor_state,
     validated,
 )
-from codec_adapters.errors import CheckpointError
-from codec_adapters.hub_models import model_from_state
 
 AUDIO_ROWS = SNAC_FRAME
 """Rows of audio tokens."""

@@ -22,7 +22,7 @@ from codec_adapters.alm.codebooks import before_bad_frames, codebook_size
 from codec_adapters.alm.sampling import Sampler
 from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError
-from codec_adapters.hub_models import load_pretrained
+from codec_adapters.families.pretrained import load_pretrained
 
 TEXT_PADDING = frozenset({0, 3})
 """Text ids that say nothing: the end of a padding, and padding, in which Moshi listens or is still speaking a word."""

@@ -21,7 +21,7 @@ from codec_adapters.alm.codebooks import SNAC_FRAME, snac_codebook_size, snac_le
 from codec_adapters.alm.sampling import penalised
 from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError, OptionError
-from codec_adapters.hub_models import load_pretrained
+from codec_adapters.families.pretrained import load_pretrained
 
 
 class Orpheus(Alm):

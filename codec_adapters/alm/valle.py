@@ -17,7 +17,8 @@ from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, generator
 from codec_adapters.alm.codebooks import before_bad_frames, codebook_size
 from codec_adapters.alm.phonemes import PhoneTable, phonemes, require_espeak
 from codec_adapters.alm.valle_network import MOST_FRAMES_PER_PHONE, ValleConfig, ValleNetwork
-from codec_adapters.checkpoint import (
+from codec_adapters.errors import CheckpointError
+from codec_adapters.files.checkpoint import (
     load_strict,
     network_from,
     read_tensors,
@@ -26,7 +27,6 @@ from codec_adapters.checkpoint import (
     tensor_state,
     validated,
 )
-from codec_adapters.errors import CheckpointError
 
 WEIGHTS = ("pytorch_model.bin", "model.safetensors")
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from codec_adapters.checkpoint import take_stacked
+from codec_adapters.files.checkpoint import take_stacked
 
 
 def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from codec_adapters.weights import cache_root
+from codec_adapters.files.weights import cache_root
 from codecfake_builder.audio import RATE, RejectedError, Wave, decode
 from codecfake_builder.benchmark.config import DataConfig
 from codecfake_builder.errors import DatasetError

@@ -13,12 +13,12 @@ import torch
 from codecfake_builder.benchmark.clips import Clips
 from codecfake_builder.benchmark.feature_source import FeatureSource
 from codecfake_builder.benchmark.outputs import FloatArray
-from codecfake_builder.benchmark.render import FORMATS
-from codecfake_builder.benchmark.results import Results
 from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
-from codecfake_builder.benchmark.scoring import score
-from codecfake_builder.benchmark.sources import against_dataset
-from codecfake_builder.benchmark.truth import closed_set, dataset_classes, dataset_splits
+from codecfake_builder.benchmark.scoring.inputs import against_dataset
+from codecfake_builder.benchmark.scoring.render import FORMATS
+from codecfake_builder.benchmark.scoring.results import Results
+from codecfake_builder.benchmark.scoring.score import score
+from codecfake_builder.benchmark.scoring.truth import closed_set, dataset_classes, dataset_splits
 from codecfake_builder.dataset.checksums import read_checksums, root_hash
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.files import remove_temporaries, replacing, write_text

@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow.parquet as pq
 from sklearn.manifold import TSNE
 
-from codecfake_builder.benchmark.figures import confusion_figure, curve_figure, histogram_figure, map_figure
-from codecfake_builder.benchmark.judged import Judged
 from codecfake_builder.benchmark.outputs import TRAIN, FloatArray, IntArray
-from codecfake_builder.benchmark.published import published_tables
-from codecfake_builder.benchmark.render import PUBLISHED, published_rows, table_rows
-from codecfake_builder.benchmark.results import RESULTS, Results, read_results
-from codecfake_builder.benchmark.scoring import EVAL_ID, EVAL_OOD
-from codecfake_builder.benchmark.sources import SPLITS, against_dataset
+from codecfake_builder.benchmark.plots import confusion_figure, curve_figure, histogram_figure, map_figure
+from codecfake_builder.benchmark.scoring.inputs import SPLITS, against_dataset
+from codecfake_builder.benchmark.scoring.matched import Judged
+from codecfake_builder.benchmark.scoring.published import published_tables
+from codecfake_builder.benchmark.scoring.render import PUBLISHED, published_rows, table_rows
+from codecfake_builder.benchmark.scoring.results import RESULTS, Results, read_results
+from codecfake_builder.benchmark.scoring.score import EVAL_ID, EVAL_OOD
 from codecfake_builder.dataset.checksums import read_checksums, root_hash
 from codecfake_builder.files import write_text
 from codecfake_builder.progress import progress

@@ -22,14 +22,14 @@ import yaml
 from safetensors.torch import save
 from torch import Tensor
 
-from codec_adapters.checkpoint import load_strict, read_tensors, tensor_state
-from codec_adapters.weights import sha256_of
+from codec_adapters.files.checkpoint import load_strict, read_tensors, tensor_state
+from codec_adapters.files.weights import sha256_of
 from codecfake_builder.benchmark.config import RunConfig, checked
 from codecfake_builder.benchmark.models import TracingModel, build_model, frozen_hash
 from codecfake_builder.benchmark.models.config import W2v2AasistConfig
 from codecfake_builder.benchmark.models.released import load_released
+from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import BenchmarkError
-from codecfake_builder.features import class_names
 from codecfake_builder.files import replacing, write_text
 
 CONFIG = "config.yaml"

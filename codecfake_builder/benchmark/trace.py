@@ -16,8 +16,8 @@ from codecfake_builder.benchmark.detectors import ALL, Detector, dev_threshold
 from codecfake_builder.benchmark.detectors.base import energy
 from codecfake_builder.benchmark.evaluation import OUTPUTS, origin_of
 from codecfake_builder.benchmark.outputs import DEV, TRAIN, FloatArray, IntArray, Outputs
-from codecfake_builder.benchmark.predictions import read_predictions
 from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
+from codecfake_builder.benchmark.scoring.predictions import read_predictions
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.resources import nearest
 

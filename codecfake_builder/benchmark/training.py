@@ -31,7 +31,7 @@ from codecfake_builder.benchmark.run_folder import (
     write_facts,
     write_last,
 )
-from codecfake_builder.benchmark.truth import closed_set, dataset_classes
+from codecfake_builder.benchmark.scoring.truth import closed_set, dataset_classes
 from codecfake_builder.dataset.checksums import read_checksums, root_hash
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.files import TEMPORARY

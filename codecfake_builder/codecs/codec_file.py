@@ -1,7 +1,7 @@
 """Codec files: YAML that adds a codec, data and never code. A recipe lists them under ``plugins:``.
 
 A file names its codec, exactly one way in with that way's settings, what is known of the codec, and its options. The
-ways themselves run in ``codec_adapters.added``; how to write such a file is in ``docs/codec_files.md``.
+ways themselves run in ``codec_adapters.external``; how to write such a file is in ``docs/codec_files.md``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from codec_adapters import CheckpointError, is_builtin
-from codec_adapters.added import AddedCodec, TransformersWay
-from codec_adapters.added.command_line import placeholder_problem
-from codec_adapters.added.ways import WAYS
+from codec_adapters.external import AddedCodec, TransformersWay
+from codec_adapters.external.command_line import placeholder_problem
+from codec_adapters.external.ways import WAYS
 from codec_adapters.spec import OptionValue
 from codecfake_builder.codecs.codec_facts import CodecFacts
 from codecfake_builder.codecs.codec_ways import (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from codec_adapters import CheckpointError, weights
-from codec_adapters.added import HubFolder
-from codec_adapters.added.files import listed
+from codec_adapters import CheckpointError
+from codec_adapters.external import HubFolder
+from codec_adapters.external.files import listed
+from codec_adapters.files import weights
 from codecfake_builder.codecs.codec_ways import OnnxPart, Seal, TransformersPart, sealed
 
 _PICKED = (".json", ".safetensors", ".bin")
@@ -74,7 +75,7 @@ def onnx_graphs(graphs: list[Path], folder: Path) -> OnnxPart:
     Raises:
         CheckpointError: neither one graph nor two, no graph, or files outside of the folder.
     """
-    from codec_adapters.added.onnx_codec import external_files
+    from codec_adapters.external.onnx import external_files
 
     if len(graphs) not in (1, 2):
         raise CheckpointError(f"onnx: give one graph (a round trip) or two (encoder, decoder); got {len(graphs)}")

@@ -10,7 +10,7 @@ from typing import Annotated, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from codec_adapters import CheckpointError
-from codec_adapters.added import (
+from codec_adapters.external import (
     CommandWay,
     ExportedWay,
     HubFolder,
@@ -21,8 +21,8 @@ from codec_adapters.added import (
     TransformersWay,
     Way,
 )
-from codec_adapters.added.files import listed, refuse_escape
-from codec_adapters.added.ways import WAYS, CodeOrder, WaveLayout
+from codec_adapters.external.files import listed, refuse_escape
+from codec_adapters.external.ways import WAYS, CodeOrder, WaveLayout
 
 
 def _within(name: str) -> str:

@@ -1,8 +1,8 @@
 """``isolated:`` of a recipe: codecs and audio language models that run in environments of their own, as worker
 processes.
 
-The process, its environment and its protocol are the business of ``codec_adapters.isolated``; here is what a recipe
-says of them.
+The process, its environment and its protocol are the business of ``codec_adapters.external.worker``; here is what a
+recipe says of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import codec_adapters
-from codec_adapters.isolated import EnvironmentSpec, Limits
+from codec_adapters.external.worker import EnvironmentSpec, Limits
 from codec_adapters.spec import OptionValue
 from codecfake_builder.codecs.alm_facts import AlmFacts
 from codecfake_builder.codecs.codec_facts import CodecFacts
@@ -23,9 +23,9 @@ from codecfake_builder.codecs.variants import is_builtin, nearest_variant
 from codecfake_builder.errors import RecipeError
 
 if TYPE_CHECKING:
-    from codec_adapters.isolated import Isolated
+    from codec_adapters.external.worker import Isolated
 
-PACKAGED_DRIVERS = Path(codec_adapters.__file__).parent / "isolated" / "drivers"
+PACKAGED_DRIVERS = Path(codec_adapters.__file__).parent / "external" / "worker" / "drivers"
 
 
 class _Part(BaseModel):
@@ -100,8 +100,10 @@ def isolated_variants(entries: Mapping[str, IsolatedEntry]) -> dict[str, Isolate
     """What the engine's processes need to run the entries' codecs and ALMs, in an order in which they can register."""
     if not entries:
         return {}
-    from codec_adapters.isolated.adapter import IsolatedCodec  # these bring torch, which most recipes do without here
-    from codec_adapters.isolated.model import IsolatedAlm
+    from codec_adapters.external.worker.adapter import (
+        IsolatedCodec,  # these bring torch, which most recipes do without here
+    )
+    from codec_adapters.external.worker.model import IsolatedAlm
 
     made: dict[str, Isolated] = {}
     for name, entry in sorted(entries.items(), key=lambda item: item[1].codec is None):

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import codec_adapters
-from codec_adapters import AlmSpec, CheckpointError, CodecSpec, alm, weights
+from codec_adapters import AlmSpec, CheckpointError, CodecSpec, alm
+from codec_adapters.files import weights
 from codec_adapters.registry import merged_options
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.codecs.plugins import added_codecs, plugin_hashes
 from codecfake_builder.codecs.variants import is_alm, is_builtin
-from codecfake_builder.engine.shard import AlmJob, CodecJob, Job
 from codecfake_builder.progress import say
-from codecfake_builder.recipe.models import Recipe
+from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.shards.shard import AlmJob, CodecJob, Job
 
 if TYPE_CHECKING:
-    from codec_adapters.isolated import Isolated
+    from codec_adapters.external.worker import Isolated
 
 
 def make_jobs(recipe: Recipe, variants: Iterable[str], isolated: Mapping[str, Isolated]) -> dict[str, Job]:

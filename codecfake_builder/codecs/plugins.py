@@ -8,9 +8,9 @@ from pathlib import Path
 
 import codec_adapters
 from codec_adapters import alm
-from codec_adapters.added import AddedCodec
-from codec_adapters.python_files import import_file
-from codec_adapters.weights import sha256_of
+from codec_adapters.external import AddedCodec
+from codec_adapters.files.python_files import import_file
+from codec_adapters.files.weights import sha256_of
 from codecfake_builder.codecs.codec_file import SUFFIXES, load_codec_file
 from codecfake_builder.errors import RecipeError
 
@@ -62,7 +62,7 @@ def plugin_hashes(plugins: list[str], variant: str) -> dict[str, str]:
     """sha256 of the Python files that register ``variant``, so that its clips are made again when its code changes, and
     those of other plugins' variants are not.
 
-    What a codec file's codec is made of, :meth:`codec_adapters.added.AddedCodec.hashes` tells.
+    What a codec file's codec is made of, :meth:`codec_adapters.external.AddedCodec.hashes` tells.
     """
     own = [plugin for plugin in plugins if plugin in plugins_of(variant) and plugin.endswith(".py")]
     return {f"plugin {Path(plugin).name}": sha256_of(Path(plugin)) for plugin in own}

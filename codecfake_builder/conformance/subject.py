@@ -14,9 +14,9 @@ from codecfake_builder import audio
 from codecfake_builder.audio import Wave
 from codecfake_builder.conformance.measure import SAME
 from codecfake_builder.conformance.speech import bundled_speech, lasting
-from codecfake_builder.engine import codec_runner
-from codecfake_builder.engine.codec_runner import PaddingRule
-from codecfake_builder.recipe.models import AudioPolicy
+from codecfake_builder.recipe.schema import AudioPolicy
+from codecfake_builder.shards import codec_runner
+from codecfake_builder.shards.codec_runner import PaddingRule
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from codecfake_builder.conformance import contract, figures
+from codecfake_builder.conformance import contract
+from codecfake_builder.conformance import spec_checks as figures
 from codecfake_builder.conformance.offline import network_refused
 from codecfake_builder.conformance.subject import THOROUGH, Failed, NotJudged, Settings, Subject
 from codecfake_builder.progress import progress
@@ -64,7 +65,7 @@ def run_suite(
 ) -> list[CheckResult]:
     """Judge a codec. An exception in a check is that check's failure; an interrupt is one.
 
-    The process should compute as the engine's do (:func:`codecfake_builder.engine.worker.settle_numerics`).
+    The process should compute as the engine's do (:func:`codecfake_builder.shards.worker.settle_numerics`).
 
     Args:
         adapter: the codec, loaded.

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from codecfake_builder.corpora.lists import read_ids
 from codecfake_builder.errors import CorpusError
-from codecfake_builder.utterance_lists import read_ids
 
 MISSING = "missing"
 """The problem of a file that a list names and that is not there."""

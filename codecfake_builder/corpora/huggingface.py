@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from codec_adapters.weights import cache_root
+from codec_adapters.files.weights import cache_root
 from codecfake_builder.corpora.base import AUDIO_SUFFIXES, MISSING, CorpusConfig, SourceFile
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.files import replacing, sha256_text

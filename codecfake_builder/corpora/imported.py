@@ -10,15 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 import codec_adapters
 from codecfake_builder.clip_class import known_classes
-from codecfake_builder.corpora.base import (
-    AUDIO_SUFFIXES,
-    MISSING,
-    CorpusConfig,
-    Made,
-    SourceFile,
-    relative,
-    safe_path,
-)
+from codecfake_builder.corpora.base import AUDIO_SUFFIXES, MISSING, CorpusConfig, Made, SourceFile, relative, safe_path
 from codecfake_builder.corpora.folder import table_rows
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.resources import nearest, resource_folder

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from codec_adapters.weights import cache_root
+from codec_adapters.files.weights import cache_root
 from codecfake_builder.audio import RejectedError, decode
 from codecfake_builder.corpora.base import MISSING, CorpusConfig, SourceFile
 from codecfake_builder.corpora.findings import identical_clips, other_files

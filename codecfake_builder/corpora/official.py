@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from codec_adapters.weights import cache_root, keep_download
-from codecfake_builder.archives import unpack
+from codec_adapters.files.weights import cache_root, keep_download
 from codecfake_builder.corpora import AnyCorpus, CorpusConfig
-from codecfake_builder.download import download
+from codecfake_builder.corpora.archives import unpack
+from codecfake_builder.corpora.download import download
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.progress import say
 from codecfake_builder.resources import resource_folder

@@ -18,9 +18,9 @@ from pydantic import Field
 from codec_adapters.spec import LABELS
 from codecfake_builder.corpora.base import AUDIO_SUFFIXES, MISSING, CorpusConfig, Made, SourceFile, relative
 from codecfake_builder.corpora.imported import OTHER_NAMES, unspecified
+from codecfake_builder.corpora.lists import read_ids
 from codecfake_builder.corpora.protocol import held_against, read_lines
 from codecfake_builder.errors import CorpusError
-from codecfake_builder.utterance_lists import read_ids
 
 DEEPEST = 6
 """How many folders below the root a part may lie."""

@@ -12,7 +12,7 @@ from codec_adapters import CodecSpec
 from codecfake_builder.dataset.contents import ALL_CONFIG, NO_AUDIO_CONFIG, Contents
 from codecfake_builder.dataset.intelligibility import Intelligibility
 from codecfake_builder.dataset.metadata import Figures
-from codecfake_builder.features import COLUMNS, yaml_features
+from codecfake_builder.dataset.schema import COLUMNS, yaml_features
 
 PAPER = "https://arxiv.org/abs/2501.06514"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from codec_adapters import AlmSpec, CodecSpec
 from codecfake_builder.clip_class import NO_LABEL, REAL, ClipClass
-from codecfake_builder.engine.shard import AlmJob, Job, ShardRecord, cell_of, speaking_codec
-from codecfake_builder.recipe.models import IMPORTED, Recipe
+from codecfake_builder.recipe.schema import IMPORTED, Recipe
+from codecfake_builder.shards.shard import AlmJob, Job, ShardRecord, cell_of, speaking_codec
 
 NO_AUDIO_CONFIG = "metadata"
 ALL_CONFIG = "all"
@@ -26,7 +26,7 @@ class Cell:
     rejected: int
     files: tuple[str, ...]
     endings: dict[str, int]
-    """How an ALM's clips ended, see :class:`~codecfake_builder.engine.shard.ShardRecord`."""
+    """How an ALM's clips ended, see :class:`~codecfake_builder.shards.shard.ShardRecord`."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from codecfake_builder.dataset.card import PAPER
 from codecfake_builder.dataset.contents import NO_AUDIO_CONFIG, Contents
-from codecfake_builder.features import COLUMNS
+from codecfake_builder.dataset.schema import COLUMNS
 
 CROISSANT = "croissant.json"
 _TYPES = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from codec_adapters import weights
+from codec_adapters.files import weights
 from codecfake_builder.clip_class import NO_LABEL
 from codecfake_builder.dataset.card import card
 from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, hash_files, read_checksums, root_hash, write_checksums
@@ -21,14 +21,14 @@ from codecfake_builder.dataset.contents import Contents, count_contents
 from codecfake_builder.dataset.croissant import CROISSANT, croissant_text
 from codecfake_builder.dataset.intelligibility import intelligibility
 from codecfake_builder.dataset.metadata import figures_of_variants, write_metadata, write_rejected
-from codecfake_builder.dataset.plan_facts import FACTS, PlanFacts
 from codecfake_builder.dataset.provenance import PROVENANCE, provenance, provenance_text
 from codecfake_builder.dataset.saved_recipe import save_recipe
-from codecfake_builder.engine.shard import STATE_FOLDER, Job, ShardRecord, speaking_codec
+from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import CheckFailedError
-from codecfake_builder.features import class_names
 from codecfake_builder.files import sha256_text, write_text
-from codecfake_builder.recipe.models import Recipe
+from codecfake_builder.plan.summary import FACTS, PlanFacts
+from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.shards.shard import STATE_FOLDER, Job, ShardRecord, speaking_codec
 
 MARKER = f"{STATE_FOLDER}/finished"
 METADATA = f"{STATE_FOLDER}/metadata.json"
@@ -45,7 +45,7 @@ class Material:
     """Of every variant but ``real``."""
     records: list[ShardRecord]
     left_out: pa.Table
-    """Schema :data:`codecfake_builder.plan.LEFT_OUT`."""
+    """Schema :data:`codecfake_builder.plan.planning.LEFT_OUT`."""
 
     @cached_property
     def contents(self) -> Contents:

@@ -23,10 +23,10 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import soundfile
 
-from codecfake_builder.engine.shard import STATE_FOLDER
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import write_text
 from codecfake_builder.progress import progress
+from codecfake_builder.shards.shard import STATE_FOLDER
 
 KEPT = f"{STATE_FOLDER}/intelligibility.json"
 """Scores of earlier builds of the same folder, by the hashes of the two clips."""

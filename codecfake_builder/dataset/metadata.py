@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from codecfake_builder.engine.shard import Rejection, ShardRecord
-from codecfake_builder.features import schema
+from codecfake_builder.dataset.schema import schema
 from codecfake_builder.files import replacing
+from codecfake_builder.shards.shard import Rejection, ShardRecord
 
 REJECTED_FILE = "rejected.parquet"
 REJECTED = pa.schema(

@@ -12,9 +12,9 @@ from typing import Any
 
 import codecfake_builder
 from codec_adapters import AlmSpec, CodecSpec, Taxonomy
-from codecfake_builder.dataset.plan_facts import PlanFacts
-from codecfake_builder.engine.shard import AUDIO_CHAIN_VERSION, AlmJob, CodecJob, Job, ShardRecord
-from codecfake_builder.recipe.models import Recipe
+from codecfake_builder.plan.summary import PlanFacts
+from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.shards.shard import AUDIO_CHAIN_VERSION, AlmJob, CodecJob, Job, ShardRecord
 
 FORMAT = 1
 PROVENANCE = "provenance.json"

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from codecfake_builder.engine.shard import STATE_FOLDER
 from codecfake_builder.errors import DatasetError, RecipeError
 from codecfake_builder.files import write_text
-from codecfake_builder.recipe.models import PACKAGED_OR_FILE, Recipe
+from codecfake_builder.recipe.schema import PACKAGED_OR_FILE, Recipe
+from codecfake_builder.shards.shard import STATE_FOLDER
 
 SAVED_RECIPE = f"{STATE_FOLDER}/recipe.yaml"
 """Holds paths of this machine: the builder's own, and no part of the dataset. ``load_recipe`` reads it."""

@@ -10,7 +10,7 @@ from codec_adapters.registry import merged_options
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.codecs.plugins import added_codecs
 from codecfake_builder.codecs.variants import known_variants, nearest_variant, variant_spec
-from codecfake_builder.recipe.models import IMPORTED, Recipe, Split
+from codecfake_builder.recipe.schema import IMPORTED, Recipe, Split
 from codecfake_builder.resources import nearest
 
 

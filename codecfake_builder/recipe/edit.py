@@ -18,7 +18,7 @@ from codecfake_builder.clip_class import REAL
 from codecfake_builder.codecs.plugins import plugins_of
 from codecfake_builder.codecs.variants import codec_spec, is_alm
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.recipe.models import IMPORTED
+from codecfake_builder.recipe.schema import IMPORTED
 from codecfake_builder.resources import nearest
 
 Document = dict[str, Any]
@@ -66,7 +66,7 @@ def next_free_label(document: Mapping[str, Any], family: str | None = None, use:
     """The label for a new family in a recipe: the first after those that are used or retired.
 
     Args:
-        document: a recipe whose plugins are loaded (as :func:`codecfake_builder.recipe.loading.load_recipe` does).
+        document: a recipe whose plugins are loaded (as :func:`codecfake_builder.recipe.load.load_recipe` does).
         family: the new family's name; one that was retired gets its own label back, and one that is there has its.
         use: what is known of each variant.
     """

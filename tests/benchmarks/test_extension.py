@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.extension import HEADER, TABLE, Step, document, extension, row
-from codecfake_builder.build import build
+from codecfake_builder.changes.build import build
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, small_recipe
 
 

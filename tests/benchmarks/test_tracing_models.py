@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from benchmarks.tracing_models import Measured, averages, document, row
-from codecfake_builder.benchmark.bootstrap import Interval
-from codecfake_builder.benchmark.results import Results, Table
+from codecfake_builder.benchmark.scoring.bootstrap import Interval
+from codecfake_builder.benchmark.scoring.results import Results, Table
 
 
 def table(key: str, rows: dict[str, tuple[float, ...]]) -> Table:

@@ -14,18 +14,18 @@ import torch
 from torch.nn.functional import pad
 
 import codec_adapters
-from codec_adapters.academicodec import (
+from codec_adapters.base import Setup
+from codec_adapters.errors import CheckpointError, InputError
+from codec_adapters.families.academicodec import (
     HifiCodecAdapter,
     HifiCodecConfig,
     find_files,
     load_network,
     peak_normalised,
 )
-from codec_adapters.base import Setup
-from codec_adapters.checkpoint import validated
-from codec_adapters.errors import CheckpointError, InputError
+from codec_adapters.files.checkpoint import validated
+from codec_adapters.files.weights import locked
 from codec_adapters.spec import OptionValue
-from codec_adapters.weights import locked
 from tests.codec_adapters.goldens import (
     DAMAGES,
     Golden,

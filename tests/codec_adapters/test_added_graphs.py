@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 import codec_adapters
 from codec_adapters import CheckpointError, InputError, OptionError
-from codec_adapters.added.code_order import CODE_ORDERS, guessed_order
-from codec_adapters.added.exported_archive import load_program
-from codec_adapters.added.ways import CodeOrder
 from codec_adapters.base import Adapter
 from codec_adapters.errors import OutputError
+from codec_adapters.external.code_order import CODE_ORDERS, guessed_order
+from codec_adapters.external.exported_archive import load_program
+from codec_adapters.external.ways import CodeOrder
 from codecfake_builder.codecs.codec_file import load_codec_file
 from codecfake_builder.codecs.codec_ways import ExportedPart, OnnxPart, TorchscriptPart, WayPart, sealed
 from tests import added_codecs

@@ -13,11 +13,11 @@ import torch
 
 import codec_adapters
 from codec_adapters import CheckpointError, InputError, OptionError
-from codec_adapters.added.files import HubFolder
-from codec_adapters.added.speech_features import log_mel, paired
-from codec_adapters.added.transformers_config import codec_kinds, figures_of, model_class
-from codec_adapters.added.ways import TransformersWay
 from codec_adapters.base import Adapter
+from codec_adapters.external.files import HubFolder
+from codec_adapters.external.speech_features import log_mel, paired
+from codec_adapters.external.transformers_config import codec_kinds, figures_of, model_class
+from codec_adapters.external.ways import TransformersWay
 from codec_adapters.layers.sinc_resample import resample
 from codecfake_builder.codecs.codec_file import load_codec_file, read_codec_file
 from codecfake_builder.codecs.codec_ways import TransformersPart

@@ -13,14 +13,14 @@ import torch
 import yaml
 
 import codec_adapters
-from codec_adapters.audiodec import AudioDecAdapter, load_autoencoder, load_vocoder
-from codec_adapters.audiodec_network import AutoencoderParams, VocoderParams
 from codec_adapters.base import Setup
-from codec_adapters.checkpoint import validated
 from codec_adapters.errors import CheckpointError, InputError
+from codec_adapters.families.audiodec import AudioDecAdapter, load_autoencoder, load_vocoder
+from codec_adapters.families.audiodec_network import AutoencoderParams, VocoderParams
+from codec_adapters.files.checkpoint import validated
+from codec_adapters.files.weights import locked, official_files
 from codec_adapters.layers import channels_last
 from codec_adapters.spec import OptionValue
-from codec_adapters.weights import locked, official_files
 from tests.codec_adapters.goldens import (
     DAMAGES,
     Golden,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import codec_adapters
-from codec_adapters.checkpoint import load_strict, read_tensors
+from codec_adapters.files.checkpoint import load_strict, read_tensors
 from codec_adapters.layers.weight_norm import folded_state
 from tests.tiny_checkpoints import MAKERS
 

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 import codec_adapters
 from codec_adapters.base import Codes
 from codec_adapters.errors import CheckpointError, InputError
-from codec_adapters.facodec import FacodecAdapter
+from codec_adapters.families.facodec import FacodecAdapter
 from tests.codec_adapters.goldens import (
     DAMAGES,
     Golden,
@@ -172,7 +172,7 @@ def test_official_names_and_shapes_fit(version: str, tmp_path: Path, monkeypatch
     }
     for name in names:
         (tmp_path / name).touch()
-    monkeypatch.setattr("codec_adapters.facodec.read_tensors", lambda path: states[path.name])
+    monkeypatch.setattr("codec_adapters.families.facodec.read_tensors", lambda path: states[path.name])
     adapter = codec_adapters.load(f"facodec_{version}", tmp_path, device="meta")
     assert (adapter.hop, adapter.codebooks, adapter.bitrate) == (200, 6, 4800)
     for name in names:

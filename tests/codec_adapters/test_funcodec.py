@@ -14,7 +14,7 @@ import yaml
 import codec_adapters
 from codec_adapters.base import Codes
 from codec_adapters.errors import CheckpointError, InputError, OptionError
-from codec_adapters.funcodec import FuncodecAdapter
+from codec_adapters.families.funcodec import FuncodecAdapter
 from tests.codec_adapters.goldens import (
     DAMAGES,
     Golden,
@@ -137,7 +137,7 @@ def test_bit_width_sets_the_codebooks(golden: Golden) -> None:
 def test_official_names_and_shapes_fit(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (shapes,) = [files[""] for name, files in official_state("funcodec").items() if file in name]
     state = {name: torch.empty(*shape, device="meta") for name, shape in shapes.items()}
-    monkeypatch.setattr("codec_adapters.funcodec.read_tensors", lambda _: state)
+    monkeypatch.setattr("codec_adapters.families.funcodec.read_tensors", lambda _: state)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(_official_config(file)), encoding="utf-8")
     (tmp_path / "model.pth").touch()
     adapter = codec_adapters.load(VARIANT, tmp_path, device="meta")

@@ -17,8 +17,8 @@ import torch
 
 import codec_adapters
 from codec_adapters.errors import EnvironmentFailedError, InputError, WorkerError, WorkerRefusedError
-from codec_adapters.isolated import Environment, EnvironmentSpec, Limits, Worker, environment, prepare
-from codec_adapters.isolated.adapter import IsolatedAdapter, IsolatedCodec
+from codec_adapters.external.worker import Environment, EnvironmentSpec, Limits, Worker, environment, prepare
+from codec_adapters.external.worker.adapter import IsolatedAdapter, IsolatedCodec
 from tests.synthetic import voice
 
 DRIVERS = Path(environment.__file__).parent / "drivers"

@@ -16,9 +16,9 @@ from _pytest.mark import ParameterSet
 from torch import Tensor
 
 import codec_adapters
-from codec_adapters import weights
 from codec_adapters.catalog import builtin
 from codec_adapters.errors import CheckpointError, InputError, OptionError
+from codec_adapters.files import weights
 from tests.codec_adapters.goldens import (
     DAMAGES,
     Golden,

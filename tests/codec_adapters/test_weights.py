@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import codec_adapters
-from codec_adapters import weights
 from codec_adapters.catalog import builtin
-from codec_adapters.weights import LockedCheckpoint, LockedFile
+from codec_adapters.files import weights
+from codec_adapters.files.weights import LockedCheckpoint, LockedFile
 
 
 @pytest.fixture

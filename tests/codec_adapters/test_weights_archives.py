@@ -12,9 +12,9 @@ from threading import Thread
 
 import pytest
 
-from codec_adapters import weights
 from codec_adapters.errors import CheckpointError
-from codec_adapters.weights import LockedCheckpoint, LockedFile
+from codec_adapters.files import weights
+from codec_adapters.files.weights import LockedCheckpoint, LockedFile
 
 
 @dataclass

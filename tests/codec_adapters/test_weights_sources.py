@@ -10,9 +10,9 @@ import huggingface_hub
 import pooch
 import pytest
 
-from codec_adapters import weights
 from codec_adapters.catalog import builtin
 from codec_adapters.errors import CheckpointError
+from codec_adapters.files import weights
 
 
 @pytest.fixture

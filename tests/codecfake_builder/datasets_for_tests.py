@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from codecfake_builder.build import BuildResult, build
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.recipe.models import Recipe
+from codecfake_builder.changes.build import BuildResult, build
+from codecfake_builder.recipe.load import load_recipe
+from codecfake_builder.recipe.schema import Recipe
 
 FAULTY_PLUGIN = str(Path(__file__).parent / "faulty_codecs.py")
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import torch
 
-from codecfake_builder.build import build
-from codecfake_builder.dataset import staging
+from codecfake_builder.changes.build import build
+from codecfake_builder.changes.remove_codec import remove_codec
+from codecfake_builder.dataset import versions as staging
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.removal import remove_codec
-from codecfake_builder.verify import verify
+from codecfake_builder.recipe.load import load_recipe
 from tests.codecfake_builder.datasets_for_tests import files
 
 STEPS = ("link", "unlink", "replace", "rename", "mkdir", "rmdir")

@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from codecfake_builder.build import build
-from codecfake_builder.cli import main
+from codecfake_builder.changes.build import build
+from codecfake_builder.changes.remove_codec import remove_codec
+from codecfake_builder.cli.app import main
 from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.removal import remove_codec
-from codecfake_builder.verify import verify
+from codecfake_builder.dataset.verify import verify
+from codecfake_builder.recipe.load import load_recipe
 from tests import speaking_codecs
 from tests.codecfake_builder.datasets_for_tests import files, small_recipe
 from tests.synthetic import write_wave
@@ -335,4 +335,4 @@ def test_a_skeleton_in_a_checkout(tmp_path: Path) -> None:
     assert "newcodec: load the network here" in loading.stderr
     again = run(*command)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
-    assert "is built in; add a variant to codec_adapters/variants/newcodec.yaml" in again.stderr
+    assert "is built in; add a variant to codec_adapters/families/variants/newcodec.yaml" in again.stderr

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 import codec_adapters
 from codec_adapters.spec import LABELS
-from codecfake_builder.verify import verify
+from codecfake_builder.dataset.verify import verify
 from tests.codecfake_builder.datasets_for_tests import built, rows, small_recipe
 
 GOLDENS = {

@@ -22,15 +22,15 @@ from typer.testing import CliRunner
 
 import codec_adapters
 from codec_adapters import alm
-from codecfake_builder.cli import app
-from codecfake_builder.engine.shard import AlmJob, CodecJob, Shard, Utterance, load_record
+from codecfake_builder.cli.app import app
+from codecfake_builder.dataset.schema import COLUMNS
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.features import COLUMNS
-from codecfake_builder.plan import make_plan
-from codecfake_builder.plan_table import plan_table
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.recipe.models import AudioPolicy, Recipe
-from codecfake_builder.verify import verify
+from codecfake_builder.plan.planning import make_plan
+from codecfake_builder.plan.table import plan_table
+from codecfake_builder.recipe.load import load_recipe
+from codecfake_builder.recipe.schema import AudioPolicy, Recipe
+from codecfake_builder.shards.shard import AlmJob, CodecJob, Shard, Utterance, load_record
 from tests.codecfake_builder.datasets_for_tests import built, files, rows, small_recipe
 from tests.synthetic import write_wave
 from tests.tiny_alms import tiny_options
@@ -122,7 +122,7 @@ def test_verify_sees_a_wrong_alm_column(dataset: Path, tmp_path: Path) -> None:
     pq.write_table(wrong.cast(table.schema), path)
     lines = (copy / "checksums.sha256").read_text().splitlines()
     name = path.relative_to(copy).as_posix()
-    digest = codec_adapters.weights.sha256_of(path)
+    digest = codec_adapters.files.weights.sha256_of(path)
     (copy / "checksums.sha256").write_text(
         "".join((f"{digest}  {name}" if line.endswith(name) else line) + "\n" for line in lines)
     )

@@ -19,12 +19,12 @@ import soundfile
 import yaml
 
 import codec_adapters
-from codecfake_builder.engine import shard_file
-from codecfake_builder.engine.shard import record_path
+from codecfake_builder.dataset.schema import COLUMNS, class_names, features, yaml_features
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import DatasetError, RecipeError
-from codecfake_builder.features import COLUMNS, class_names, features, yaml_features
-from codecfake_builder.recipe.models import Recipe
-from codecfake_builder.verify import verify
+from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.shards import shard_file
+from codecfake_builder.shards.shard import record_path
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
 
 VARIANTS = ["real", "encodec_24khz_6kbps", "encodec_48khz_6kbps", "dac_16khz", "mimi_8codebooks", "snac_24khz"]
@@ -171,7 +171,7 @@ def test_two_builds_are_byte_identical_whatever_the_workers_and_the_folder(
 
 def test_a_finished_build_does_no_codec_work(recipe: Recipe, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {name: (dataset / name).stat().st_mtime_ns for name in files(dataset)}
-    monkeypatch.setattr("codecfake_builder.build.run_shards", _never)
+    monkeypatch.setattr("codecfake_builder.changes.build.run_shards", _never)
     monkeypatch.setattr(codec_adapters, "load", _never)
     start = time.monotonic()
     result = built(recipe, dataset)

@@ -28,7 +28,7 @@ def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProc
 def test_help_names_every_command_and_loads_no_torch() -> None:
     code = (
         "import sys\n"
-        "from codecfake_builder.cli import app\n"
+        "from codecfake_builder.cli.app import app\n"
         "try:\n    app(['--help'])\n"
         "finally:\n    assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)\n"
     )

@@ -11,15 +11,15 @@ import torch
 import yaml
 
 import codec_adapters
-from codecfake_builder.build import build
-from codecfake_builder.cli import main
+from codecfake_builder.changes.build import build
+from codecfake_builder.cli.app import main
 from codecfake_builder.codecs.codec_file import load_codec_file, read_codec_file, write_codec_file
 from codecfake_builder.codecs.codec_ways import sealed
 from codecfake_builder.codecs.plugins import load_plugins
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.recipe.models import Recipe
-from codecfake_builder.verify import verify
+from codecfake_builder.recipe.load import load_recipe
+from codecfake_builder.recipe.schema import Recipe
 from tests import added_codecs
 from tests.added_codecs import COMMAND, codec_file, facts, python_file
 from tests.codecfake_builder.datasets_for_tests import rows
@@ -230,7 +230,7 @@ def test_recipes_of_added_codecs_load_without_torch(tmp_path: Path, vctk: Path) 
 
     recipe(tmp_path, vctk, three_codecs(tmp_path / "codecs"), ["scripted"])
     path = str(tmp_path / "r.yaml")
-    code = f"import sys; from codecfake_builder.recipe.loading import load_recipe; load_recipe({path!r})"
+    code = f"import sys; from codecfake_builder.recipe.load import load_recipe; load_recipe({path!r})"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], capture_output=True, text=True
     )
@@ -245,8 +245,8 @@ def test_the_examples_of_the_documentation(example: dict[str, Any], tmp_path: Pa
 
 
 def test_the_documentation_shows_every_way() -> None:
-    from codec_adapters.added.command_line import PLACEHOLDERS
-    from codec_adapters.added.ways import WAYS
+    from codec_adapters.external.command_line import PLACEHOLDERS
+    from codec_adapters.external.ways import WAYS
 
     assert {key for example in EXAMPLES for key in example} >= set(WAYS)
     for way in WAYS:

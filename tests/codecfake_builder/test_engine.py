@@ -17,14 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import codec_adapters
-from codecfake_builder.engine.batching import LARGEST_BATCH, equal_length_batches, fastest_batch
-from codecfake_builder.engine.codec_runner import PaddingRule, halving, seed_of
-from codecfake_builder.engine.run import chosen_devices
-from codecfake_builder.engine.shard import CodecJob, Shard, Utterance
-from codecfake_builder.engine.worker import WorkerSettings
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import BuilderError, CheckFailedError
-from codecfake_builder.recipe.models import AudioPolicy, Execution
-from codecfake_builder.verify import verify
+from codecfake_builder.recipe.schema import AudioPolicy, Execution
+from codecfake_builder.shards.batching import LARGEST_BATCH, equal_length_batches, fastest_batch
+from codecfake_builder.shards.codec_runner import PaddingRule, halving, seed_of
+from codecfake_builder.shards.run import chosen_devices
+from codecfake_builder.shards.shard import CodecJob, Shard, Utterance
+from codecfake_builder.shards.worker import WorkerSettings
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
 
 
@@ -172,7 +172,7 @@ def test_an_absent_scheduler_is_one_line(
     vctk: Path, aishell3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed", reason="dask is not installed (extra cluster)")
-    monkeypatch.setattr("codecfake_builder.engine.run.SCHEDULER_SECONDS", 1)
+    monkeypatch.setattr("codecfake_builder.shards.run.SCHEDULER_SECONDS", 1)
     recipe = small_recipe(vctk, aishell3, ["real"], execution={"scheduler": "tcp://127.0.0.1:9"})
     with pytest.raises(BuilderError, match="no dask scheduler answers at"):
         built(recipe, tmp_path / "d")
@@ -254,7 +254,7 @@ def test_over_full_scale_output_keeps_its_shape(vctk: Path, aishell3: Path, tmp_
 def test_a_source_that_changed_after_the_index_is_rejected(
     aishell3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from codecfake_builder.engine.run import run_shards
+    from codecfake_builder.shards.run import run_shards
     from tests.synthetic import make_vctk, write_wave
 
     vctk = make_vctk(tmp_path / "vctk")
@@ -265,7 +265,7 @@ def test_a_source_that_changed_after_the_index_is_rejected(
         (vctk / "wav48_silence_trimmed" / "p225" / "p225_002_mic1.flac").unlink()
         return original(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("codecfake_builder.build.run_shards", meddling)
+    monkeypatch.setattr("codecfake_builder.changes.build.run_shards", meddling)
     recipe = small_recipe(vctk, aishell3, ["real"], audio={"max_rejected_share": 1.0})
     built(recipe, tmp_path / "d")
     rejected = {r["utterance_id"]: r["reason"] for r in pq.read_table(tmp_path / "d" / "rejected.parquet").to_pylist()}

@@ -13,22 +13,22 @@ import pytest
 import yaml
 
 import codec_adapters
-from codecfake_builder import removal
-from codecfake_builder.benchmark.truth import dataset_classes
-from codecfake_builder.build import build
-from codecfake_builder.cli import main
-from codecfake_builder.dataset import staging
-from codecfake_builder.dataset.plan_facts import load_facts
+from codecfake_builder.benchmark.scoring.truth import dataset_classes
+from codecfake_builder.changes import remove_codec as removal
+from codecfake_builder.changes.build import build
+from codecfake_builder.changes.remove_codec import remove_codec
+from codecfake_builder.cli.app import main
+from codecfake_builder.dataset import versions as staging
 from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE, saved_document
-from codecfake_builder.engine import run
-from codecfake_builder.engine.shard import Shard, ShardRecord
-from codecfake_builder.engine.worker import WorkerSettings, make_shard
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import DatasetError, RecipeError
+from codecfake_builder.plan.summary import load_facts
 from codecfake_builder.recipe.edit import next_free_label, with_codec, without_codec
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.recipe.models import Recipe
-from codecfake_builder.removal import remove_codec
-from codecfake_builder.verify import verify
+from codecfake_builder.recipe.load import load_recipe
+from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.shards import run
+from codecfake_builder.shards.shard import Shard, ShardRecord
+from codecfake_builder.shards.worker import WorkerSettings, make_shard
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, files, rows, small_recipe
 from tests.codecfake_builder.test_isolated_codecs import G711
 

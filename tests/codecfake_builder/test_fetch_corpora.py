@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from codec_adapters.errors import CheckpointError
-from codecfake_builder import download as downloading
-from codecfake_builder.archives import unpack
+from codecfake_builder.corpora import download as downloading
 from codecfake_builder.corpora import official
+from codecfake_builder.corpora.archives import unpack
+from codecfake_builder.corpora.download import download
 from codecfake_builder.corpora.official import OfficialCorpus, fetch_corpus
-from codecfake_builder.download import download
 from codecfake_builder.errors import CorpusError
 from tests.synthetic import make_vctk
 
@@ -294,7 +294,7 @@ def test_good_and_damaged_archives(tmp_path: Path, make: object) -> None:
 
 
 def test_an_archive_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from codecfake_builder import archives
+    from codecfake_builder.corpora import archives
 
     monkeypatch.setattr(archives, "KEEP_FREE", 1 << 60)
     (tmp_path / "a").write_bytes(zip_of("file", "x"))

@@ -15,14 +15,14 @@ import pytest
 import soundfile
 
 import codec_adapters
-from codecfake_builder.build import build
+from codecfake_builder.changes.build import build
+from codecfake_builder.changes.import_clips import clips_recipe, demo_recipe, release_recipe
 from codecfake_builder.corpora.imported import ImportedConfig
 from codecfake_builder.corpora.index import CorpusIndex, index_corpus
 from codecfake_builder.corpora.st_codecfake import find
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
-from codecfake_builder.importing import clips_recipe, demo_recipe, release_recipe
-from codecfake_builder.plan import make_plan
-from codecfake_builder.verify import verify
+from codecfake_builder.plan.planning import make_plan
 from tests.codecfake_builder.datasets_for_tests import files
 from tests.codecfake_builder.datasets_for_tests import rows as clips
 from tests.conftest import REPOSITORY

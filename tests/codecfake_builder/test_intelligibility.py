@@ -7,10 +7,10 @@ from pathlib import Path
 import pystoi
 import pytest
 
-from codecfake_builder.build import build
-from codecfake_builder.cli import main
+from codecfake_builder.changes.build import build
+from codecfake_builder.cli.app import main
 from codecfake_builder.dataset.intelligibility import intelligibility
-from codecfake_builder.recipe.models import Recipe
+from codecfake_builder.recipe.schema import Recipe
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, small_recipe
 
 

@@ -17,15 +17,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from codecfake_builder.build import build
-from codecfake_builder.cli import app
+from codecfake_builder.changes.build import build
+from codecfake_builder.cli.app import app
 from codecfake_builder.codecs.isolated import PACKAGED_DRIVERS
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import CheckFailedError, RecipeError
-from codecfake_builder.plan import make_plan
-from codecfake_builder.plan_table import plan_table
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.recipe.models import Recipe
-from codecfake_builder.verify import verify
+from codecfake_builder.plan.planning import make_plan
+from codecfake_builder.plan.table import plan_table
+from codecfake_builder.recipe.load import load_recipe
+from codecfake_builder.recipe.schema import Recipe
 from tests.codecfake_builder.datasets_for_tests import files
 from tests.codecfake_builder.datasets_for_tests import rows as clips
 from tests.codecfake_builder.test_isolated_codecs import G711, MISBEHAVING

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from codecfake_builder.build import build
+from codecfake_builder.changes.build import build
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import CheckFailedError, RecipeError
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.recipe.models import Recipe
-from codecfake_builder.verify import verify
+from codecfake_builder.recipe.load import load_recipe
+from codecfake_builder.recipe.schema import Recipe
 from tests.codecfake_builder.datasets_for_tests import files
 from tests.codecfake_builder.datasets_for_tests import rows as clips
 from tests.conftest import REPOSITORY
@@ -85,7 +85,7 @@ def test_an_isolated_codec_builds_like_any_other(vctk: Path, tmp_path: Path) -> 
 
 def test_another_driver_or_environment_makes_the_clips_again(vctk: Path, tmp_path: Path) -> None:
     driver = tmp_path / "mine.py"
-    driver.write_text((MISBEHAVING.parents[2] / "codec_adapters/isolated/drivers/template.py").read_text())
+    driver.write_text((MISBEHAVING.parents[2] / "codec_adapters/external/worker/drivers/template.py").read_text())
     entry = {**G711, "driver": "mine.py", "codec": {**G711["codec"], "sample_rate": 16000}}
     build(recipe(tmp_path, vctk, {"mine": entry}), tmp_path / "d")
     driver.write_text(driver.read_text() + "# changed\n")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from codecfake_builder.build import build
-from codecfake_builder.recipe.loading import load_recipe
+from codecfake_builder.changes.build import build
+from codecfake_builder.recipe.load import load_recipe
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, small_recipe
 
 pytestmark = pytest.mark.slow

@@ -20,10 +20,10 @@ from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from codecfake_builder.build import BuildResult, build
+from codecfake_builder.changes.build import BuildResult, build
 from codecfake_builder.dataset.intelligibility import intelligibility
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.verify import verify
+from codecfake_builder.dataset.verify import verify
+from codecfake_builder.recipe.load import load_recipe
 from tests.codecfake_builder.datasets_for_tests import rows
 from tests.conftest import REPOSITORY
 

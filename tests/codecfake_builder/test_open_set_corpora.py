@@ -11,7 +11,7 @@ import datasets
 import pytest
 import soundfile
 
-from codecfake_builder.build import build
+from codecfake_builder.changes.build import build
 from codecfake_builder.corpora import (
     Asvspoof2019LaConfig,
     CorpusConfig,
@@ -20,11 +20,11 @@ from codecfake_builder.corpora import (
     NcssdConfig,
 )
 from codecfake_builder.corpora.index import index_corpus
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
-from codecfake_builder.plan import Plan, make_plan
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.recipe.models import Recipe
-from codecfake_builder.verify import verify
+from codecfake_builder.plan.planning import Plan, make_plan
+from codecfake_builder.recipe.load import load_recipe
+from codecfake_builder.recipe.schema import Recipe
 from tests import synthetic
 from tests.codecfake_builder.datasets_for_tests import rows as clips
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codecfake_builder.corpora.lists import read_ids, read_labels
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
-from codecfake_builder.plan import Plan, PlannedSplit, make_plan
-from codecfake_builder.plan_table import plan_table
-from codecfake_builder.recipe.loading import load_recipe
-from codecfake_builder.recipe.models import Recipe
-from codecfake_builder.speakers import Speaker, assign_speakers, language_targets
-from codecfake_builder.utterance_lists import read_ids, read_labels
+from codecfake_builder.plan.planning import Plan, PlannedSplit, make_plan
+from codecfake_builder.plan.speakers import Speaker, assign_speakers, language_targets
+from codecfake_builder.plan.table import plan_table
+from codecfake_builder.recipe.load import load_recipe
+from codecfake_builder.recipe.schema import Recipe
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from codecfake_builder.verify import verify
+from codecfake_builder.dataset.verify import verify
 from tests.conftest import REPOSITORY
 
 LYRA = ("lyra_v2_3_2kbps", "lyra_v2_6kbps", "lyra_v2_9_2kbps")

@@ -9,7 +9,7 @@ import yaml
 
 from codecfake_builder.codecs.variants import codec_spec
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.recipe.loading import load_recipe, packaged_recipes
+from codecfake_builder.recipe.load import load_recipe, packaged_recipes
 
 
 @pytest.mark.parametrize(

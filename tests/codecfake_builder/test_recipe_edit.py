@@ -11,13 +11,8 @@ import yaml
 
 from codecfake_builder.codecs.plugins import load_plugins
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.recipe.edit import (
-    next_free_label,
-    variants_of,
-    with_codec,
-    without_codec,
-)
-from codecfake_builder.recipe.file import edited_text, write_edited
+from codecfake_builder.recipe.edit import next_free_label, variants_of, with_codec, without_codec
+from codecfake_builder.recipe.edit_file import edited_text, write_edited
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN
 from tests.conftest import REPOSITORY
 

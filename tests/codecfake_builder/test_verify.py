@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from codecfake_builder.dataset.checksums import hash_files, read_checksums, root_hash, write_checksums
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import DatasetError
-from codecfake_builder.verify import verify
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, small_recipe
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from torch import Tensor
 from transformers import Wav2Vec2Config
 
-from codec_adapters import weights
-from codec_adapters.checkpoint import (
+from codec_adapters.errors import CheckpointError
+from codec_adapters.files import weights
+from codec_adapters.files.checkpoint import (
     load_strict,
     network_from,
     read_json,
@@ -16,7 +17,6 @@ from codec_adapters.checkpoint import (
     required_file,
     tensor_state,
 )
-from codec_adapters.errors import CheckpointError
 from codecfake_builder.benchmark.models.config import W2v2AasistConfig
 from codecfake_builder.benchmark.models.w2v2_aasist import FrozenWav2Vec2, W2v2Aasist
 

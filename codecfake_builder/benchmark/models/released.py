@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from codec_adapters.checkpoint import (
+from codec_adapters.errors import CheckpointError
+from codec_adapters.files.checkpoint import (
     ConfigModel,
     load_strict,
     network_from,
@@ -20,7 +21,6 @@ from codec_adapters.checkpoint import (
     tensor_state,
     validated,
 )
-from codec_adapters.errors import CheckpointError
 from codecfake_builder.benchmark.models import AnyModelConfig, TracingModel, build_model
 from codecfake_builder.benchmark.models.config import AasistConfig, MelLcnnConfig, W2v2AasistConfig
 

@@ -101,7 +101,7 @@ def test_every_spec_names_a_codec_and_a_limit(name: str) -> None:
     assert isinstance(spec.options["max_seconds"], float)
     assert name not in codec_adapters.names()
     if spec.checkpoint:
-        assert spec.checkpoint in codec_adapters.weights.lock()
+        assert spec.checkpoint in codec_adapters.files.weights.lock()
 
 
 def test_names_are_checked() -> None:

@@ -16,8 +16,8 @@ from codec_adapters import OptionError, alm
 from codec_adapters.alm.base import Alm, Prompt
 from codec_adapters.alm.spec import AlmSpec
 from codec_adapters.errors import WorkerError, WorkerRefusedError
-from codec_adapters.isolated import EnvironmentSpec, Limits, environment
-from codec_adapters.isolated.model import IsolatedAlm
+from codec_adapters.external.worker import EnvironmentSpec, Limits, environment
+from codec_adapters.external.worker.model import IsolatedAlm
 from tests.synthetic import voice
 
 DRIVERS = Path(environment.__file__).parent / "drivers"

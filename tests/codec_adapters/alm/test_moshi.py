@@ -13,7 +13,7 @@ from codec_adapters import CheckpointError, alm
 from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.moshi import DuplexLoop, Moshi, Samplers
 from codec_adapters.alm.sampling import Sampler
-from codec_adapters.hub_models import load_pretrained
+from codec_adapters.families.pretrained import load_pretrained
 from tests.synthetic import voice
 
 

@@ -16,8 +16,8 @@ from sklearn.metrics import f1_score, roc_auc_score, roc_curve
 from codecfake_builder.benchmark.detectors import ALL, Detector, dev_threshold, refuse_overlap
 from codecfake_builder.benchmark.detectors.further import React, Vim, output_layer
 from codecfake_builder.benchmark.detectors.published import Energy, Knn, Mahalanobis
-from codecfake_builder.benchmark.metrics import confusion, f1_per_class, open_set
 from codecfake_builder.benchmark.outputs import Outputs
+from codecfake_builder.benchmark.scoring.metrics import confusion, f1_per_class, open_set
 from codecfake_builder.errors import BenchmarkError
 
 GOLDEN_NAMES = {"MSP", "MaxLogit", "Energy", "kNN", "Mahalanobis", "NSD", "NNGuide"}

@@ -24,12 +24,12 @@ from codecfake_builder.benchmark.evaluation import Evaluation, evaluate
 from codecfake_builder.benchmark.models import build_model
 from codecfake_builder.benchmark.models.config import AasistConfig
 from codecfake_builder.benchmark.report import worst_errors, write_report
-from codecfake_builder.benchmark.results import Results, read_results
 from codecfake_builder.benchmark.run_folder import load_trained, read_facts
-from codecfake_builder.benchmark.sources import against_dataset
+from codecfake_builder.benchmark.scoring.inputs import against_dataset
+from codecfake_builder.benchmark.scoring.results import Results, read_results
 from codecfake_builder.benchmark.trace import Tracer, audio_files, fitted_temperature
 from codecfake_builder.benchmark.training import learning_rate, train
-from codecfake_builder.cli import main
+from codecfake_builder.cli.app import main
 from codecfake_builder.errors import BenchmarkError, BuilderError
 from tests.codecfake_builder.datasets_for_tests import built, small_recipe
 

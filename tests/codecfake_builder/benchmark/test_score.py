@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from codecfake_builder.benchmark.bootstrap import SpeakerBootstrap
-from codecfake_builder.benchmark.judged import judge
-from codecfake_builder.benchmark.published import published_tables, released_sets
-from codecfake_builder.benchmark.render import FORMATS, as_latex, as_markdown
-from codecfake_builder.benchmark.results import read_results
-from codecfake_builder.benchmark.scoring import score
-from codecfake_builder.benchmark.sources import against_dataset, against_labels, released_folder
-from codecfake_builder.benchmark.truth import named_truth, speaker_of
-from codecfake_builder.cli import main
+from codecfake_builder.benchmark.scoring.bootstrap import SpeakerBootstrap
+from codecfake_builder.benchmark.scoring.inputs import against_dataset, against_labels, released_folder
+from codecfake_builder.benchmark.scoring.matched import judge
+from codecfake_builder.benchmark.scoring.published import published_tables, released_sets
+from codecfake_builder.benchmark.scoring.render import FORMATS, as_latex, as_markdown
+from codecfake_builder.benchmark.scoring.results import read_results
+from codecfake_builder.benchmark.scoring.score import score
+from codecfake_builder.benchmark.scoring.truth import named_truth, speaker_of
+from codecfake_builder.cli.app import main
+from codecfake_builder.dataset.schema import class_names, schema
 from codecfake_builder.errors import BenchmarkError
-from codecfake_builder.features import class_names, schema
 from codecfake_builder.resources import resource_folder
 
 KNOWN = class_names()[:7]

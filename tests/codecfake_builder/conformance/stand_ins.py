@@ -14,7 +14,7 @@ import torch
 import yaml
 
 import codec_adapters
-from codec_adapters import weights
+from codec_adapters.files import weights
 from tests.conftest import REPOSITORY
 from tests.tiny_checkpoints import MAKERS, make_dac, make_snac
 
@@ -99,7 +99,7 @@ def _audiodec(variant: str, folder: Path) -> None:
 
 
 def _audiodec_hop_320(folder: Path) -> None:
-    from codec_adapters.audiodec_network import Autoencoder, AutoencoderParams
+    from codec_adapters.families.audiodec_network import Autoencoder, AutoencoderParams
     from tools.small_codecs import AudioDec
 
     torch.manual_seed(1)
@@ -119,8 +119,8 @@ def _audiodec_hop_320(folder: Path) -> None:
 
 
 def _hificodec(rates: tuple[int, ...], name: str, folder: Path) -> None:
-    from codec_adapters.academicodec import HifiCodec as Network
-    from codec_adapters.academicodec import HifiCodecConfig
+    from codec_adapters.families.academicodec import HifiCodec as Network
+    from codec_adapters.families.academicodec import HifiCodecConfig
     from tools.small_codecs import HifiCodec
 
     torch.manual_seed(1)

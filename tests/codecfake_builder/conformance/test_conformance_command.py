@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from codecfake_builder.cli import main
+from codecfake_builder.cli.app import main
 from codecfake_builder.conformance.suite import CHECKS, NO_NETWORK
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN
 from tests.codecfake_builder.test_isolated_codecs import G711

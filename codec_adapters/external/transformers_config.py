@@ -1,0 +1,102 @@
+"""What the config of a ``transformers`` codec tells: its class, its rate, frames, codebooks and bit rate."""
+
+from __future__ import annotations
+
+import math
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from codec_adapters.errors import CheckpointError
+from codec_adapters.files.checkpoint import read_json, required_file
+from codec_adapters.layers.sinc_resample import resample
+
+
+def model_class(folder: Path) -> Any:
+    """The codec class of ``transformers`` that the ``config.json`` in ``folder`` names.
+
+    Raises:
+        CheckpointError: no class, or one that is no audio codec; the message lists those that are.
+    """
+    from transformers.models.auto import modeling_auto
+
+    path = required_file(folder, "config.json")
+    kind = read_json(path).get("model_type")
+    name = modeling_auto.MODEL_MAPPING_NAMES.get(kind) if kind in codec_kinds() else None
+    if not isinstance(name, str):
+        raise CheckpointError(
+            f"{path}: model_type {kind!r} is no audio codec of the installed transformers; those are "
+            f"{', '.join(codec_kinds())}"
+        )
+    return getattr(_module(str(kind)), name)
+
+
+def codec_kinds() -> list[str]:
+    """``model_type`` of every audio codec of the installed ``transformers``."""
+    from transformers.models.auto import modeling_auto
+
+    return sorted({*getattr(modeling_auto, "MODEL_FOR_AUDIO_TOKENIZATION_NAMES", ()), "encodec", "mimi", "xcodec"})
+
+
+def _module(kind: str) -> ModuleType:
+    """The module of a codec class. One imports torchaudio for its resampling alone, which stands in for it here."""
+    name = f"transformers.models.{kind}.modeling_{kind}"
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != "torchaudio":
+            raise
+    stand_in: Any = ModuleType("torchaudio")
+    stand_in.functional = SimpleNamespace(resample=resample)
+    sys.modules["torchaudio"] = stand_in
+    try:
+        return import_module(name)
+    finally:
+        del sys.modules["torchaudio"]
+
+
+def figures_of(config: Any, folder: Path, bandwidth: float | None = None) -> dict[str, float]:
+    """Those of ``sample_rate`` (Hz), ``hop`` (samples), ``codebooks`` and ``bitrate`` (bit/s) that a config tells.
+
+    Args:
+        config: of a codec class.
+        folder: where a ``preprocessor_config.json`` may tell the rate instead.
+        bandwidth: in kbit/s, for classes that take one; ``None`` is their highest.
+    """
+    found: dict[str, float] = {}
+    for key in ("output_sampling_rate", "sampling_rate", "sample_rate"):
+        if isinstance(value := getattr(config, key, None), int):
+            found.setdefault("sample_rate", value)
+    preprocessor = folder / "preprocessor_config.json"
+    if "sample_rate" not in found and preprocessor.is_file():
+        value = read_json(preprocessor).get("sampling_rate")
+        found |= {"sample_rate": value} if isinstance(value, int) else {}
+    ratios = getattr(config, "upsampling_ratios", None) or getattr(config, "downsampling_ratios", None)
+    for value in (
+        getattr(config, "frame_size", None),
+        getattr(config, "hop_length", None),
+        ratios and math.prod(ratios),
+    ):
+        if isinstance(value, int):
+            found.setdefault("hop", value)
+    if config.model_type == "mimi":
+        found["hop"] = round(config.sampling_rate / config.frame_rate)
+    entries = entries_of(config)
+    if entries and "hop" in found and "sample_rate" in found:
+        bits, frames = math.log2(entries), found["sample_rate"] / found["hop"]
+        count = int(getattr(config, "n_codebooks", 0) or getattr(config, "num_quantizers", 1))
+        if bandwidths := getattr(config, "target_bandwidths", None):
+            wanted = bandwidths[-1] if bandwidth is None else bandwidth
+            count = max(1, int(1000 * wanted // (math.ceil(frames) * bits)))
+        found |= {"codebooks": count, "bitrate": count * bits * frames}
+    return found
+
+
+def entries_of(config: Any) -> int | None:
+    """Entries of a codebook; ``None`` for a codec of continuous latents."""
+    if levels := getattr(config, "quantization_levels", None):
+        return math.prod(levels)
+    entries = getattr(config, "codebook_size", None)
+    return entries if isinstance(entries, int) else None

@@ -1,0 +1,54 @@
+"""A codec that runs in an environment of its own, behind the contract that every other adapter has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from codec_adapters.base import Setup
+from codec_adapters.external.opaque import OpaqueAdapter
+from codec_adapters.external.worker.base import Isolated
+from codec_adapters.external.worker.exchange import Exchange
+from codec_adapters.registry import register
+from codec_adapters.spec import CodecSpec
+
+
+@dataclass(frozen=True)
+class IsolatedCodec(Isolated):
+    """Everything needed to run a codec in isolation."""
+
+    spec: CodecSpec
+
+    def register(self) -> None:
+        """Make it known as a variant, under its spec's name."""
+        register(self.spec, lambda setup: IsolatedAdapter(setup, self))
+
+
+class IsolatedAdapter(OpaqueAdapter):
+    """Sends waveforms to a worker as WAV files, and takes WAV files back. The figures are those of the spec."""
+
+    def __init__(self, setup: Setup, codec: IsolatedCodec) -> None:
+        super().__init__(setup)
+        self._exchange = Exchange(codec.worker(setup), setup.spec.sample_rate, codec.limits.clip_seconds)
+
+    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
+        exchange, clips = self._exchange, len(seeds)
+        with exchange.files(clips, "in") as inputs, exchange.files(clips, "out") as outputs:
+            for path, samples in zip(inputs, wav.cpu().numpy(), strict=True):
+                exchange.write(path, samples, self.sample_rate)
+            payload = {"inputs": list(map(str, inputs)), "outputs": list(map(str, outputs)), "seeds": seeds}
+            exchange.request("resynthesize", payload, clips)
+            waves = [exchange.read(path) for path in outputs]
+        return torch.from_numpy(np.stack(self._equal(waves))).to(self.device)
+
+    def _equal(self, waves: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        lengths = {len(wave) for wave in waves}
+        if len(lengths) > 1:
+            self._exchange.refuse(f"outputs of {sorted(lengths)} samples for inputs of equal length")
+        if lengths == {0}:
+            self._exchange.refuse("its worker wrote no samples")
+        return waves

@@ -1,0 +1,91 @@
+"""An audio language model that runs in an environment of its own, behind the contract that every other ALM has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+
+from codec_adapters import alm
+from codec_adapters import registry as codecs
+from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop
+from codec_adapters.alm.spec import AlmSpec
+from codec_adapters.external.worker.base import Isolated
+from codec_adapters.external.worker.exchange import Exchange
+
+
+@dataclass(frozen=True)
+class IsolatedAlm(Isolated):
+    """Everything needed to run an ALM in isolation; it decodes by itself, so that its spec says a ``sample_rate``."""
+
+    spec: AlmSpec
+
+    def register(self) -> None:
+        """Make it known as an ALM, under its spec's name; its codec variant is known already."""
+        alm.register(self.spec, lambda setup: IsolatedModel(setup, self))
+
+
+class IsolatedModel(Alm):
+    """Sends prompts to a worker, their audio as WAV files, and takes WAV files back."""
+
+    batched = True
+
+    def __init__(self, setup: AlmSetup, model: IsolatedAlm) -> None:
+        super().__init__(setup)
+        self._exchange = Exchange(model.worker(setup), self.sample_rate, model.limits.clip_seconds)
+        self._frame_rate = codecs.spec(setup.spec.codec_variant).frame_rate
+
+    def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
+        exchange, clips = self._exchange, len(prompts)
+        with exchange.files(clips, "prompt") as inputs, exchange.files(clips, "out") as outputs:
+            payload = {
+                "prompts": [self._sent(prompt, path) for prompt, path in zip(prompts, inputs, strict=True)],
+                "outputs": list(map(str, outputs)),
+                "seeds": seeds,
+            }
+            answers = exchange.request("generate", payload, clips).get("clips")
+            if not isinstance(answers, list) or len(answers) != clips:
+                found = len(answers) if isinstance(answers, list) else "no list"
+                exchange.refuse(f"generate: expected one entry of clips for each of {clips} prompts, got {found}")
+            return [self._generation(answer, path) for answer, path in zip(answers, outputs, strict=True)]
+
+    def _sent(self, prompt: Prompt, path: Path) -> dict[str, Any]:
+        """What the worker is told of a prompt; its audio is written to ``path``."""
+        if prompt.audio is not None:
+            self._exchange.write(path, prompt.audio.cpu().numpy(), self.prompt_rate)
+        return {
+            "id": prompt.prompt_id,
+            "text": prompt.text,
+            "transcript": prompt.transcript,
+            "language": prompt.language,
+            "audio": None if prompt.audio is None else str(path),
+        }
+
+    def _generation(self, answer: object, path: Path) -> Generation:
+        """A clip and what the worker says of it, each part checked."""
+        if not isinstance(answer, dict):
+            self._exchange.refuse(f"generate: an entry of clips is {answer!r:.60}, expected text, stop and cut")
+        text, cut = answer.get("text"), answer.get("cut", 0)
+        stop: Any = answer.get("stop")
+        if text is not None and not (isinstance(text, str) and _can_be_written(text)):
+            self._exchange.refuse(f"generate: text is {text!r:.60}, expected a string or null")
+        if stop not in get_args(Stop):
+            self._exchange.refuse(f"generate: stop is {stop!r:.60}, expected {' or '.join(get_args(Stop))}")
+        if type(cut) is not int or cut < 0:
+            self._exchange.refuse(f"generate: cut is {cut!r:.60}, expected a number of ids")
+        wav = torch.from_numpy(self._exchange.read(path, self.max_seconds))
+        frames = math.ceil(len(wav) / self.sample_rate * self._frame_rate)
+        return Generation(wav, stop, frames, cut, text)
+
+
+def _can_be_written(text: str) -> bool:
+    """JSON can hold halves of characters, which no file can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

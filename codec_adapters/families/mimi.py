@@ -1,0 +1,66 @@
+"""Mimi through transformers.
+
+Paper: Defossez et al., "Moshi: a speech-text foundation model for real-time dialogue", arXiv 2410.00037. Upstream:
+kyutai-labs/moshi (code MIT, weights CC BY 4.0). Checkpoint: hub snapshot ``kyutai/mimi``, 24 kHz mono, hop 1920
+(12.5 frames/s), 32 codebooks of 2048 of which Moshi uses 8; the first is distilled from a self-supervised model.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from transformers import MimiModel
+
+from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.families.pretrained import load_pretrained
+from codec_adapters.layers.precision import in_precision
+
+
+class MimiAdapter(Adapter):
+    """Mimi; option ``codebooks`` = how many of the checkpoint's codebooks are used.
+
+    On the CPU the items of a batch run one by one, which is no slower there: the transformers' matrix products round
+    by the shape of the whole batch, and a clip must not depend on what it was batched with. Half precision covers the
+    convolution stacks; the two transformers and the quantizer stay in float32.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.model = load_pretrained(MimiModel, setup.folder).to(setup.device)
+        encoder, decoder = self.model.encoder, self.model.decoder
+        self.config = self.model.config
+        self._hop = round(self.config.sampling_rate / self.config.frame_rate)
+        if setup.dtype != torch.float32:
+            encoder.encoder_seanet = in_precision(encoder.encoder_seanet, setup.dtype)
+            decoder.decoder_seanet = in_precision(decoder.decoder_seanet, setup.dtype)
+        self.used = setup.codebooks(self.config.num_quantizers, least=self.config.num_semantic_quantizers)
+
+    @property
+    def sample_rate(self) -> int:
+        return int(self.config.sampling_rate)
+
+    @property
+    def hop(self) -> int:
+        return self._hop
+
+    @property
+    def codebooks(self) -> int:
+        return self.used
+
+    @property
+    def bitrate(self) -> float:
+        return self.frame_rate * self.used * math.log2(self.config.codebook_size)
+
+    def _encode(self, wav: Tensor) -> Codes:
+        parts = [self.model.encode(part[:, None], num_quantizers=self.used).audio_codes for part in self._parts(wav)]
+        return Codes([torch.cat(parts)])
+
+    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
+        entries = [self.config.codebook_size] * self.config.num_quantizers
+        checked = self._checked_codes(codes, entries, least=self.config.num_semantic_quantizers)
+        return torch.cat([self.model.decode(part).audio_values[:, 0] for part in self._parts(checked)])
+
+    def _parts(self, batch: Tensor) -> tuple[Tensor, ...]:
+        return batch.split(1) if self.device.type == "cpu" else (batch,)

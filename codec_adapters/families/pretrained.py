@@ -1,0 +1,110 @@
+"""Loading the codecs that ``transformers`` carries, strictly and without network access."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codec_adapters.errors import CheckpointError
+from codec_adapters.files.checkpoint import read_json, required_file
+from codec_adapters.layers.weight_norm import fold_weight_norm
+
+
+def load_pretrained(
+    model_class: Any, folder: Path, dtype: torch.dtype = torch.float32, spare_parts: tuple[str, ...] = ()
+) -> Any:
+    """A ``transformers`` model from a local snapshot folder, in eval mode, weight norm folded.
+
+    Args:
+        model_class: a ``PreTrainedModel`` class, e.g. ``EncodecModel``; the folder's config must be of its model type.
+        folder: holds ``config.json`` and ``model.safetensors``, whole or in shards with an index (or a tensors-only
+            ``pytorch_model.bin``).
+        dtype: of the parameters, whatever the file has; an adapter casts what it wants in half precision.
+        spare_parts: submodules that are not needed: the file may lack their tensors, and they are taken out.
+
+    Raises:
+        CheckpointError: missing files, another codec's config, unknown or missing weights, a damaged file.
+    """
+    config_path = required_file(folder, "config.json")
+    wanted = model_class.config_class.model_type
+    found = read_json(config_path).get("model_type")
+    if found != wanted:
+        raise CheckpointError(f"{config_path}: model_type is {found!r}, expected {wanted!r}")
+    weights = required_file(folder, "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+    try:
+        with _QuietTransformers():
+            model, report = model_class.from_pretrained(
+                folder,
+                local_files_only=True,
+                dtype=dtype,
+                trust_remote_code=False,
+                weights_only=True,
+                use_safetensors=weights.suffix != ".bin",
+                output_loading_info=True,
+            )
+    except Exception as error:  # transformers, safetensors and torch raise many kinds for a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{weights}: cannot be loaded as {wanted} ({reason})") from error
+    _refuse_misfits(weights, report, spare_parts)
+    for part in spare_parts:
+        setattr(model, part, None)
+    model.eval()
+    fold_weight_norm(model)
+    return model
+
+
+def model_from_state(model_class: Any, config: Any, state: dict[str, Tensor], path: Path) -> Any:
+    """A ``transformers`` model of tensors that came from another layout than the library's, in eval mode, float32.
+
+    Args:
+        config: of the class's own kind.
+        state: under the library's names; all of them, and no others.
+        path: where the tensors came from, for messages.
+
+    Raises:
+        CheckpointError: the tensors do not fit the config.
+    """
+    try:
+        with _QuietTransformers():
+            model, report = model_class.from_pretrained(
+                None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True
+            )
+    except Exception as error:  # transformers and torch raise many kinds for tensors that do not fit
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: cannot be loaded as {config.model_type} ({reason})") from error
+    _refuse_misfits(path, report)
+    return model.eval()
+
+
+def _refuse_misfits(weights: Path, report: dict[str, Any], spare_parts: tuple[str, ...] = ()) -> None:
+    for problem, kind in (
+        ("lacks", "missing_keys"),
+        ("has unknown", "unexpected_keys"),
+        ("misfits", "mismatched_keys"),
+    ):
+        misfits = report.get(kind) or ()
+        keys = sorted(str(item[0] if isinstance(item, tuple) else item) for item in misfits)
+        names = [key for key in keys if key.partition(".")[0] not in spare_parts]
+        if names:
+            raise CheckpointError(f"{weights}: does not fit its config, {problem} {', '.join(names[:3])}")
+
+
+class _QuietTransformers:
+    """Keeps the library's progress bars and load reports, written for notebooks, out of a build's output."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._verbosity = logging.get_verbosity()
+        logging.set_verbosity(logging.CRITICAL)
+        if not os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS"):
+            logging.disable_progress_bar()
+
+    def __exit__(self, *exc: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self._verbosity)

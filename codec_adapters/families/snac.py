@@ -1,0 +1,104 @@
+"""SNAC through the ``snac`` package.
+
+Paper: Siuzdak et al., "SNAC: Multi-Scale Neural Audio Codec", arXiv 2410.14411. Upstream: hubertsiuzdak/snac (MIT).
+Checkpoints: hub snapshots ``hubertsiuzdak/snac_24khz``, ``snac_32khz``, ``snac_44khz``, each ``config.json`` and
+``pytorch_model.bin`` (a flat state dict). Codes: 3 or 4 levels, coarse to fine, ``[batch, 1, frames_i]`` each.
+
+The decoder adds fresh Gaussian noise, one draw per decoder block, in eval mode too. Here each item of a batch draws its
+own from a CPU generator with the item's seed, in block order: the draws upstream makes at batch 1 after
+``torch.manual_seed(seed)``, whatever the batch or the device.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from snac import SNAC
+from snac.layers import DecoderBlock, NoiseBlock
+from torch import Generator, Tensor, nn
+
+from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.errors import CheckpointError
+from codec_adapters.files.checkpoint import load_strict, read_json, read_tensors, required_file
+from codec_adapters.layers.precision import in_precision
+from codec_adapters.layers.weight_norm import fold_weight_norm
+
+
+class SnacAdapter(Adapter):
+    """SNAC; option ``noise`` false leaves the decoder's noise out, which no upstream path does (for experiments)."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        config_path = required_file(setup.folder, "config.json")
+        try:
+            self.model = SNAC(**read_json(config_path))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{config_path}: not a SNAC configuration ({error})") from error
+        weights = required_file(setup.folder, "pytorch_model.bin")
+        load_strict(self.model, read_tensors(weights), weights)
+        self.model.eval().to(setup.device)
+        fold_weight_norm(self.model)
+        self.model.encoder = in_precision(self.model.encoder, setup.dtype)
+        self.model.decoder.to(setup.dtype)
+
+    @property
+    def sample_rate(self) -> int:
+        return int(self.model.sampling_rate)
+
+    @property
+    def hop(self) -> int:
+        return int(self.model.hop_length)
+
+    @property
+    def codebooks(self) -> int:
+        return int(self.model.n_codebooks)
+
+    @property
+    def bitrate(self) -> float:
+        codes_per_frame = sum(1 / stride for stride in self.model.vq_strides)
+        return self.frame_rate * codes_per_frame * math.log2(self.model.codebook_size)
+
+    @property
+    def length_multiple(self) -> int:
+        return self.hop * math.lcm(self.model.vq_strides[0], self.model.attn_window_size or 1)
+
+    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
+        latent, _ = self._quantize(wav)
+        return self._generate(latent, seeds)[:, : wav.shape[1]]
+
+    def _encode(self, wav: Tensor) -> Codes:
+        _, codes = self._quantize(wav)
+        return Codes([level[:, None] for level in codes])
+
+    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
+        return self._generate(self.model.quantizer.from_codes([level[:, 0] for level in codes]), seeds)
+
+    def _quantize(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
+        latent, codes = self.model.quantizer(self.model.encoder(self.model.preprocess(wav[:, None])))
+        return latent, codes
+
+    def _generate(self, latent: Tensor, seeds: list[int]) -> Tensor:
+        generators = [Generator().manual_seed(seed % 2**63) for seed in seeds]
+        hidden = latent.to(self.dtype)
+        for layer in _flat_layers(self.model.decoder.model):
+            if isinstance(layer, NoiseBlock):
+                hidden = hidden + self._noise(hidden, generators) * layer.linear(hidden)
+            else:
+                hidden = layer(hidden)
+        return hidden[:, 0].float()
+
+    def _noise(self, hidden: Tensor, generators: list[Generator]) -> Tensor:
+        shape = (hidden.shape[0], 1, hidden.shape[2])
+        if not self.options["noise"]:
+            return hidden.new_zeros(shape)
+        draws = [torch.randn((1, 1, shape[2]), generator=generator) for generator in generators]
+        return torch.cat(draws).to(hidden)
+
+
+def _flat_layers(model: nn.Sequential) -> list[nn.Module]:
+    """The decoder's layers in order, its blocks opened, so that the noise steps stand by themselves."""
+    layers: list[nn.Module] = []
+    for part in model:
+        layers.extend(part.block if isinstance(part, DecoderBlock) else [part])
+    return layers

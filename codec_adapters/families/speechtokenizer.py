@@ -1,0 +1,108 @@
+"""SpeechTokenizer: a SEANet codec whose first codebook was distilled from HuBERT.
+
+Paper: Zhang et al., "SpeechTokenizer: Unified Speech Tokenizer for Speech Language Models", arXiv 2308.16692.
+Upstream: ZhangXInFD/SpeechTokenizer (Apache-2.0). Releases: ``speechtokenizer_hubert_avg`` in the hub repository
+``fnlp/SpeechTokenizer`` and a version with Snake activations in ``fnlp/AnyGPT-speech-modules``.
+
+A checkpoint is a folder with a JSON configuration and a flat state dict (``SpeechTokenizer.pt``, or ``ckpt.dev``).
+16 kHz mono, hop 320 (50 frames/s), 8 codebooks of 1024; codes ``[batch, codebooks, ceil(samples / hop)]``, row 0 the
+semantic one. The encoder's LSTM runs both ways, so every code depends on the whole clip. The output is not cut to the
+input's length: ``frames * hop`` samples, unbounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import NonNegativeInt, PositiveInt
+from torch import Tensor
+
+from codec_adapters.base import Codes, Setup
+from codec_adapters.families.seanet_adapter import SeanetAdapter
+from codec_adapters.files.checkpoint import (
+    ConfigModel,
+    PositiveInts,
+    find_file,
+    load_strict,
+    network_from,
+    read_json,
+    read_tensors,
+    tensor_state,
+    validated,
+)
+from codec_adapters.layers.activation import Activation, Snake, elu
+from codec_adapters.layers.quantization import stack_codebooks
+from codec_adapters.layers.seanet import SeanetCodec
+from codec_adapters.layers.seanet_settings import SeanetSettings, settings_of_encoder
+from codec_adapters.layers.weight_norm import folded_state
+
+_ACTIVATIONS: Mapping[str, Activation] = {"ELU": elu, "Snake": Snake}
+_TRAINING_ONLY = ("transform.",)  # projects codes to HuBERT's width for the distillation loss
+
+
+class SpeechTokenizerConfig(ConfigModel):
+    """The keys of the configuration that shape the network."""
+
+    n_filters: PositiveInt
+    strides: PositiveInts
+    dimension: PositiveInt
+    lstm_layers: NonNegativeInt
+    bidirectional: bool
+    dilation_base: PositiveInt
+    residual_kernel_size: PositiveInt
+    n_residual_layers: NonNegativeInt
+    activation: Literal["ELU", "Snake"]
+    codebook_size: PositiveInt
+    n_q: PositiveInt
+    sample_rate: PositiveInt
+
+    def settings(self, found: SeanetSettings) -> SeanetSettings:
+        """All settings: the configuration's own, and those it does not tell as ``found`` in the weights."""
+        return replace(
+            found,
+            filters=self.n_filters,
+            dimension=self.dimension,
+            ratios=tuple((stride,) for stride in self.strides),
+            residual_kernel_size=self.residual_kernel_size,
+            residual_layers=self.n_residual_layers,
+            dilation_base=self.dilation_base,
+            lstm_layers=self.lstm_layers,
+            bidirectional=self.bidirectional,
+            activation=_ACTIVATIONS[self.activation],
+        )
+
+
+class SpeechTokenizerAdapter(SeanetAdapter):
+    """SpeechTokenizer; option ``codebooks`` = how many of the checkpoint's codebooks are used, the first ones."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        weights_path = setup.file("*.pt", "*.dev")
+        config_path = find_file(weights_path.parent, "config.json", only="*.json")
+        self.config = validated(SpeechTokenizerConfig, read_json(config_path), config_path)
+        self.network = _load(weights_path, self.config, config_path).eval().to(setup.device)
+        self.network.to_precision(setup.dtype)
+        self.used = setup.codebooks(self.network.quantizer.stages)
+
+    @property
+    def sample_rate(self) -> int:
+        return self.config.sample_rate
+
+    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
+        return self.network.decode(self.network.encode(wav, self.used))
+
+    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
+        return self.network.decode(self._checked_codes(codes, self.network.quantizer.entries, least=1))
+
+
+def _load(path: Path, config: SpeechTokenizerConfig, config_path: Path) -> SeanetCodec:
+    state = folded_state(tensor_state(read_tensors(path), path))
+    stack_codebooks(state, "quantizer.", path)
+    settings = config.settings(settings_of_encoder(state, "encoder.", path))
+    with network_from(config_path):
+        network = SeanetCodec(settings, (config.n_q, config.codebook_size, config.dimension))
+    load_strict(network, state, path, _TRAINING_ONLY)
+    return network

@@ -1,0 +1,1 @@
+"""Files that come from elsewhere: checkpoints, official weights, Python files; each checked before it is used."""

@@ -1,0 +1,151 @@
+"""What ``score`` is given on the command line: files of predictions, and what they are to be held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from codecfake_builder.benchmark.scoring.matched import Judged, fitting_outputs, judge, with_detectors
+from codecfake_builder.benchmark.scoring.predictions import read_predictions
+from codecfake_builder.benchmark.scoring.published import released_sets
+from codecfake_builder.benchmark.scoring.score import ALM, CONDITIONS, EVAL_ID, EVAL_OOD, PUBLISHED_CLASSES, ROBUSTNESS
+from codecfake_builder.benchmark.scoring.truth import (
+    closed_set,
+    dataset_classes,
+    dataset_truth,
+    label_file_truth,
+    named_truth,
+)
+from codecfake_builder.dataset.schema import class_names
+from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.progress import say
+from codecfake_builder.resources import nearest
+
+SPLITS = (EVAL_ID, EVAL_OOD, *ROBUSTNESS, *CONDITIONS, ALM)
+
+
+@dataclass(frozen=True)
+class NamedSet:
+    """A set of files outside a dataset folder: which table and column it belongs to."""
+
+    split: str
+    group: str | None
+    label: int | None
+
+
+def against_dataset(paths: Sequence[Path], dataset: Path, fit: Path | None = None) -> Judged:
+    """Predictions held against a dataset folder.
+
+    Args:
+        paths: files of predictions, or folders of them, as ``evaluate`` leaves one.
+        fit: file of outputs to fit the detectors on; by default the predictions of the training split.
+
+    Raises:
+        BenchmarkError: see :func:`~codecfake_builder.benchmark.scoring.matched.judge`.
+        DatasetError: no dataset folder.
+    """
+    truth = dataset_truth(dataset)
+    known = closed_set(dataset)
+    files = [file for path in paths for file in _files(path)]
+    tables = [read_predictions(file) for file in files]
+    forms = {frozenset(map(str, table.columns)) for table in tables}
+    if len(forms) > 1:
+        raise BenchmarkError(
+            f"{files[0]}: the files of predictions have different columns; give them one after another"
+        )
+    predictions = pd.concat(tables, ignore_index=True)
+    where = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    twice = predictions["id"][predictions["id"].duplicated()]
+    if len(twice):
+        raise BenchmarkError(f"{where}: {len(twice)} clips are in two files, first {twice.iloc[0]}")
+    training = None if fit is None else fitting_outputs(read_predictions(fit), truth, known, str(fit))
+    return with_detectors(judge(truth, predictions, dataset_classes(dataset), known, where), training)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    inner = path / "outputs" if (path / "outputs").is_dir() else path
+    files = sorted([*inner.glob("*.parquet"), *inner.glob("*.csv")])
+    if not files:
+        raise BenchmarkError(
+            f"{path}: holds no predictions (*.parquet, *.csv), and no released results (result_id.txt)"
+        )
+    return files
+
+
+def released_folder(path: Path) -> dict[str, Path]:
+    """The files of a folder of released results by set; empty where it is no such folder."""
+    if not path.is_dir():
+        return {}
+    found = {}
+    for name, entry in released_sets().items():
+        there = [path / file for file in entry.files if (path / file).is_file()]
+        if there:
+            found[name] = there[0]
+    return found
+
+
+def against_labels(files: dict[str, Path], labels: dict[str, str]) -> Judged:
+    """Predictions of named sets held against label files, one class, or what the released files' names say.
+
+    Args:
+        files: predictions by set: a published name (``eval_id``, ``C3-1``, ...), or ``SPLIT`` or ``SPLIT/COLUMN``.
+        labels: by set: path of a label file, or the one class of all its files, by name or id.
+
+    Raises:
+        BenchmarkError: an unknown set, labels of a set without predictions, or predictions that do not fit.
+    """
+    for name in labels:
+        if name not in files:
+            raise BenchmarkError(f"--labels {name}=...: no predictions of that set; {nearest(name, list(files))}")
+    classes = class_names()
+    parts = []
+    for name, path in files.items():
+        table = read_predictions(path)
+        truth = _truth_of(name, _named_set(name), table, labels.get(name))
+        parts.append(judge(truth, table, classes, PUBLISHED_CLASSES, str(path)))
+        say(f"{name}: {len(table)} clips")
+    return _joined(parts)
+
+
+def _named_set(name: str) -> NamedSet:
+    entry = released_sets().get(name)
+    if entry is not None:
+        return NamedSet(entry.split, entry.name, entry.label)
+    split, _, group = name.partition("/")
+    if split not in SPLITS:
+        raise BenchmarkError(f"{name}: unknown set; {nearest(name, [*released_sets(), *SPLITS])}")
+    return NamedSet(split, group or (split if split not in (EVAL_ID, EVAL_OOD) else None), None)
+
+
+def _truth_of(name: str, named: NamedSet, table: pd.DataFrame, labels: str | None) -> pd.DataFrame:
+    if labels is None:
+        return named_truth(table["id"].tolist(), named.label, named.split, named.group)
+    classes = class_names()
+    if labels in classes or labels.isdigit():
+        label = classes.index(labels) if labels in classes else int(labels)
+        if label >= len(classes):
+            raise BenchmarkError(f"--labels {name}={labels}: unknown label; known: 0 to {len(classes) - 1}")
+        return named_truth(table["id"].tolist(), label, named.split, named.group)
+    return label_file_truth(Path(labels), named.split, named.group)
+
+
+def _joined(parts: list[Judged]) -> Judged:
+    """All sets as one; scores that not every set has are left out."""
+    first = parts[0]
+    common = [name for name in first.scores if all(name in part.scores for part in parts)]
+    with_logits = all(part.logits is not None for part in parts)
+    joined = Judged(
+        truth=pd.concat([part.truth for part in parts], ignore_index=True),
+        classes=first.classes,
+        known=first.known,
+        predicted=np.concatenate([part.predicted for part in parts]),
+        logits=np.concatenate([part.logits for part in parts if part.logits is not None]) if with_logits else None,
+        scores={name: np.concatenate([part.scores[name] for part in parts]) for name in common},
+    )
+    return with_detectors(joined)

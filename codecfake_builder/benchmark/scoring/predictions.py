@@ -1,0 +1,151 @@
+"""Predictions as files: Parquet, CSV, or the released text format.
+
+A table of predictions has a row per clip: ``id`` (or ``file``), and any of ``predicted`` (class name or id), ``score``
+(of a detector of one's own; larger = more in-distribution) and ``score_NAME`` (of further ones), ``logit_CLASS`` per
+known class. Parquet files that ``evaluate`` wrote hold ``logits`` and ``embedding`` as fixed-size lists.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from codecfake_builder.benchmark.outputs import FloatArray, IntArray
+from codecfake_builder.benchmark.scoring.truth import stem
+from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.resources import nearest
+
+LOGIT = "logit_"
+SCORE = "score"
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """A file of predictions with ``id`` first.
+
+    Raises:
+        BenchmarkError: no such file, no known format, a missing column, or an id that is there twice.
+    """
+    if not path.is_file():
+        raise BenchmarkError(f"{path}: no such file of predictions")
+    readers = {".parquet": _read_parquet, ".csv": _read_csv, ".txt": _read_text}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise BenchmarkError(f"{path}: unknown format; predictions are {', '.join(readers)}")
+    table = reader(path).rename(columns={"file": "id"})
+    if "id" not in table:
+        raise BenchmarkError(
+            f"{path}: has no column id (or file); found {', '.join(map(str, table.columns)) or 'none'}"
+        )
+    table["id"] = [stem(str(name)) for name in table["id"]]
+    twice = table["id"][table["id"].duplicated()]
+    if len(twice):
+        raise BenchmarkError(f"{path}: {len(twice)} clips are there twice, first {twice.iloc[0]}")
+    return table
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise BenchmarkError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from error
+    columns = {}
+    for name in table.column_names:
+        values = table[name].combine_chunks()
+        if pa.types.is_fixed_size_list(values.type):
+            wide = np.asarray(values.flatten()).reshape(len(values), values.type.list_size)
+            columns[name] = list(wide)
+        else:
+            columns[name] = values.to_pandas()
+    return pd.DataFrame(columns)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype={"id": str, "file": str, "predicted": str})
+    except (ValueError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{path}: cannot be read as CSV ({str(error).splitlines()[0]})") from error
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    """Lines ``file predicted score``; the score is the largest softmax probability."""
+    rows = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise BenchmarkError(f"{path}: cannot be read as text ({error})") from error
+    for number, line in enumerate(lines, 1):
+        parts = line.split()
+        if not parts:
+            continue
+        try:
+            name, predicted, score = parts
+            rows.append((name, int(predicted), float(score)))
+        except ValueError:
+            raise BenchmarkError(f"{path}: line {number}: expected file, class id, score; found {line!r:.80}") from None
+    return pd.DataFrame(rows, columns=["file", "predicted", "score_MSP"])
+
+
+def logits_of(table: pd.DataFrame, names: list[str], where: str) -> FloatArray | None:
+    """Logits ``[clips, classes]`` in the order of ``names``, where the table has them.
+
+    Raises:
+        BenchmarkError: logits of other classes, or of another number of them.
+    """
+    if "logits" in table:
+        wide = np.stack(table["logits"].to_list())
+        if wide.shape[1] != len(names):
+            raise BenchmarkError(
+                f"{where}: has logits of {wide.shape[1]} classes, expected {len(names)}: {', '.join(names)}"
+            )
+        return wide
+    given = [str(column).removeprefix(LOGIT) for column in table.columns if str(column).startswith(LOGIT)]
+    if not given:
+        return None
+    if sorted(given) != sorted(names):
+        raise BenchmarkError(f"{where}: has logits of {', '.join(given)}; expected {', '.join(names)}")
+    return _numbers(table, [LOGIT + name for name in names], where)
+
+
+def _numbers(table: pd.DataFrame, columns: list[str], where: str) -> FloatArray:
+    values = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    wrong = ~np.isfinite(values).all(axis=1)
+    if wrong.any():
+        first = table["id"].iloc[int(wrong.argmax())]
+        raise BenchmarkError(f"{where}: {int(wrong.sum())} clips have no finite {columns[0]}, first {first}")
+    return values
+
+
+def predicted_labels(table: pd.DataFrame, classes: list[str], known: list[int], where: str) -> IntArray:
+    """Predicted class ids ``[clips]``, of names or ids in ``predicted``, else of the largest logit.
+
+    Args:
+        classes: names of all classes by id.
+        known: ids of the classes that a model knows; others cannot be predicted.
+
+    Raises:
+        BenchmarkError: neither predictions nor logits, or an unknown label.
+    """
+    if "predicted" not in table:
+        logits = logits_of(table, [classes[label] for label in known], where)
+        if logits is None:
+            raise BenchmarkError(f"{where}: has neither a column predicted nor logits")
+        return np.asarray(known)[logits.argmax(axis=1)]
+    ids = {classes[label]: label for label in known} | {str(label): label for label in known}
+    given = table["predicted"].astype(str)
+    wrong = ~given.isin(list(ids))
+    if wrong.any():
+        first = table.loc[wrong].iloc[0]
+        hint = nearest(str(first["predicted"]), [classes[label] for label in known])
+        what = f"{first['id']}: {first['predicted']}"
+        raise BenchmarkError(f"{where}: {int(wrong.sum())} clips have an unknown label, first {what}; {hint}")
+    return given.map(ids).to_numpy(dtype=np.int64)
+
+
+def own_scores(table: pd.DataFrame, where: str) -> dict[str, FloatArray]:
+    """Scores that came with the predictions, by the name of their detector."""
+    columns = [str(column) for column in table.columns if str(column) == SCORE or str(column).startswith(f"{SCORE}_")]
+    return {column.removeprefix(f"{SCORE}_"): _numbers(table, [column], where)[:, 0] for column in columns}

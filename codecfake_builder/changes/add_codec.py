@@ -1,0 +1,154 @@
+"""``add-codec``: load, learn the facts, judge, write down, and extend a dataset; nothing is left of what fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import codec_adapters
+from codec_adapters import CodecError
+from codec_adapters.registry import unregister
+from codecfake_builder.changes.drafts import CODEC_FILE, FOLDER, Draft
+from codecfake_builder.changes.fact_sheet import Ask, Facts, first_facts, learn_by_measuring, rough_hop
+from codecfake_builder.changes.target import Target, codec_edit
+from codecfake_builder.codecs.variants import known_variants
+from codecfake_builder.conformance.loading import loaded
+from codecfake_builder.conformance.subject import THOROUGH, Settings
+from codecfake_builder.conformance.suite import CheckResult, failed, run_suite
+from codecfake_builder.errors import BuilderError
+from codecfake_builder.shards.worker import settle_numerics
+
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter
+    from codecfake_builder.changes.build import BuildResult
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for."""
+
+    name: str
+    draft: Callable[[Path], Draft]
+    """Makes the draft in an empty folder."""
+    given: Mapping[str, Any]
+    """Facts by name; ``None`` where nothing was said."""
+    target: Target
+    splits: list[str] | None = None
+    force: bool = False
+    device: str = "cpu"
+    settings: Settings = THOROUGH
+    ask: Ask | None = None
+
+
+@dataclass
+class Added:
+    """What came of it."""
+
+    facts: Facts
+    results: list[CheckResult]
+    splits: list[str] = field(default_factory=list)
+    folder: Path | None = None
+    """Where the codec's files are; ``None``: it was not added."""
+    build: BuildResult | None = None
+
+
+def add_codec(request: Request, report: Callable[[Added], None]) -> Added:
+    """Add a codec.
+
+    Args:
+        report: is told the facts and the verdicts before anything is written.
+
+    Raises:
+        BuilderError, CodecError: it cannot be loaded, its facts cannot be known, or the recipe cannot take it in.
+    """
+    name, target = request.name, request.target
+    refuse_name(name)
+    settle_numerics()
+    with _drafted(request) as draft:
+        facts, splits = _learned(request, draft)
+        draft.register(facts.codec())
+        adapter = _loaded(name, request.device)
+        results = run_suite(adapter, request.settings, lambda: _loaded(name, request.device))
+        added = Added(facts, results, splits)
+        report(added)
+        if failed(results) and not request.force:
+            return added
+        added.folder = _settle(draft, target.folder / FOLDER / name)
+    recipe = target.edited(codec_edit(name, splits, draft.recipe_entry()))
+    if recipe is not None and target.dataset is not None:
+        from codecfake_builder.changes.build import build
+
+        added.build = build(recipe, target.dataset)
+    return added
+
+
+def refuse_name(name: str) -> None:
+    """Raise :class:`BuilderError` for a name that cannot be one, or that another codec has."""
+    if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+        raise BuilderError(f"{name}: a codec's name has letters, digits and underscores only")
+    if name in known_variants():
+        raise BuilderError(f"{name}: a codec of this name is there already; choose another, or remove-codec it first")
+
+
+@contextmanager
+def _drafted(request: Request) -> Iterator[Draft]:
+    """The draft in a folder that is gone afterwards, unless it was moved to its place."""
+    parent = request.target.folder / FOLDER
+    made = not parent.exists()
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f".{request.name}-*"):  # of a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{request.name}-", dir=parent))
+    try:
+        draft = request.draft(folder)
+        draft.place()
+        yield draft
+    finally:
+        unregister(request.name)  # what stays is registered anew, by the recipe that names it
+        shutil.rmtree(folder, ignore_errors=True)
+        if made and not any(parent.iterdir()):
+            parent.rmdir()
+
+
+def _learned(request: Request, draft: Draft) -> tuple[Facts, list[str]]:
+    """All facts, and the splits that the codec goes into, which are asked for before minutes of measuring."""
+    name, target = request.name, request.target
+    figures = draft.figures(request.given.get("bitrate"))
+    facts = first_facts(name, request.given, figures, target.label_of)
+    splits = target.splits(request.splits, facts.values["family"])
+    target.check(codec_edit(name, splits, {}))
+    facts.complete(name, request.ask, among=("sample_rate",))
+    draft.register(facts.codec(provisional_hop=1))
+    adapter = _loaded(name, request.device)
+    if "hop" not in facts.values and (hop := rough_hop(adapter)) > 1:
+        draft.register(facts.codec(provisional_hop=hop))
+        adapter = _loaded(name, request.device)
+    try:
+        learn_by_measuring(facts, adapter)
+    except CodecError as error:
+        hint = "" if "hop" in facts.values else "; if it takes whole frames only, give --hop"
+        raise BuilderError(f"{name}: fails on speech, so that nothing can be measured ({error}){hint}") from error
+    facts.complete(name, request.ask)
+    return facts, splits
+
+
+def _loaded(name: str, device: str) -> Adapter:
+    return loaded(name, lambda: codec_adapters.load(name, None, device))
+
+
+def _settle(draft: Draft, place: Path) -> Path:
+    """Move what was prepared to its place, over what a run left that was cut off before the recipe named it."""
+    if place.exists() and not (place / CODEC_FILE).is_file() and not (place / "driver.py").is_file():
+        raise BuilderError(f"{place}: is there already, and holds no codec; move it away or choose another name")
+    shutil.rmtree(place, ignore_errors=True)
+    os.chmod(draft.folder, 0o755)  # noqa: PTH101, S103 - temporary folders are their owner's alone
+    draft.folder.rename(place)
+    draft.folder = place
+    return place

@@ -1,0 +1,175 @@
+"""``build``: recipe in, dataset folder out. The folder is the state: what is there with the right key is kept.
+
+A folder that holds a finished dataset stays one: what changes is made beside it and takes its place in one step (see
+``staging``). A new or unfinished folder is worked on as it lies.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from codecfake_builder.clip_class import REAL
+from codecfake_builder.codecs.isolated import isolated_variants, resolved
+from codecfake_builder.codecs.jobs import make_jobs
+from codecfake_builder.codecs.plugins import load_plugins
+from codecfake_builder.dataset import versions as staging
+from codecfake_builder.dataset.contents import Contents
+from codecfake_builder.dataset.finishing import (
+    Material,
+    check_rejections,
+    classes_of,
+    finish,
+    finished_root,
+    is_current,
+    save_state,
+)
+from codecfake_builder.dataset.intelligibility import begin_import
+from codecfake_builder.errors import DatasetError
+from codecfake_builder.files import remove_temporaries
+from codecfake_builder.plan.planning import Plan, announce, make_plan
+from codecfake_builder.plan.summary import facts_of
+from codecfake_builder.progress import say
+from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.shards.run import run_shards, split_done
+from codecfake_builder.shards.shard import (
+    STATE_FOLDER,
+    AlmJob,
+    Job,
+    Shard,
+    ShardRecord,
+    Utterance,
+    record_name,
+    record_path,
+)
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build left: the dataset's contents and root hash, and how many shards it had to make."""
+
+    contents: Contents
+    root: str
+    shards_made: int
+    shards_kept: int
+
+
+def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
+    """Build the dataset of a recipe, or bring an existing one to what the recipe says.
+
+    Args:
+        recipe: a checked recipe.
+        out: the dataset folder; new, empty, or one of an earlier build. A finished one is replaced in one step, by one
+            that shares its unchanged shards.
+        limit: scale the splits down for a trial, see :func:`codecfake_builder.plan.planning.make_plan`.
+
+    Raises:
+        BuilderError, codec_adapters.CodecError: bad input; nothing that was finished is lost.
+        CheckFailedError: codecs failed on more clips than the audio policy allows; the dataset is there all the same.
+    """
+    _refuse_foreign(out)
+    load_plugins(recipe.plugins, Path())
+    isolated = isolated_variants(resolved(recipe.isolated, Path()))
+    plan = make_plan(recipe, limit)
+    announce(plan)
+    jobs = make_jobs(recipe, [variant for split in plan.splits for variant in split.variants], isolated)
+    facts = facts_of(plan, recipe, limit)
+    classes_of(recipe, facts, jobs)  # before anything is made: refuses wrong labels
+    shards = list(_shards(recipe, plan, jobs))
+    with staging.locked(out) as held:  # only now: what is wrong with the input leaves no folder behind
+        done, missing = split_done(shards, out)
+        say(f"{len(shards)} shards: {len(done)} are there, {len(missing)} to make")
+        material = Material(recipe, facts, jobs, done, plan.left_out)
+        if not missing and not _stale(out, shards) and is_current(out, material):
+            save_state(out, material)  # paths may have changed
+            staging.discard(out)
+            check_rejections(material.contents)
+            return BuildResult(material.contents, finished_root(out), 0, len(done))
+        extending = staging.finished(out)
+        place = _next_version(out, done, missing) if extending else out
+        remove_temporaries(place)
+        done, missing = split_done(shards, place)
+        if recipe.card.stoi_clips:
+            begin_import()
+        made = run_shards(missing, place, recipe.execution, recipe.plugins, isolated, extending) if missing else []
+        _remove_stale(place, shards)
+        material = Material(recipe, facts, jobs, done + made, plan.left_out)
+        root = finish(place, material)
+        if extending:
+            staging.publish(place, out, held)
+        staging.discard(out)
+    check_rejections(material.contents)
+    return BuildResult(material.contents, root, len(made), len(done))
+
+
+def _next_version(out: Path, done: list[ShardRecord], missing: list[Shard]) -> Path:
+    """The folder in which the next version of a finished dataset grows: with all that stays, and with the new shards
+    that a killed run left there."""
+    kept = {record.file for record in done}
+    kept |= {record_name(file) for file in kept}
+    left, _ = split_done(missing, staging.next_folder(out))
+    salvage = {name for record in left for name in (record.file, record_name(record.file))}
+    if left:
+        say(f"{len(left)} of the shards to make are there from an earlier run that did not end")
+    return staging.prepare(out, lambda name: is_shard_file(name) and name not in kept, salvage)
+
+
+def is_shard_file(name: str) -> bool:
+    """Whether a file of a dataset folder is a shard or a shard's record."""
+    return name.startswith(("data/", f"{STATE_FOLDER}/records/"))
+
+
+def _refuse_foreign(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise DatasetError(f"{out}: is a file; --out takes a folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / STATE_FOLDER).is_dir():
+        raise DatasetError(f"{out}: is not empty and not a folder of an earlier build; choose another --out")
+
+
+def _shards(recipe: Recipe, plan: Plan, jobs: dict[str, Job]) -> Iterator[Shard]:
+    """All shards, sorted by variant so that a worker seldom changes its codec."""
+    utterances = {split.name: _utterances(plan, split.rows) for split in plan.splits}
+    for variant in [REAL, *jobs]:
+        job = jobs.get(variant)
+        size = recipe.execution.prompts_per_shard if isinstance(job, AlmJob) else recipe.execution.clips_per_shard
+        for split in plan.splits:
+            if variant in split.variants:
+                members = utterances[split.name]
+                for number, start in enumerate(range(0, len(members), size)):
+                    chunk = members[start : start + size]
+                    yield Shard(split.name, variant, number, chunk, job, recipe.audio)
+    size = recipe.execution.clips_per_shard
+    for split in plan.splits:
+        for variant, rows in split.imported.items():
+            for number, start in enumerate(range(0, len(rows), size)):
+                chunk, own = _utterances(plan, rows[start : start + size]), plan.imported[variant]
+                yield Shard(split.name, variant, number, chunk, None, recipe.audio, own)
+
+
+def _utterances(plan: Plan, rows: object) -> tuple[Utterance, ...]:
+    return tuple(
+        Utterance(**{**row, "path": str(plan.roots[row["corpus"]] / row["path"])})
+        for row in plan.utterances.take(rows).to_pylist()
+    )
+
+
+def _stale(out: Path, shards: list[Shard]) -> list[Path]:
+    """Shards of an earlier recipe that this one does not have."""
+    wanted = {shard.file for shard in shards}
+    there = sorted((out / "data").rglob("*.parquet"))
+    return [path for path in there if path.relative_to(out).as_posix() not in wanted]
+
+
+def _remove_stale(out: Path, shards: list[Shard]) -> None:
+    for path in _stale(out, shards):
+        path.unlink()
+    records = {record_path(out, shard.file) for shard in shards}
+    for path in sorted((out / STATE_FOLDER / "records").rglob("*.json")):
+        if path not in records:  # one of which every clip was rejected has no shard
+            path.unlink()
+    splits = {shard.split for shard in shards}
+    for folder in (out / "data").glob("*"):
+        if folder.is_dir() and folder.name not in splits:
+            shutil.rmtree(folder)

@@ -1,0 +1,233 @@
+"""``remove-codec``: a codec's clips go out of a finished dataset, in one step, and everything else stays as it is.
+
+Needs neither the corpora nor any codec: what is left is described from what the dataset's folder holds. The outcome is
+what a build of the recipe without the codec would have made.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from codec_adapters import AlmSpec, CodecSpec
+from codec_adapters.files.weights import sha256_of
+from codecfake_builder.changes.build import BuildResult, is_shard_file
+from codecfake_builder.clip_class import REAL
+from codecfake_builder.codecs.variants import known_variants
+from codecfake_builder.corpora.imported import HISTORY
+from codecfake_builder.dataset import versions as staging
+from codecfake_builder.dataset.checksums import read_checksums
+from codecfake_builder.dataset.finishing import Material, finish, finished_root
+from codecfake_builder.dataset.metadata import REJECTED_FILE
+from codecfake_builder.dataset.provenance import PROVENANCE, jobs_of
+from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE, saved_document
+from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
+from codecfake_builder.plan.planning import LEFT_OUT
+from codecfake_builder.plan.summary import PlanFacts, load_facts
+from codecfake_builder.progress import say
+from codecfake_builder.recipe.edit import Document, VariantUse, use_of, variants_of, without_codec
+from codecfake_builder.recipe.edit_file import edited_text, read_recipe_text, write_edited
+from codecfake_builder.recipe.schema import IMPORTED, Recipe
+from codecfake_builder.resources import nearest
+from codecfake_builder.shards.shard import (
+    STATE_FOLDER,
+    AlmJob,
+    Job,
+    ShardRecord,
+    cell_of,
+    load_record,
+    record_name,
+    speaking_codec,
+)
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """What a finished dataset's folder says of itself."""
+
+    document: Document
+    facts: PlanFacts
+    jobs: dict[str, Job]
+
+    def use(self, name: str) -> VariantUse:
+        """What the recipe holds for a variant, as far as the dataset says."""
+        job = self.jobs.get(name)
+        if job is None:  # of a split that is not in the dataset
+            return use_of(name) if name in known_variants() else VariantUse("", 0, (name,))
+        codec = speaking_codec(job).spec
+        specs: list[AlmSpec | CodecSpec] = [job.spec, codec] if isinstance(job, AlmJob) else [codec]
+        names = tuple(spec.name for spec in specs)
+        plugins = tuple(plugin for own in names for plugin in self.facts.plugins.get(own, ()))
+        checkpoints = tuple(spec.checkpoint for spec in specs if spec.checkpoint)
+        return VariantUse(codec.family, codec.label, names, checkpoints, plugins)
+
+
+def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildResult:
+    """Take a variant, or all of a family, out of a finished dataset.
+
+    Args:
+        dataset: its folder, with the builder's state beside the data.
+        name: a codec variant, an ALM, or a codec family.
+        recipe: a recipe file that is edited likewise.
+
+    Raises:
+        DatasetError: no finished dataset with its state, or what is left would be none.
+        RecipeError: the name is not in the dataset or the recipe file, or other splits hang on what would go.
+    """
+    old = dataset.resolve()
+    if not old.is_dir() and not old.with_name(f".{old.name}.old").is_dir():
+        raise DatasetError(f"{dataset}: no such folder")
+    if old.is_dir() and not staging.finished(old):
+        raise DatasetError(f"{dataset}: is no finished dataset; run build again to finish it")
+    with staging.locked(dataset) as held:
+        there = _read(dataset)
+        variants = _variants(there, name)
+        before = there if variants else _cut_off(dataset, name)
+        if before is None:
+            staging.discard_remains(dataset)
+            known = [*there.jobs, *dict.fromkeys(there.use(variant).family for variant in there.jobs)]
+            raise RecipeError(f"{dataset}: has no codec {name}; {nearest(name, known)}")
+        edit = partial(_without, variants=_variants(before, name), there=before, again=not variants)
+        if recipe is not None:
+            edit = partial(edit, folder=recipe.parent)
+            edited_text(read_recipe_text(recipe), str(recipe), edit)  # refuses it before anything is done
+        if variants:
+            result = _replace(dataset, there, variants, held)
+        else:
+            say(f"{name} is removed already, by a run that was cut off then")
+            material = _material(dataset, there, _checked(there.document), there.facts)
+            result = BuildResult(material.contents, finished_root(dataset), 0, len(material.records))
+        if recipe is not None:
+            write_edited(recipe, edit)
+        staging.discard(dataset)  # last: as long as the old version lies there, a further run ends what this one began
+    return result
+
+
+def _read(dataset: Path) -> _Finished:
+    """What the folder says of itself.
+
+    Raises:
+        BuilderError: a part of the builder's state, or of what it is read from, is absent or damaged.
+    """
+    document, facts = saved_document(dataset), load_facts(dataset)
+    hashes = read_checksums(dataset)
+    for name in (PROVENANCE, REJECTED_FILE):
+        if not (dataset / name).is_file() or sha256_of(dataset / name) != hashes.get(name):
+            raise DatasetError(f"{dataset / name}: is not as it was built; build the dataset again first")
+    jobs = jobs_of(json.loads((dataset / PROVENANCE).read_text(encoding="utf-8")))
+    used = [variant for split in facts.splits.values() for variant in split.variants if variant in jobs]
+    return _Finished(document, facts, {variant: jobs[variant] for variant in used})
+
+
+def _records(dataset: Path) -> list[ShardRecord]:
+    """The records of all shards.
+
+    Raises:
+        DatasetError: a shard is not what its record says, or has none.
+    """
+    state = dataset / STATE_FOLDER / "records"
+    names = {f"data/{path.relative_to(state).with_suffix('.parquet')}" for path in state.rglob("*.json")}
+    names |= {path.relative_to(dataset).as_posix() for path in (dataset / "data").rglob("*.parquet")}
+    records = {name: load_record(dataset, name) for name in sorted(names)}
+    for name, record in records.items():
+        if record is None:
+            raise DatasetError(f"{dataset / name}: is not as it was built; build the dataset again first")
+    return [record for record in records.values() if record]
+
+
+def _variants(there: _Finished, name: str) -> list[str]:
+    """The variants of a dataset that a name stands for.
+
+    Raises:
+        RecipeError: it stands for clips that cannot be removed.
+    """
+    imported = [variant for variant, own in there.facts.imported.items() if name in (variant, own.codec)]
+    if name == REAL:
+        raise RecipeError(f"{REAL}: is the speech that every codec is held against; it cannot be removed")
+    if imported:
+        raise RecipeError(
+            f"{name}: clips of {', '.join(imported)} were imported; take them out of their corpus, and build again"
+        )
+    return [name] if name in there.jobs else [v for v in there.jobs if there.use(v).family == name]
+
+
+def _cut_off(dataset: Path, name: str) -> _Finished | None:
+    """The old version that a run did not come to delete, if it is one that has the codec."""
+    try:
+        old = _read(staging.next_folder(dataset))
+    except (BuilderError, OSError, ValueError, KeyError):
+        return None
+    return old if _variants(old, name) else None
+
+
+def _without(
+    document: Document, variants: list[str], there: _Finished, folder: Path = Path(), again: bool = False
+) -> Document:
+    """The recipe without those of the variants that it has; ``again`` where it may be without them already."""
+    named = [variant for variant in variants if variant in variants_of(document)]
+    for variant in named if named or again else variants:
+        document = without_codec(document, variant, folder, there.use)
+    return document
+
+
+def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitStack) -> BuildResult:
+    """Put the dataset without the variants in the place of the one with them."""
+    gone = set(variants)
+    if gone == set(there.jobs):
+        raise RecipeError(f"{', '.join(variants)}: no other codec is in {dataset}; delete the folder instead")
+    before, after = _checked(there.document), _checked(_without(there.document, variants, there))
+    _refuse_other_selection(before, after, there.facts)
+    material = _material(dataset, there, after, there.facts.without(gone))
+    kept = {record.file for record in material.records}
+    kept |= {record_name(file) for file in kept}
+    stage = staging.prepare(dataset, lambda name: is_shard_file(name) and name not in kept)
+    root = finish(stage, material)
+    staging.publish(stage, dataset, held)
+    return BuildResult(material.contents, root, 0, len(material.records))
+
+
+def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanFacts) -> Material:
+    """What the dataset is written from when it holds no more than these facts tell of."""
+    rejected = pq.read_table(dataset / REJECTED_FILE)
+    left_out = rejected.filter(rejected["split"].is_null()).select(LEFT_OUT.names).cast(LEFT_OUT)
+    cells = {(name, v) for name, split in facts.splits.items() for v in (*split.variants, *split.imported)}
+    records = [record for record in _records(dataset) if cell_of(record.file) in cells]
+    jobs = {variant: job for variant, job in there.jobs.items() if variant in {v for _, v in cells}}
+    return Material(recipe, facts, jobs, records, left_out)
+
+
+def _checked(document: Document) -> Recipe:
+    """The recipe; what it names need not be there."""
+    try:
+        return Recipe.model_validate(document, context={HISTORY: True})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise RecipeError(f"{SAVED_RECIPE}: {place}: {first['msg']}; build the dataset again first") from error
+
+
+def _refuse_other_selection(before: Recipe, after: Recipe, facts: PlanFacts) -> None:
+    """Refuse a removal after which the recipe would give the splits that are left other utterances."""
+    for name in before.splits.keys() - after.splits.keys():
+        if before.splits[name].same_as is None:
+            raise RecipeError(
+                f"splits.{name}: would be left without a variant, and what other splits draw hangs on what it draws; "
+                "give it another codec first"
+            )
+        if name not in facts.splits:
+            raise RecipeError(
+                f"splits.{name}: is not in this dataset and would be left without a variant; build it from a recipe "
+                "without that split first"
+            )
+    for name, split in after.splits.items():
+        only_imported = set(split.variants) == {IMPORTED} != set(before.splits[name].variants)
+        if before.split_corpora(name) != after.split_corpora(name) or (only_imported and split.same_as is None):
+            raise RecipeError(
+                f"splits.{name}: would take its utterances from elsewhere without that codec; give it another first"
+            )

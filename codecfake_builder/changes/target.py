@@ -1,0 +1,108 @@
+"""Where a codec is to go: a recipe file of the user's, the recipe that a finished dataset keeps, or neither yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from codec_adapters.spec import LABELS
+from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE, saved_document
+from codecfake_builder.dataset.versions import finished
+from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
+from codecfake_builder.recipe.edit import Document, next_free_label, with_codec
+from codecfake_builder.recipe.edit_file import edited_text, read_recipe_text, write_edited
+from codecfake_builder.recipe.load import load_recipe, parse_recipe
+from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.resources import nearest
+
+UNKNOWN_SPLIT = "eval_ood"
+"""Where a family goes that no training split has."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The recipe that takes the codec in, and the dataset that is extended; either may be absent."""
+
+    recipe: Path | None
+    dataset: Path | None
+    document: Document
+    """The recipe as it is, its plugins loaded; empty where there is none."""
+
+    @classmethod
+    def of(cls, recipe: Path | None, dataset: Path | None) -> Target:
+        """Look at recipe and dataset.
+
+        Raises:
+            RecipeError, DatasetError: one of them is not there, or not valid.
+        """
+        if dataset is not None and not finished(dataset):
+            raise DatasetError(f"{dataset}: is no finished dataset; build it first")
+        if recipe is not None:
+            if not recipe.is_file():
+                raise RecipeError(f"{recipe}: no such recipe file; of a packaged recipe, extend a dataset (--into DIR)")
+            load_recipe(str(recipe))
+            return cls(recipe, dataset, yaml.safe_load(read_recipe_text(recipe)))
+        if dataset is not None:
+            document = saved_document(dataset)
+            parse_recipe(document, str(dataset / SAVED_RECIPE), (dataset / SAVED_RECIPE).parent)
+            return cls(None, dataset, saved_document(dataset))
+        return cls(None, None, {})
+
+    @property
+    def folder(self) -> Path:
+        """The recipe's, which its relative paths are relative to."""
+        if self.recipe is not None:
+            return self.recipe.parent
+        return (self.dataset / SAVED_RECIPE).parent if self.dataset is not None else Path()
+
+    def label_of(self, family: str, given: int | None) -> int:
+        """The label of a family here: its own, or the next free one.
+
+        Raises:
+            BuilderError: another is ``given``.
+        """
+        label = next_free_label(self.document, family)
+        if given is not None and given != label and (self.document or family in LABELS):
+            raise BuilderError(f"--label {given}: {family} gets label {label} here; leave it out")
+        return label if given is None else given
+
+    def splits(self, given: list[str] | None, family: str) -> list[str]:
+        """The splits that take the codec in.
+
+        Raises:
+            BuilderError: one that the recipe does not have, or it cannot be told which.
+        """
+        known = list(self.document.get("splits") or {})
+        for split in given or []:
+            if split not in known:
+                raise BuilderError(f"--split {split}: the recipe has no such split; {nearest(split, known)}")
+        if given or not self.document:
+            return given or []
+        if family not in LABELS and UNKNOWN_SPLIT in known:
+            return [UNKNOWN_SPLIT]
+        raise BuilderError(f"--split: say which splits get the codec; the recipe has {', '.join(known)}")
+
+    def check(self, edit: Callable[[Document], Document]) -> None:
+        """Raise what stands against the edit, before anything is measured."""
+        if self.recipe is not None:
+            edited_text(read_recipe_text(self.recipe), str(self.recipe), edit)
+        elif self.document:
+            edit(self.document)
+
+    def edited(self, edit: Callable[[Document], Document]) -> Recipe | None:
+        """The recipe with the codec; the user's file is edited."""
+        if self.recipe is not None:
+            write_edited(self.recipe, edit)
+            return load_recipe(str(self.recipe))
+        if self.dataset is not None:  # its kept recipe changes together with it
+            return parse_recipe(edit(self.document), str(self.dataset / SAVED_RECIPE), self.folder)
+        return None
+
+
+def codec_edit(name: str, splits: list[str], entry: dict[str, Any]) -> Callable[[Document], Document]:
+    """The edit that puts a codec into a recipe."""
+    return lambda document: with_codec(document, name, splits, **entry)

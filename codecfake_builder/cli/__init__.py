@@ -1,0 +1,5 @@
+"""The command line."""
+
+from codecfake_builder.cli.app import main
+
+__all__ = ["main"]

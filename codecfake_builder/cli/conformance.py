@@ -1,0 +1,112 @@
+"""The command ``conformance``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+
+from codecfake_builder.errors import BuilderError
+
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter
+    from codec_adapters.spec import OptionValue
+
+EXAMPLE = "Example: python -m codecfake_builder conformance my_codec --recipe my.yaml --json my_codec.json"
+
+
+def conformance(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A codec variant, see the command codecs.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder with its weights; default: the recipe's, or the official ones.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe whose plugins and isolated codecs become known, with its weights.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, or a torch device: cpu, cuda, cuda:1.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Of the networks: float32, bfloat16 or float16.")] = "float32",
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Inference option; repeatable.")
+    ] = None,
+    least_stoi: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Median STOI below which the output is no speech.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Short clips and few repetitions.")] = False,
+    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results there too.")] = None,
+) -> None:
+    """Judge a codec on bundled speech: does it behave as a build needs it to, and what are its figures?"""
+    folder, options = _from_recipe(name, recipe)
+    folder, options = checkpoint or folder, {**options, **parsed_options(option or [])}
+
+    # from here on torch is needed; a mistake above is answered without it
+    from codecfake_builder.conformance.loading import loaded
+    from codecfake_builder.conformance.subject import QUICK, THOROUGH
+    from codecfake_builder.conformance.suite import failed, results_table, run_suite
+    from codecfake_builder.files import write_text
+    from codecfake_builder.shards.worker import local_devices, settle_numerics
+
+    target = local_devices()[0] if device == "auto" else device
+    settings = QUICK if quick else THOROUGH
+    if least_stoi is not None:
+        settings = dataclasses.replace(settings, least_stoi=least_stoi)
+    settle_numerics()
+
+    def load() -> Adapter:
+        import codec_adapters
+
+        return codec_adapters.load(name, folder, target, dtype, options)
+
+    adapter = loaded(name, load)
+    results = run_suite(adapter, settings, load, own_weights=_own_weights(adapter.spec, folder, options))
+    print(results_table(results))
+    if json_ is not None:
+        document = {
+            "variant": name,
+            "device": target,
+            "dtype": dtype,
+            "options": dict(adapter.options),
+            "results": [dataclasses.asdict(result) for result in results],
+        }
+        write_text(json_, json.dumps(document, indent=1) + "\n")
+    if wrong := failed(results):
+        print(f"FAILED: {', '.join(result.name for result in wrong)}")
+        raise typer.Exit(1)
+    print(f"OK: {sum(result.verdict == 'pass' for result in results)} of {len(results)} checks pass, none fails")
+
+
+def _from_recipe(name: str, recipe: str | None) -> tuple[Path | None, dict[str, OptionValue]]:
+    """Weights and options that the recipe, if there is one, gives a codec; its code is loaded."""
+    from codec_adapters import alm
+    from codecfake_builder.codecs.variants import codec_spec
+    from codecfake_builder.recipe.load import load_recipe
+
+    made = load_recipe(recipe) if recipe else None
+    spec = codec_spec(name)
+    if name in alm.names():
+        raise BuilderError(f"{name}: is an audio language model; conformance judges codecs, e.g. {spec.name}")
+    if made is None:
+        return None, {}
+    folder = made.weights.get(name) or made.weights.get(spec.checkpoint)
+    return folder, dict(made.options.get(name, {}))
+
+
+def parsed_options(given: list[str]) -> dict[str, OptionValue]:
+    options: dict[str, OptionValue] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise BuilderError(f"--option {text}: expected KEY=VALUE, e.g. codebooks=4")
+        try:
+            options[key] = yaml.safe_load(value)
+        except (yaml.YAMLError, RecursionError) as error:
+            raise BuilderError(f"--option {text}: the value is not valid YAML") from error
+    return options
+
+
+def _own_weights(spec: Any, folder: Path | None, options: dict[str, OptionValue]) -> bool:
+    """Whether codebooks and bit rate of the spec must be the network's: it runs with what the spec speaks of."""
+    return (folder is None or not spec.checkpoint) and all(spec.options[key] == options[key] for key in options)

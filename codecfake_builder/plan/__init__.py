@@ -1,0 +1,1 @@
+"""Decides which utterances each split holds, before anything runs."""

@@ -1,0 +1,259 @@
+"""The plan: which utterances each split holds. Same recipe, same index, same plan, on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from codec_adapters import alm
+from codecfake_builder.clip_class import ClipClass, clip_class
+from codecfake_builder.codecs.variants import is_alm
+from codecfake_builder.corpora.index import SCHEMA, CorpusIndex, index_corpus
+from codecfake_builder.errors import CorpusError, PlanError
+from codecfake_builder.files import sha256_text
+from codecfake_builder.plan.notes import Note
+from codecfake_builder.plan.selection import Rows, Selection
+from codecfake_builder.progress import say
+from codecfake_builder.recipe.schema import IMPORTED, Recipe, Split
+
+_ONLY_INDEXED = ("audio_sha256", "reason", "detail")
+UTTERANCES = pa.schema([("corpus", pa.string()), *(f for f in SCHEMA if f.name not in _ONLY_INDEXED)])
+LEFT_OUT = pa.schema([(name, pa.string()) for name in ("corpus", "utterance_id", "path", "reason", "detail")])
+
+
+@dataclass(frozen=True)
+class PlannedSplit:
+    """A split: its utterances as sorted rows of the plan's table, each to pass through every variant.
+
+    ``imported`` holds the rows of clips that exist already, by their variant; they pass through none.
+    """
+
+    name: str
+    variants: tuple[str, ...]
+    rows: Rows
+    imported: Mapping[str, Rows] = field(default_factory=dict)
+
+    def rows_of(self, variant: str) -> Rows:
+        """The utterances that the split has in ``variant``."""
+        return self.imported.get(variant, self.rows)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be built, before anything runs."""
+
+    utterances: pa.Table
+    """All usable utterances (schema :data:`UTTERANCES`), sorted by corpus and id."""
+    roots: dict[str, Path]
+    splits: tuple[PlannedSplit, ...]
+    left_out: pa.Table
+    """Utterances that cannot be used, with reasons (schema :data:`LEFT_OUT`)."""
+    remarks: tuple[Note, ...]
+    """What a reader of the plan should know: splits left out, lists that were not met."""
+    imported: Mapping[str, ClipClass] = field(default_factory=dict)
+    """The class of every variant of which clips exist already."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks as a reader sees them."""
+        return tuple(map(str, self.remarks))
+
+    def seconds(self, rows: Rows) -> float:
+        """Length of some utterances together, seconds."""
+        lengths = np.asarray(self.utterances["samples"]) / np.asarray(self.utterances["sample_rate"])
+        return float(lengths[rows].sum())
+
+    def membership(self, rows: Rows) -> str:
+        """sha256 over the ``corpus/utterance_id`` lines of some utterances in order: who they are, as one figure."""
+        chosen = self.utterances.select(["corpus", "utterance_id"]).take(pa.array(rows))
+        return membership_hash(zip(chosen["corpus"].to_pylist(), chosen["utterance_id"].to_pylist(), strict=True))
+
+
+def membership_hash(utterances: Iterable[tuple[str, str]]) -> str:
+    """sha256 over sorted ``corpus/utterance_id`` lines."""
+    return sha256_text(*sorted(f"{corpus}/{utterance_id}" for corpus, utterance_id in utterances))
+
+
+def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
+    """Index the corpora and select the utterances of every split.
+
+    Args:
+        recipe: a checked recipe.
+        limit: scale all splits down so that the largest has this many utterances (a trial).
+
+    Raises:
+        CorpusError: a corpus is not there or of another layout.
+        PlanError: the corpora hold fewer utterances than the recipe asks for.
+    """
+    notes: list[str] = []
+    recipe = _without_absent(_without_weightless(recipe, notes), notes)
+    rootless = [f"--set corpora.{name}.root=FOLDER" for name, config in recipe.corpora.items() if not config.located()]
+    if rootless:
+        raise CorpusError(
+            f"corpora without a root; give {' '.join(rootless)} (=null in place of .root=... to do without)"
+        )
+    indexes = []
+    for name, config in recipe.corpora.items():
+        try:
+            indexes.append(index_corpus(name, config))
+        except CorpusError as error:
+            raise CorpusError(f"corpora.{name}: {error}") from error
+    utterances, left_out = _gathered(recipe, indexes)
+    selection = Selection(recipe, utterances, limit)
+    splits = tuple(_planned(name, split, selection.rows[name], utterances) for name, split in recipe.splits.items())
+    _refuse_twice(splits)
+    notes += [f"{index.name}: {note}" for index in indexes for note in index.notes]
+    remarks = [*(Note(text=note) for note in notes), *selection.notes, *_without_text(splits, utterances)]
+    return Plan(
+        utterances,
+        {index.name: index.root for index in indexes},
+        splits,
+        left_out,
+        tuple(remarks),
+        _imported_classes(utterances),
+    )
+
+
+def _planned(name: str, split: Split, rows: Rows, utterances: pa.Table) -> PlannedSplit:
+    """A split's rows, those of clips that exist already sorted by their variant."""
+    made = utterances["variant"].take(pa.array(rows)).to_pylist()
+    imported = {
+        variant: rows[np.array([own == variant for own in made], dtype=bool)]
+        for variant in sorted({own for own in made if own is not None})
+    }
+    speech = rows[np.array([own is None for own in made], dtype=bool)]
+    variants = tuple(variant for variant in split.variants if variant != IMPORTED)
+    if variants and not len(speech):
+        raise PlanError(f"splits.{name}: its corpora hold no speech for {', '.join(variants)}, only finished clips")
+    if not variants and not imported:
+        raise PlanError(f"splits.{name}: {IMPORTED} is all it takes, and its corpora hold no finished clips for it")
+    if twice := sorted(set(variants) & set(imported)):
+        raise PlanError(
+            f"splits.{name}: clips of {', '.join(twice)} exist already in its corpora; a split has either these or new "
+            "ones of a variant"
+        )
+    return PlannedSplit(name, variants, speech, imported)
+
+
+def _imported_classes(utterances: pa.Table) -> dict[str, ClipClass]:
+    """The class of each imported variant; a variant stands for one class."""
+    codecs: dict[str, str] = {}
+    pairs = utterances.select(["variant", "codec"]).filter(pc.is_valid(utterances["variant"]))
+    for pair in pairs.group_by(["variant", "codec"]).aggregate([]).to_pylist():
+        other = codecs.setdefault(pair["variant"], pair["codec"])
+        if other != pair["codec"]:
+            raise PlanError(f"clips of variant {pair['variant']} are said to be {other} and {pair['codec']} too")
+    return {variant: clip_class(codec, variant) for variant, codec in sorted(codecs.items())}
+
+
+def _without_weightless(recipe: Recipe, notes: list[str]) -> Recipe:
+    """The recipe without optional splits of an ALM that has weights, but none to fetch and none given."""
+    lacking = {name for name in recipe.variants() if is_alm(name) and alm.spec(name).local_only} - set(recipe.weights)
+    gone: list[str] = []
+    for name, split in recipe.splits.items():
+        if (split.optional and lacking & set(split.variants)) or split.same_as in gone:
+            gone.append(name)
+    if not gone:
+        return recipe
+    wanted = " ".join(f"--set weights.{name}=FOLDER" for name in sorted(lacking))
+    notes.append(f"left out, since no weights are given ({wanted}): {', '.join(gone)}")
+    kept = {name: split for name, split in recipe.splits.items() if name not in gone}
+    return recipe.model_copy(update={"splits": kept})
+
+
+def _without_absent(recipe: Recipe, notes: list[str]) -> Recipe:
+    """The recipe without optional corpora that have no root, and without the splits that need them."""
+    absent = {name for name, corpus in recipe.corpora.items() if corpus.optional and not corpus.located()}
+    if not absent:
+        return recipe
+    recipe = recipe.model_copy(update={"splits": _without_draws(recipe, absent, notes)})
+    kept = {name: split for name, split in recipe.splits.items() if not absent & set(recipe.split_corpora(name))}
+    gone = [name for name in recipe.splits if name not in kept]
+    notes.append(f"left out, since no root is given for {', '.join(sorted(absent))}: {', '.join(gone) or 'no split'}")
+    if not kept:
+        raise PlanError("no split is left: every one needs a corpus that has no root (--set corpora.NAME.root=FOLDER)")
+    corpora = {name: corpus for name, corpus in recipe.corpora.items() if name not in absent}
+    return recipe.model_copy(update={"corpora": corpora, "splits": kept})
+
+
+def _without_draws(recipe: Recipe, absent: set[str], notes: list[str]) -> dict[str, Split]:
+    """The splits, those that draw a number from each of several corpora without what they draw from absent ones."""
+    splits = dict(recipe.splits)
+    for name, split in recipe.splits.items():
+        if isinstance(split.draw, dict) and absent & split.draw.keys() and split.draw.keys() - absent:
+            without = sorted(absent & split.draw.keys())
+            notes.append(f"{name}: without the utterances of {', '.join(without)}, for which no root is given")
+            left = {corpus: number for corpus, number in split.draw.items() if corpus not in absent}
+            splits[name] = split.model_copy(update={"draw": left})
+    return splits
+
+
+def _gathered(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa.Table, pa.Table]:
+    """One table of usable utterances over all corpora, and one of those left out."""
+    usable, left_out = [], []
+    for index in indexes:
+        left_out.append(_named(index.unusable, index.name).select(LEFT_OUT.names))
+        good = _named(index.usable, index.name)
+        seconds = pc.divide(pc.cast(good["samples"], pa.float64()), good["sample_rate"])
+        short = pc.less(seconds, recipe.audio.min_seconds)
+        long = pc.greater(seconds, recipe.audio.max_seconds)
+        left_out.append(_refused(good.filter(short), "too_short", f"audio.min_seconds is {recipe.audio.min_seconds:g}"))
+        left_out.append(_refused(good.filter(long), "too_long", f"audio.max_seconds is {recipe.audio.max_seconds:g}"))
+        usable.append(good.filter(pc.invert(pc.or_(short, long))).select(UTTERANCES.names))
+    order = [("corpus", "ascending"), ("utterance_id", "ascending"), ("path", "ascending")]
+    return pa.concat_tables(usable).sort_by(order).combine_chunks(), pa.concat_tables(left_out).sort_by(order)
+
+
+def _named(table: pa.Table, corpus: str) -> pa.Table:
+    return table.add_column(0, UTTERANCES.field("corpus"), pa.array([corpus] * table.num_rows, pa.string()))
+
+
+def _refused(table: pa.Table, reason: str, detail: str) -> pa.Table:
+    columns = [table[name] for name in ("corpus", "utterance_id", "path")]
+    return pa.table([*columns, [reason] * table.num_rows, [detail] * table.num_rows], schema=LEFT_OUT)
+
+
+def _refuse_twice(splits: tuple[PlannedSplit, ...]) -> None:
+    """No clip (an utterance through a variant) may be in two splits."""
+    for number, first in enumerate(splits):
+        for second in splits[number + 1 :]:
+            variants = sorted(set(first.variants) & set(second.variants))
+            common = len(np.intersect1d(first.rows, second.rows)) if variants else 0
+            for variant in sorted(set(first.imported) & set(second.imported)):
+                twice = len(np.intersect1d(first.imported[variant], second.imported[variant]))
+                common, variants = common + twice, [*variants, variant] if twice else variants
+            if common:
+                raise PlanError(
+                    f"splits.{second.name}: {common} of its {len(second.rows)} utterances are in {first.name} too, "
+                    f"with the same variants ({', '.join(variants)}); a clip can be in one split only"
+                )
+
+
+def _without_text(splits: tuple[PlannedSplit, ...], utterances: pa.Table) -> Iterator[Note]:
+    """Notes on prompts that an ALM cannot be given, since it needs a text that the corpus does not have."""
+    for split in splits:
+        textless = pc.sum(pc.is_null(utterances["text"].take(pa.array(split.rows)))).as_py()
+        readers = [
+            name for name in split.variants if is_alm(name) and {"text", "transcript"} & set(alm.spec(name).prompt)
+        ]
+        if textless and readers:
+            text = (
+                f"{split.name}: {textless} of {len(split.rows)} utterances have no text, so that {{names}} will make "
+                "no clip of them (reason no_text)"
+            )
+            yield Note(text=text, split=split.name, names=tuple(readers))
+
+
+def announce(plan: Plan) -> None:
+    """Say on standard error what a reader of the plan should know."""
+    for note in plan.notes:
+        say(f"note: {note}")
+    if plan.left_out.num_rows:
+        counts = plan.left_out.group_by("reason").aggregate([("reason", "count")]).sort_by("reason").to_pylist()
+        reasons = ", ".join(f"{row['reason']} {row['reason_count']}" for row in counts)
+        say(f"note: {plan.left_out.num_rows} utterances cannot be used ({reasons}); rejected.parquet lists them")

@@ -1,0 +1,130 @@
+"""What a finished dataset keeps of its plan: all that the files beside its shards are written from.
+
+With these facts and the records of its shards, a codec can be taken out of a dataset where neither the corpora nor the
+codecs are at hand any more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from codecfake_builder.clip_class import REAL, ClipClass
+from codecfake_builder.codecs.plugins import plugins_of
+from codecfake_builder.codecs.variants import codec_spec
+from codecfake_builder.errors import DatasetError
+from codecfake_builder.plan.notes import Note
+from codecfake_builder.shards.shard import STATE_FOLDER
+
+if TYPE_CHECKING:
+    from codecfake_builder.plan.planning import Plan
+    from codecfake_builder.plan.selection import Rows
+    from codecfake_builder.recipe.schema import Recipe
+
+FACTS = f"{STATE_FOLDER}/plan.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Members(_Part):
+    """Some utterances: how many, and who, see :meth:`codecfake_builder.plan.planning.Plan.membership`."""
+
+    utterances: int
+    membership_sha256: str
+
+
+class SplitFacts(Members):
+    """A planned split; the members are those of its variants but ``imported``."""
+
+    variants: tuple[str, ...]
+    selected_by: str
+    imported: dict[str, Members]
+
+
+class PlanFacts(_Part):
+    """What is to be known of a plan once its shards are made."""
+
+    limit: int | None
+    """The trial's ``--limit``, if it is one."""
+    languages: tuple[str, ...]
+    """Of all usable utterances."""
+    corpora: dict[str, int]
+    """Usable utterances of each."""
+    splits: dict[str, SplitFacts]
+    imported: dict[str, ClipClass]
+    """The class of every variant of which clips exist already."""
+    notes: tuple[Note, ...]
+    plugins: dict[str, tuple[str, ...]] = {}
+    """The recipe's plugins that registered a variant, of those that are not built in."""
+
+    def without(self, variants: set[str]) -> PlanFacts:
+        """The facts of the same plan without some variants, and without the splits that have no other."""
+        splits = {name: self._split_without(split, variants) for name, split in self.splits.items()}
+        kept = {name: split for name, split in splits.items() if split.variants or split.imported}
+        notes = []
+        for note in self.notes:
+            names = tuple(name for name in note.names if name not in variants)
+            if (note.split is None or note.split in kept) and (names or not note.names):
+                notes.append(note.model_copy(update={"names": names}))
+        return self.model_copy(update={"splits": kept, "notes": tuple(notes)})
+
+    @staticmethod
+    def _split_without(split: SplitFacts, variants: set[str]) -> SplitFacts:
+        return split.model_copy(update={"variants": tuple(v for v in split.variants if v not in variants)})
+
+
+def facts_of(plan: Plan, recipe: Recipe, limit: int | None) -> PlanFacts:
+    """The facts of a plan.
+
+    Args:
+        limit: that the plan was made with.
+    """
+    counts = plan.utterances.group_by("corpus").aggregate([("utterance_id", "count")]).sort_by("corpus").to_pylist()
+
+    def members(rows: Rows) -> Members:
+        return Members(utterances=len(rows), membership_sha256=plan.membership(rows))
+
+    return PlanFacts(
+        limit=limit,
+        languages=tuple(sorted(pc.unique(plan.utterances["language"]).to_pylist())),
+        corpora={row["corpus"]: row["utterance_id_count"] for row in counts},
+        splits={
+            split.name: SplitFacts(
+                **dict(members(split.rows)),
+                variants=split.variants,
+                selected_by=recipe.selected_by(split.name),
+                imported={variant: members(rows) for variant, rows in split.imported.items()},
+            )
+            for split in plan.splits
+        },
+        imported=dict(plan.imported),
+        notes=plan.remarks,
+        plugins=_plugins(plan, recipe),
+    )
+
+
+def _plugins(plan: Plan, recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    used = {variant for split in plan.splits for variant in split.variants} - {REAL}
+    used |= {codec_spec(name).name for name in used}
+    found = {name: tuple(plugin for plugin in recipe.plugins if plugin in plugins_of(name)) for name in sorted(used)}
+    return {name: plugins for name, plugins in found.items() if plugins}
+
+
+def load_facts(dataset: Path) -> PlanFacts:
+    """The facts that a build kept beside its dataset.
+
+    Raises:
+        DatasetError: there are none, or they are damaged.
+    """
+    path = dataset / FACTS
+    try:
+        return PlanFacts.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}); build the dataset again to have it") from error
+    except ValidationError as error:
+        raise DatasetError(f"{path}: is damaged; build the dataset again to have it anew") from error

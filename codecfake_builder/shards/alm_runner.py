@@ -1,0 +1,125 @@
+"""Running one ALM inside a worker: prompts out of utterances, speech, and clips out of that."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from codec_adapters import alm as alms
+from codecfake_builder import audio
+from codecfake_builder.audio import FinishedClip, RejectedError
+from codecfake_builder.shards.codec_runner import halving, kept, seed_of
+from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
+from codecfake_builder.shards.shard import AlmJob, Shard, Utterance
+from codecfake_builder.shards.source_audio import read_source
+
+if TYPE_CHECKING:
+    from codec_adapters.alm.base import Alm, Generation, Prompt
+
+PROMPTS_PER_BATCH = 16
+"""On a GPU, unless the recipe says how many seconds a batch may hold."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A clip that an ALM made."""
+
+    clip: FinishedClip
+    text: str | None
+    """What it says, where the model wrote that down."""
+    stop: str
+    cut: int
+    """Ids that had to be cut, see :class:`codec_adapters.alm.base.Generation`."""
+
+
+def loaded_alm(job: AlmJob, device: str) -> Alm:
+    """The ALM of a job on a device, with its codec; a process keeps the last one."""
+    codec = job.codec
+    return kept(
+        (job.fingerprint(), str(job.checkpoint), str(codec.checkpoint), device),
+        lambda: alms.load(
+            job.spec.name, job.checkpoint, codec.checkpoint, device, codec.dtype, job.options, codec.options
+        ),
+    )
+
+
+def spoken_clips(shard: Shard, alm: Alm, batch_seconds: float | None) -> list[Spoken | RejectedError]:
+    """What the ALM made of each prompt of the shard, in the shard's order."""
+    size = PROMPTS_PER_BATCH if batch_seconds is None else max(1, int(batch_seconds / alm.max_seconds))
+    if alm.device.type == "cpu":
+        size = 1
+    made: dict[int, Spoken | RejectedError] = {}
+    prompts: list[tuple[int, Prompt]] = []
+    for position, utterance in enumerate(shard.utterances):
+        try:
+            prompts.append((position, prompt_of(utterance, alm)))
+        except RejectedError as error:
+            made[position] = error
+        if prompts and (len(prompts) == size or position == len(shard.utterances) - 1):
+            for number, generation in _generated(shard, alm, prompts):
+                made[number] = _finished(shard, alm, generation)
+            prompts = []
+    return [made[position] for position in range(len(shard.utterances))]
+
+
+def prompt_of(utterance: Utterance, alm: Alm) -> Prompt:
+    """The parts of an utterance that the ALM needs.
+
+    Raises:
+        RejectedError: ``no_text``, or what reading the audio finds.
+    """
+    from codec_adapters.alm.base import Prompt
+
+    parts = alm.spec.prompt
+    if utterance.text is None and {"text", "transcript"} & set(parts):
+        raise RejectedError("no_text", f"{utterance.name} has no transcript, which {alm.spec.name} needs")
+    wave = read_source(utterance, alm.prompt_rate).wave if "audio" in parts else None
+    return Prompt(
+        prompt_id=utterance.name,
+        text=utterance.text if "text" in parts else None,
+        audio=None if wave is None else torch.from_numpy(wave),
+        language=utterance.language,
+        transcript=utterance.text if "transcript" in parts else None,
+    )
+
+
+def _generated(
+    shard: Shard, alm: Alm, prompts: list[tuple[int, Prompt]]
+) -> Iterator[tuple[int, Generation | RejectedError]]:
+    """A batch through the ALM; when it fails as a whole, prompt by prompt, so that one bad prompt costs only itself."""
+    seeds = [seed_of(shard.utterances[position]) for position, _ in prompts]
+    try:
+        made = halving(alm.generate, [prompt for _, prompt in prompts], seeds)
+    except Exception as error:  # noqa: BLE001 - a model may raise anything; the clip is listed with what it said
+        refuse_sick_device(shard.variant, alm.max_seconds, f"options.{shard.variant}.max_seconds", error)
+        if len(prompts) > 1:
+            for prompt in prompts:
+                yield from _generated(shard, alm, [prompt])
+        else:
+            yield prompts[0][0], rejection_for(error, "alm_error")
+        return
+    for (position, _), generation in zip(prompts, made, strict=True):
+        yield position, generation
+
+
+def _finished(shard: Shard, alm: Alm, generation: Generation | RejectedError) -> Spoken | RejectedError:
+    if isinstance(generation, RejectedError):
+        return generation
+    limits = (shard.policy.min_seconds, shard.policy.max_seconds)
+    try:
+        wave = audio.generated(generation.wav.numpy(), alm.sample_rate, *limits)
+        return Spoken(audio.finish(wave, None), generation.text, generation.stop, generation.cut)
+    except RejectedError as error:
+        return error
+
+
+def endings(outcomes: Iterable[object]) -> dict[str, int]:
+    """How the clips of an ALM ended, and how many lost ids; empty for a codec."""
+    spoken = [outcome for outcome in outcomes if isinstance(outcome, Spoken)]
+    counts = Counter(outcome.stop for outcome in spoken)
+    cut = sum(1 for outcome in spoken if outcome.cut)
+    return {**dict(sorted(counts.items())), **({"cut": cut} if cut else {})}

@@ -1,0 +1,139 @@
+"""Running shards: what is there already is kept, the rest goes to worker processes through joblib."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from codecfake_builder.errors import BuilderError, CheckFailedError
+from codecfake_builder.progress import progress
+from codecfake_builder.recipe.schema import Execution
+from codecfake_builder.shards import codec_runner
+from codecfake_builder.shards.shard import PASSING_REASONS, STATE_FOLDER, AlmJob, Shard, ShardRecord, load_record
+from codecfake_builder.shards.worker import WorkerSettings, local_devices, make_shard
+
+if TYPE_CHECKING:
+    from codec_adapters.external.worker import Isolated
+
+SCHEDULER_SECONDS = 20
+"""How long a dask scheduler may take to answer."""
+FEW_SECONDS = 180
+"""Speech that most codecs are through with, on one CPU core, before worker processes have started."""
+
+
+def chosen_devices(execution: Execution) -> tuple[str, ...]:
+    """The devices that a build uses; empty where each machine of a cluster is to look for its own.
+
+    Raises:
+        BuilderError: a CUDA device is asked for and there is none.
+    """
+    if execution.device == "auto":
+        return () if execution.scheduler else local_devices()
+    devices = [name.strip() for name in execution.device.split(",")]
+    if execution.scheduler:
+        return tuple(devices)
+    found = local_devices()
+    if devices == ["cuda"]:
+        devices = [name for name in found if name != "cpu"] or devices
+    absent = [name for name in devices if name.startswith("cuda") and name not in found]
+    if absent:
+        raise BuilderError(f"execution.device: {', '.join(absent)} is not there; found: {', '.join(found)}")
+    return tuple(devices)
+
+
+@contextmanager
+def _workers(execution: Execution, devices: tuple[str, ...]) -> Iterator[int]:
+    """Where joblib runs its tasks, and how many at a time: processes here, or the workers of a dask scheduler."""
+    if execution.scheduler is None:
+        yield execution.workers or (len(devices) if devices[0] != "cpu" else len(os.sched_getaffinity(0)))
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise BuilderError("execution.scheduler needs dask: pip install 'codecfake-builder[cluster]'") from error
+    try:
+        client = Client(execution.scheduler, timeout=SCHEDULER_SECONDS)
+    except (OSError, ValueError) as error:
+        raise BuilderError(f"execution.scheduler: no dask scheduler answers at {execution.scheduler}") from error
+    with client, parallel_config("dask"):
+        yield execution.workers or max(1, sum(client.nthreads().values()))
+
+
+def split_done(shards: Iterable[Shard], dataset: Path) -> tuple[list[ShardRecord], list[Shard]]:
+    """Records of the shards that are there with the right content key, and the shards that must be made.
+
+    A shard from which clips are missing for reasons that may be gone (an unreadable disk) is tried again.
+    """
+    done, missing = [], []
+    for shard in shards:
+        record = load_record(dataset, shard.file)
+        if record and record.key == shard.key and not any(r.reason in PASSING_REASONS for r in record.rejected):
+            done.append(record)
+        else:
+            missing.append(shard)
+    return done, missing
+
+
+def _few(shards: Iterable[Shard]) -> bool:
+    """Whether shards are so little work that starting processes for it would take longer; how much a model will say is
+    not known before it has, so an ALM's never are."""
+    shards = list(shards)
+    seconds = sum(utterance.samples / utterance.sample_rate for shard in shards for utterance in shard.utterances)
+    return seconds <= FEW_SECONDS and not any(isinstance(shard.job, AlmJob) for shard in shards)
+
+
+def run_shards(
+    shards: list[Shard],
+    dataset: Path,
+    execution: Execution,
+    plugins: list[str],
+    isolated: Mapping[str, Isolated],
+    few_here: bool = False,
+) -> list[ShardRecord]:
+    """Make shards in parallel, with progress.
+
+    Args:
+        few_here: make a handful of small shards in this process, since others would take longer to start.
+
+    Raises:
+        BuilderError: a device or the scheduler is not there.
+        CheckFailedError: a worker process died; what was finished is kept, and the next run goes on from there.
+    """
+    devices = chosen_devices(execution)
+    claims = Path(tempfile.mkdtemp(prefix="claims-", dir=dataset.resolve() / STATE_FOLDER))
+    settings = WorkerSettings(
+        dataset.resolve(), devices, claims, execution.batch_seconds, tuple(plugins), tuple(isolated.values())
+    )
+    tasks = (delayed(make_shard)(shard, settings) for shard in shards)
+    clips = sum(len(shard.utterances) for shard in shards)
+    records = []
+    try:
+        with (
+            _workers(execution, devices) as workers,
+            progress("building", clips, "clips") as advance,
+            warnings.catch_warnings(),
+        ):
+            # joblib starts a process anew when its memory has grown, which another codec's network always makes it do
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+            jobs = 1 if few_here and _few(shards) and execution.scheduler is None else min(workers, len(shards))
+            for record in Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs")(tasks):
+                records.append(record)
+                advance(record.clips + len(record.rejected))
+    except TerminatedWorkerError as error:
+        raise CheckFailedError(
+            f"a worker process died (out of memory?) after {len(records)} of {len(shards)} shards; they are kept: "
+            "run the same command again, with --set execution.workers=1 if memory is short"
+        ) from error
+    finally:
+        codec_runner.release()  # a single worker is this very process, which may live on and build again
+        shutil.rmtree(claims, ignore_errors=True)
+    return records

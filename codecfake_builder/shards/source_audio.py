@@ -1,0 +1,35 @@
+"""Source utterances as a worker reads them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from codecfake_builder import audio
+from codecfake_builder.audio import RejectedError, Wave
+from codecfake_builder.shards.shard import Utterance
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source utterance at the rate that it was asked for, and its level at its own."""
+
+    wave: Wave
+    rms: float
+
+
+def read_source(utterance: Utterance, rate: int) -> Source:
+    """The utterance at ``rate`` Hz, checked to be the file that was indexed.
+
+    Raises:
+        RejectedError: ``missing``, ``source_changed``, or what :func:`codecfake_builder.audio.decode` finds.
+    """
+    try:
+        data = Path(utterance.path).read_bytes()
+    except OSError as error:
+        raise RejectedError("missing", f"{utterance.path}: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != utterance.sha256:
+        raise RejectedError("source_changed", f"{utterance.path} is not the file that was indexed")
+    wave, own_rate = audio.decode(data)
+    return Source(audio.resample(wave, own_rate, rate), audio.rms(wave))

@@ -1,0 +1,241 @@
+"""Making one shard: read ahead, run the codec, encode behind, write the file and its record.
+
+The shards of ALMs have a way of their own from prompt to clip (``alm_runner.py``); the rest is the same.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from codecfake_builder import audio
+from codecfake_builder.audio import FinishedClip, RejectedError, Wave
+from codecfake_builder.codecs.plugins import load_plugins
+from codecfake_builder.shards import alm_runner, codec_runner
+from codecfake_builder.shards.alm_runner import Spoken
+from codecfake_builder.shards.batching import batch_limit, equal_length_batches
+from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
+from codecfake_builder.shards.shard import AlmJob, CodecJob, Rejection, Shard, ShardRecord, Utterance
+from codecfake_builder.shards.shard_file import clip_row, write_shard
+from codecfake_builder.shards.source_audio import Source, read_source
+
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter
+    from codec_adapters.external.worker import Isolated
+    from codec_adapters.spec import CodecSpec
+
+READ_AHEAD = 4
+"""Batches whose audio is read and resampled before the codec asks for them."""
+IO_THREADS = 2
+"""Threads that decode, resample and encode beside the codec; the libraries release the interpreter lock."""
+
+
+def local_devices() -> tuple[str, ...]:
+    """Every CUDA device of this machine, or the CPU."""
+    return tuple(f"cuda:{number}" for number in range(torch.cuda.device_count())) or ("cpu",)
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How a worker works; nothing here changes a clip."""
+
+    dataset: Path
+    devices: tuple[str, ...]
+    """Empty: whatever the machine has that the work comes to."""
+    claims: Path
+    """An empty folder of this run, in which the processes of each machine claim their device."""
+    batch_seconds: float | None
+    plugins: tuple[str, ...] = ()
+    isolated: tuple[Isolated, ...] = ()
+
+    def device(self) -> str:
+        """This process's device: the same for all shards it makes, and processes spread evenly over the devices."""
+        devices = self.devices or local_devices()
+        if len(devices) == 1:
+            return devices[0]
+        for number in count():
+            owner = self.claims / f"{platform.node()}-{number}"
+            try:
+                owner.touch(exist_ok=False)
+            except FileExistsError:
+                if owner.read_text(encoding="utf-8") != str(os.getpid()):
+                    continue
+            owner.write_text(str(os.getpid()), encoding="utf-8")
+            return devices[number % len(devices)]
+        raise AssertionError("count() does not end")
+
+
+_Outcome = FinishedClip | Spoken | RejectedError
+_Result = TypeVar("_Result", FinishedClip, Source)
+
+
+def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
+    """Make one shard file and its record.
+
+    Raises:
+        codec_adapters.CodecError: the variant cannot be loaded; clips that fail one by one are rejections instead.
+    """
+    started = time.monotonic()
+    settle_numerics()
+    load_plugins(list(settings.plugins), Path())
+    for isolated in settings.isolated:
+        isolated.register()
+    codec, device, outcomes = _made(shard, settings)
+    rows, rejected = [], []
+    for utterance, outcome in zip(shard.utterances, outcomes, strict=True):
+        if isinstance(outcome, RejectedError):
+            source = (utterance.corpus, utterance.utterance_id)
+            rejected.append(Rejection(shard.split, shard.variant, *source, outcome.reason, outcome.detail))
+        else:
+            rows.append(clip_row(shard, utterance, outcome, codec))
+    sha256, size = write_shard(settings.dataset / shard.file, rows)
+    record = ShardRecord(
+        file=shard.file,
+        key=shard.key,
+        sha256=sha256,
+        bytes=size,
+        clips=len(rows),
+        seconds=sum(row["duration"] for row in rows),
+        rejected=tuple(rejected),
+        endings=alm_runner.endings(outcomes),
+        device=device,
+        wall_seconds=round(time.monotonic() - started, 3),
+    )
+    record.save(settings.dataset)
+    return record
+
+
+def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | CodecSpec | None, str | None, Sequence[_Outcome]]:
+    """What made the clips (see ``clip_row``), on which kind of device, and what became of each utterance."""
+    if isinstance(shard.job, AlmJob):
+        alm = alm_runner.loaded_alm(shard.job, settings.device())
+        codec = shard.job.codec.spec if alm.spec.decodes_itself else alm.codec
+        return codec, alm.device.type, alm_runner.spoken_clips(shard, alm, settings.batch_seconds)
+    adapter = codec_runner.loaded_adapter(shard.job, settings.device()) if shard.job else None
+    return adapter, adapter.device.type if adapter else None, _outcomes(shard, adapter, settings)
+
+
+def settle_numerics() -> None:
+    """Make this process compute the same thing every time, whatever the machine's number of cores."""
+    torch.set_num_threads(1)  # parallel work is the processes' business, and sums depend on how they are cut
+    torch.backends.cuda.matmul.allow_tf32 = False  # codes hang on the bits that TF32 drops
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -> list[FinishedClip | RejectedError]:
+    """What became of each utterance, in the shard's order."""
+    rate = adapter.sample_rate if adapter else audio.RATE
+    lengths = [audio.samples_at(u.samples, u.sample_rate, rate) for u in shard.utterances]
+    limit = 1
+    if adapter and isinstance(shard.job, CodecJob):
+        rule = codec_runner.PaddingRule.of(adapter, shard.policy)
+        lengths = [rule.padded(length) for length in lengths]
+        limit = batch_limit(adapter, shard.job, settings.batch_seconds, settings.dataset)
+    batches = equal_length_batches(lengths, limit)
+    outcomes: dict[int, Future[FinishedClip] | RejectedError] = {}
+    with ThreadPoolExecutor(IO_THREADS) as pool:
+        unfinished: deque[Future[FinishedClip]] = deque()
+        for positions, sources in _read_ahead(pool, shard.utterances, batches, rate):
+            for position, wave, source in _through_codec(shard, adapter, positions, sources, lengths, outcomes):
+                future = pool.submit(_finished, shard, shard.utterances[position], wave, source.rms, adapter)
+                outcomes[position] = future
+                unfinished.append(future)
+            while len(unfinished) > READ_AHEAD * 16:
+                unfinished.popleft().exception()  # waits: raw audio must not pile up behind a fast codec
+        return [_settled(outcomes[position]) for position in range(len(lengths))]
+
+
+def _settled(outcome: Future[_Result] | RejectedError) -> _Result | RejectedError:
+    """What a future gave; a rejection that it raised, or that stands in its place, is a result too."""
+    if isinstance(outcome, RejectedError):
+        return outcome
+    try:
+        return outcome.result()
+    except RejectedError as error:
+        return error
+
+
+def _read_ahead(
+    pool: ThreadPoolExecutor, utterances: tuple[Utterance, ...], batches: list[list[int]], rate: int
+) -> Iterator[tuple[list[int], list[Source | RejectedError]]]:
+    """Each batch with its sources, a bounded number of batches being read while the codec works."""
+    waiting: deque[tuple[list[int], list[Future[Source]]]] = deque()
+    upcoming = iter(batches)
+    while True:
+        while len(waiting) < READ_AHEAD and (positions := next(upcoming, None)) is not None:
+            waiting.append((positions, [pool.submit(read_source, utterances[p], rate) for p in positions]))
+        if not waiting:
+            return
+        positions, futures = waiting.popleft()
+        yield positions, [_settled(future) for future in futures]
+
+
+def _through_codec(
+    shard: Shard,
+    adapter: Adapter | None,
+    positions: list[int],
+    sources: list[Source | RejectedError],
+    lengths: list[int],
+    outcomes: dict[int, Any],
+) -> Iterator[tuple[int, Wave, Source]]:
+    """Outputs of one batch by position; what cannot be read, or fails, goes into ``outcomes`` as a rejection."""
+    good: list[tuple[int, Source]] = []
+    for position, source in zip(positions, sources, strict=True):
+        if isinstance(source, RejectedError):
+            outcomes[position] = source
+        else:
+            good.append((position, source))
+    if adapter is None:
+        yield from ((position, source.wave, source) for position, source in good)
+        return
+    for position, source, wave in _resynthesized(shard, adapter, good, lengths):
+        if isinstance(wave, RejectedError):
+            outcomes[position] = wave
+        else:
+            yield position, wave, source
+
+
+def _resynthesized(
+    shard: Shard, adapter: Adapter, batch: list[tuple[int, Source]], lengths: list[int]
+) -> Iterator[tuple[int, Source, Wave | RejectedError]]:
+    """A batch through the codec; when it fails as a whole, clip by clip, so that one bad clip costs only itself."""
+    if not batch:
+        return
+    waves = [source.wave for _, source in batch]
+    seeds = [codec_runner.seed_of(shard.utterances[position]) for position, _ in batch]
+    outputs: list[Wave | RejectedError]
+    try:
+        outputs = list(codec_runner.resynthesize(adapter, waves, seeds, lengths[batch[0][0]]))
+    except Exception as error:  # noqa: BLE001 - a codec may raise anything; the clip is listed with what it said
+        utterances = [shard.utterances[position] for position, _ in batch]
+        longest = max(u.samples / u.sample_rate for u in utterances)
+        refuse_sick_device(shard.variant, longest, "audio.max_seconds", error)
+        if len(batch) > 1:
+            for item in batch:
+                yield from _resynthesized(shard, adapter, [item], lengths)
+            return
+        outputs = [rejection_for(error, "codec_error")]
+    for (position, source), output in zip(batch, outputs, strict=True):
+        yield position, source, output
+
+
+def _finished(
+    shard: Shard, utterance: Utterance, wave: Wave, source_rms: float, adapter: Adapter | None
+) -> FinishedClip:
+    samples = audio.samples_at(utterance.samples, utterance.sample_rate, audio.RATE)
+    if adapter:
+        slack = round(shard.policy.max_missing_seconds * audio.RATE)
+        wave = audio.restore(wave, adapter.sample_rate, adapter.spec.delay_samples, samples, slack)
+    return audio.finish(audio.fit(wave, samples), source_rms)
