@@ -23,8 +23,8 @@ from benchmarks.report import machine, markdown_table
 from codec_adapters.base import Adapter
 from codec_adapters.errors import CodecError
 from codecfake_builder import audio
+from codecfake_builder.devices import settle_numerics
 from codecfake_builder.progress import progress, say
-from codecfake_builder.shards.worker import settle_numerics
 
 DTYPES = ("float32", "bfloat16", "float16")
 TABLE = Path(__file__).with_suffix(".md")

@@ -22,8 +22,8 @@ from codecfake_builder.codecs.variants import known_variants
 from codecfake_builder.conformance.loading import loaded
 from codecfake_builder.conformance.subject import THOROUGH, Settings
 from codecfake_builder.conformance.suite import CheckResult, failed, run_suite
+from codecfake_builder.devices import settle_numerics
 from codecfake_builder.errors import BuilderError
-from codecfake_builder.shards.worker import settle_numerics
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter

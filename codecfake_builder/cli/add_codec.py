@@ -136,7 +136,7 @@ def add_codec(
     from codecfake_builder.cli.conformance import parsed_options
     from codecfake_builder.codecs.codec_ways import ExportedPart, OnnxPart
     from codecfake_builder.conformance.subject import QUICK, THOROUGH
-    from codecfake_builder.shards.worker import local_devices
+    from codecfake_builder.devices import resolve_device
 
     options = parsed_options(option or [])
     draft: Callable[[Path], Draft]
@@ -164,7 +164,7 @@ def add_codec(
 
     request = add.Request(
         name, draft, facts, target, split, force,
-        local_devices()[0] if device == "auto" else device,
+        resolve_device(device),
         QUICK if quick else THOROUGH,
         _ask if sys.stdin.isatty() else None,
     )  # fmt: skip

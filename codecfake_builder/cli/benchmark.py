@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from codecfake_builder.devices import resolve_device
 from codecfake_builder.errors import BenchmarkError, CheckFailedError
 from codecfake_builder.resources import nearest
 
@@ -94,7 +95,7 @@ def train(
     from codecfake_builder.benchmark.training import train as run
 
     chosen = [*(set_ or []), *([] if seed is None else [f"training.seed={seed}"])]
-    run(dataset, load_config(preset, chosen), out, _device(device))
+    run(dataset, load_config(preset, chosen), out, resolve_device(device))
     print(f"trained    {out}")
     print(f"judge it   python -m codecfake_builder benchmark evaluate {out} --dataset {dataset}")
 
@@ -119,7 +120,7 @@ def evaluate(
 
     _check_format(format_)
     folder = _evaluation_folder(checkpoint) if out is None else out
-    how = Evaluation(_device(device), batch_size, workers, bootstrap)
+    how = Evaluation(resolve_device(device), batch_size, workers, bootstrap)
     results = run(checkpoint, dataset, folder, name or checkpoint.resolve().stem, ssl, how)
     print(FORMATS[format_][1](results), end="")
 
@@ -147,7 +148,7 @@ def trace(
 
     if format_ not in ("table", "json"):
         raise BenchmarkError(f"--format {format_}: unknown; known: table, json")
-    tracer = Tracer(run, evaluation or _evaluation_folder(run), detector, ssl, _device(device))
+    tracer = Tracer(run, evaluation or _evaluation_folder(run), detector, ssl, resolve_device(device))
     failed = 0
     if format_ == "table":
         print(_TRACE_LINE.format("answer", "nearest", "prob.", "score", "threshold", "dev rank", "file"))
@@ -188,24 +189,6 @@ def _evaluation_folder(checkpoint: Path) -> Path:
     if checkpoint.is_file():
         raise BenchmarkError(f"{checkpoint}: is a file; say with --out where the outputs go")
     return checkpoint / "evaluation"
-
-
-def _device(name: str) -> str:
-    """A device of this machine.
-
-    Raises:
-        BenchmarkError: it is not there.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    is_number = number.isdigit() or name == "cuda"
-    cuda = kind == "cuda" and is_number and int(number or 0) < torch.cuda.device_count()
-    if name != "cpu" and not cuda:
-        raise BenchmarkError(f"--device {name}: not on this machine; known: auto, cpu, cuda, cuda:N")
-    return name
 
 
 def _set_files(predictions: list[str]) -> dict[str, Path]:

@@ -46,10 +46,10 @@ def conformance(
     from codecfake_builder.conformance.loading import loaded
     from codecfake_builder.conformance.subject import QUICK, THOROUGH
     from codecfake_builder.conformance.suite import failed, results_table, run_suite
+    from codecfake_builder.devices import resolve_device, settle_numerics
     from codecfake_builder.files import write_text
-    from codecfake_builder.shards.worker import local_devices, settle_numerics
 
-    target = local_devices()[0] if device == "auto" else device
+    target = resolve_device(device)
     settings = QUICK if quick else THOROUGH
     if least_stoi is not None:
         settings = dataclasses.replace(settings, least_stoi=least_stoi)

@@ -65,7 +65,7 @@ def run_suite(
 ) -> list[CheckResult]:
     """Judge a codec. An exception in a check is that check's failure; an interrupt is one.
 
-    The process should compute as the engine's do (:func:`codecfake_builder.shards.worker.settle_numerics`).
+    The process should compute as the engine's do (:func:`codecfake_builder.devices.settle_numerics`).
 
     Args:
         adapter: the codec, loaded.

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from codecfake_builder.devices import resolve_devices
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.progress import progress
 from codecfake_builder.recipe.schema import Execution
 from codecfake_builder.shards import codec_runner
 from codecfake_builder.shards.shard import PASSING_REASONS, STATE_FOLDER, AlmJob, Shard, ShardRecord, load_record
-from codecfake_builder.shards.worker import WorkerSettings, local_devices, make_shard
+from codecfake_builder.shards.worker import WorkerSettings, make_shard
 
 if TYPE_CHECKING:
     from codec_adapters.external.worker import Isolated
@@ -31,23 +32,18 @@ FEW_SECONDS = 180
 
 
 def chosen_devices(execution: Execution) -> tuple[str, ...]:
-    """The devices that a build uses; empty where each machine of a cluster is to look for its own.
+    """Return the devices that a build uses; none where each machine of a cluster is to look for its own.
+
+    The devices that are named for a cluster are those of its machines, so that they cannot be checked here.
 
     Raises:
-        BuilderError: a CUDA device is asked for and there is none.
+        BuilderError: a device is asked for that this machine does not have.
     """
+    if execution.scheduler is None:
+        return resolve_devices(execution.device, "execution.device")
     if execution.device == "auto":
-        return () if execution.scheduler else local_devices()
-    devices = [name.strip() for name in execution.device.split(",")]
-    if execution.scheduler:
-        return tuple(devices)
-    found = local_devices()
-    if devices == ["cuda"]:
-        devices = [name for name in found if name != "cpu"] or devices
-    absent = [name for name in devices if name.startswith("cuda") and name not in found]
-    if absent:
-        raise BuilderError(f"execution.device: {', '.join(absent)} is not there; found: {', '.join(found)}")
-    return tuple(devices)
+        return ()
+    return tuple(name.strip() for name in execution.device.split(","))
 
 
 @contextmanager

@@ -16,11 +16,10 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip, RejectedError, Wave
 from codecfake_builder.codecs.plugins import load_plugins
+from codecfake_builder.devices import local_devices, settle_numerics
 from codecfake_builder.shards import alm_runner, codec_runner
 from codecfake_builder.shards.alm_runner import Spoken
 from codecfake_builder.shards.batching import batch_limit, equal_length_batches
@@ -38,11 +37,6 @@ READ_AHEAD = 4
 """Batches whose audio is read and resampled before the codec asks for them."""
 IO_THREADS = 2
 """Threads that decode, resample and encode beside the codec; the libraries release the interpreter lock."""
-
-
-def local_devices() -> tuple[str, ...]:
-    """Every CUDA device of this machine, or the CPU."""
-    return tuple(f"cuda:{number}" for number in range(torch.cuda.device_count())) or ("cpu",)
 
 
 @dataclass(frozen=True)
@@ -123,15 +117,6 @@ def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | CodecSpec |
         return codec, alm.device.type, alm_runner.spoken_clips(shard, alm, settings.batch_seconds)
     adapter = codec_runner.loaded_adapter(shard.job, settings.device()) if shard.job else None
     return adapter, adapter.device.type if adapter else None, _outcomes(shard, adapter, settings)
-
-
-def settle_numerics() -> None:
-    """Make this process compute the same thing every time, whatever the machine's number of cores."""
-    torch.set_num_threads(1)  # parallel work is the processes' business, and sums depend on how they are cut
-    torch.backends.cuda.matmul.allow_tf32 = False  # codes hang on the bits that TF32 drops
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
 
 
 def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -> list[FinishedClip | RejectedError]:
