@@ -7,11 +7,12 @@ from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
+from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.codecs.alm_facts import AlmFacts
 from codecfake_builder.codecs.codec_facts import CodecFacts
 from codecfake_builder.codecs.isolated import IsolatedEntry
 from codecfake_builder.corpora import AnyCorpus
-from codecfake_builder.recipe.schema import Assignment, AudioPolicy, CardSettings, Execution, Recipe, Split
+from codecfake_builder.recipe.schema import Assignment, CardSettings, Execution, Recipe, Split
 from codecfake_builder.resources import nearest
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from codec_adapters.spec import LABELS
+from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.codecs.isolated import IsolatedEntry
 from codecfake_builder.codecs.variants import codec_spec
@@ -87,20 +88,6 @@ class Assignment(_Part):
     method: Literal["paper", "speaker_disjoint"] = "paper"
     languages: Literal["proportional", "equal"] = "proportional"
     seed: int = 2501
-
-
-class AudioPolicy(_Part):
-    """What may go into the dataset; the chain itself is fixed (see ``codecfake_builder.audio``)."""
-
-    min_seconds: float = Field(default=0.3, ge=0.0)
-    """Shorter utterances are left out (a FLAC of at most 4,096 samples cannot be read twice by libsndfile)."""
-    max_seconds: float = Field(default=60.0, gt=0)
-    tail_seconds: float = Field(default=0.25, gt=0)
-    """Codecs whose output depends on appended silence only at its end get inputs of a multiple of this length."""
-    max_missing_seconds: float = Field(default=0.05, ge=0)
-    """A codec's output may be shorter than its source by at most this much; it is padded with zeros."""
-    max_rejected_share: float = Field(default=0.05, ge=0, le=1)
-    """When codecs fail on more than this share of a split's clips of one variant, the build ends with exit code 1."""
 
 
 class CardSettings(_Part):

@@ -12,7 +12,8 @@ import torch
 from codec_adapters import alm as alms
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip, RejectedError
-from codecfake_builder.shards.codec_runner import halving, kept, seed_of
+from codecfake_builder.resynthesis import halving
+from codecfake_builder.shards.codec_runner import kept, seed_of
 from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
 from codecfake_builder.shards.shard import AlmJob, Shard, Utterance
 from codecfake_builder.shards.source_audio import read_source

@@ -10,9 +10,9 @@ from typing import Any
 
 from codec_adapters.alm.spec import AlmSpec
 from codec_adapters.spec import CodecSpec, OptionValue
+from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.files import sha256_text, write_text
-from codecfake_builder.recipe.schema import AudioPolicy
 
 STATE_FOLDER = ".build"
 """Folder of a dataset that is the builder's own: records, logs, lock; not part of the dataset."""

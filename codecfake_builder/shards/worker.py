@@ -20,6 +20,7 @@ from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip, RejectedError, Wave
 from codecfake_builder.codecs.plugins import load_plugins
 from codecfake_builder.devices import local_devices, settle_numerics
+from codecfake_builder.resynthesis import PaddingRule, resynthesize
 from codecfake_builder.shards import alm_runner, codec_runner
 from codecfake_builder.shards.alm_runner import Spoken
 from codecfake_builder.shards.batching import batch_limit, equal_length_batches
@@ -125,7 +126,7 @@ def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -
     lengths = [audio.samples_at(u.samples, u.sample_rate, rate) for u in shard.utterances]
     limit = 1
     if adapter and isinstance(shard.job, CodecJob):
-        rule = codec_runner.PaddingRule.of(adapter, shard.policy)
+        rule = PaddingRule.of(adapter, shard.policy)
         lengths = [rule.padded(length) for length in lengths]
         limit = batch_limit(adapter, shard.job, settings.batch_seconds, settings.dataset)
     batches = equal_length_batches(lengths, limit)
@@ -202,7 +203,7 @@ def _resynthesized(
     seeds = [codec_runner.seed_of(shard.utterances[position]) for position, _ in batch]
     outputs: list[Wave | RejectedError]
     try:
-        outputs = list(codec_runner.resynthesize(adapter, waves, seeds, lengths[batch[0][0]]))
+        outputs = list(resynthesize(adapter, waves, seeds, lengths[batch[0][0]]))
     except Exception as error:  # noqa: BLE001 - a codec may raise anything; the clip is listed with what it said
         utterances = [shard.utterances[position] for position, _ in batch]
         longest = max(u.samples / u.sample_rate for u in utterances)

@@ -17,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import codec_adapters
+from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import BuilderError, CheckFailedError
-from codecfake_builder.recipe.schema import AudioPolicy, Execution
+from codecfake_builder.recipe.schema import Execution
+from codecfake_builder.resynthesis import PaddingRule, halving
 from codecfake_builder.shards.batching import LARGEST_BATCH, equal_length_batches, fastest_batch
-from codecfake_builder.shards.codec_runner import PaddingRule, halving, seed_of
+from codecfake_builder.shards.codec_runner import seed_of
 from codecfake_builder.shards.run import chosen_devices
 from codecfake_builder.shards.shard import CodecJob, Shard, Utterance
 from codecfake_builder.shards.worker import WorkerSettings
