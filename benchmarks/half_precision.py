@@ -25,6 +25,7 @@ from codec_adapters.errors import CodecError
 from codecfake_builder import audio
 from codecfake_builder.devices import settle_numerics
 from codecfake_builder.progress import progress, say
+from codecfake_builder.rejections import RejectedError
 
 DTYPES = ("float32", "bfloat16", "float16")
 TABLE = Path(__file__).with_suffix(".md")
@@ -205,7 +206,7 @@ def main(
             for dtype in DTYPES:
                 try:
                     runs[dtype] = measured(variant, folder, dtype, device, found, seconds)
-                except (CodecError, RuntimeError, audio.RejectedError) as error:
+                except (CodecError, RuntimeError, RejectedError) as error:
                     runs[dtype] = str(error).splitlines()[0]
                 rows.append(row(variant, dtype, runs[dtype], runs["float32"]))
                 advance(1)

@@ -16,6 +16,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from codecfake_builder.rejections import RejectedError, RejectionReason
+
 Wave = np.ndarray[Any, np.dtype[np.float32]]
 Pcm = np.ndarray[Any, np.dtype[np.int16]]
 
@@ -27,15 +29,6 @@ SPEECH_RMS = 1e-3
 """A source above this level (-60 dB) holds something; a codec that answers it with silence has failed."""
 SILENCE_RMS = 1e-5
 """Below this level (-100 dB) an output is silence at 16 bits."""
-
-
-class RejectedError(Exception):
-    """A clip that does not go into the dataset: a reason out of a closed set, and the detail."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
 
 
 @dataclass(frozen=True)
@@ -64,14 +57,18 @@ def decode(data: bytes) -> tuple[Wave, int]:
             rate, promised = int(file.samplerate), int(file.frames)
             channels = file.read(dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        raise RejectedError("unreadable", str(error).strip()) from error
+        raise RejectedError(RejectionReason.UNREADABLE, str(error).strip()) from error
     if len(channels) < promised or _wav_is_cut(data):
-        raise RejectedError("truncated", f"{len(channels)} samples of the {promised} that the header promises")
+        raise RejectedError(
+            RejectionReason.TRUNCATED, f"{len(channels)} samples of the {promised} that the header promises"
+        )
     if not len(channels):
-        raise RejectedError("empty", "no samples")
+        raise RejectedError(RejectionReason.EMPTY, "no samples")
     mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float32)
     if not np.isfinite(mono).all():
-        raise RejectedError("non_finite", f"{int((~np.isfinite(mono)).sum())} samples are NaN or infinite")
+        raise RejectedError(
+            RejectionReason.NON_FINITE, f"{int((~np.isfinite(mono)).sum())} samples are NaN or infinite"
+        )
     return np.ascontiguousarray(mono), rate
 
 
@@ -111,10 +108,14 @@ def restore(wave: Wave, rate: int, delay: int, samples: int, slack: int) -> Wave
         RejectedError: ``non_finite`` or ``length``.
     """
     if not np.isfinite(wave).all():
-        raise RejectedError("non_finite", f"the codec's output has {int((~np.isfinite(wave)).sum())} such samples")
+        raise RejectedError(
+            RejectionReason.NON_FINITE, f"the codec's output has {int((~np.isfinite(wave)).sum())} such samples"
+        )
     at_rate = resample(np.ascontiguousarray(wave), rate, RATE)[samples_at(delay, rate, RATE) :]
     if len(at_rate) < samples - slack:
-        raise RejectedError("length", f"the codec's output has {len(at_rate)} samples, the source {samples}")
+        raise RejectedError(
+            RejectionReason.LENGTH, f"the codec's output has {len(at_rate)} samples, the source {samples}"
+        )
     return fit(at_rate, samples)
 
 
@@ -125,12 +126,14 @@ def generated(wave: Wave, rate: int, min_seconds: float, max_seconds: float) -> 
         RejectedError: ``nothing_generated``, ``non_finite``, ``too_short`` or ``too_long``.
     """
     if not len(wave):
-        raise RejectedError("nothing_generated", "the model ended before its first frame of speech")
+        raise RejectedError(RejectionReason.NOTHING_GENERATED, "the model ended before its first frame of speech")
     if not np.isfinite(wave).all():
-        raise RejectedError("non_finite", f"the model's output has {int((~np.isfinite(wave)).sum())} such samples")
+        raise RejectedError(
+            RejectionReason.NON_FINITE, f"the model's output has {int((~np.isfinite(wave)).sum())} such samples"
+        )
     seconds = len(wave) / rate
     if not min_seconds <= seconds <= max_seconds:
-        reason = "too_short" if seconds < min_seconds else "too_long"
+        reason = RejectionReason.TOO_SHORT if seconds < min_seconds else RejectionReason.TOO_LONG
         raise RejectedError(reason, f"{seconds:.3f} s generated, the recipe takes {min_seconds:g} to {max_seconds:g} s")
     return resample(np.ascontiguousarray(wave), rate, RATE)
 
@@ -147,7 +150,7 @@ def finish(wave: Wave, source_rms: float | None) -> FinishedClip:
     level = rms(wave)
     if level < SILENCE_RMS and (source_rms is None or source_rms > SPEECH_RMS):
         source = "" if source_rms is None else f" for a source of RMS {source_rms:.1e}"
-        raise RejectedError("silent", f"output RMS {level:.1e}{source}")
+        raise RejectedError(RejectionReason.SILENT, f"output RMS {level:.1e}{source}")
     peak = float(np.abs(wave).max())
     gain = FULL_SCALE / peak if peak > FULL_SCALE else 1.0
     pcm = np.rint(wave.astype(np.float64) * (gain * 32768)).astype(np.int16)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from codec_adapters.files.weights import cache_root
-from codecfake_builder.audio import RATE, RejectedError, Wave, decode
+from codecfake_builder.audio import RATE, Wave, decode
 from codecfake_builder.benchmark.config import DataConfig
 from codecfake_builder.errors import DatasetError
+from codecfake_builder.rejections import RejectedError
 
 MOST_GAIN_DB = 6.0
 NOISE_SNR_DB = (20.0, 50.0)

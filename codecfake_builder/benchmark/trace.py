@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
-from codecfake_builder.audio import RATE, RejectedError, decode, resample
+from codecfake_builder.audio import RATE, decode, resample
 from codecfake_builder.benchmark.clips import repeat_or_crop
 from codecfake_builder.benchmark.detectors import ALL, Detector, dev_threshold
 from codecfake_builder.benchmark.detectors.base import energy
@@ -19,6 +19,7 @@ from codecfake_builder.benchmark.outputs import DEV, TRAIN, FloatArray, IntArray
 from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
 from codecfake_builder.benchmark.scoring.predictions import read_predictions
 from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.rejections import RejectedError
 from codecfake_builder.resources import nearest
 
 UNKNOWN = "unknown"

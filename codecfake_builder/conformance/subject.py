@@ -12,11 +12,11 @@ import torch
 
 from codecfake_builder import audio
 from codecfake_builder.audio import Wave
+from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.conformance.measure import SAME
 from codecfake_builder.conformance.speech import bundled_speech, lasting
-from codecfake_builder.recipe.schema import AudioPolicy
-from codecfake_builder.shards import codec_runner
-from codecfake_builder.shards.codec_runner import PaddingRule
+from codecfake_builder.rejections import RejectedError
+from codecfake_builder.resynthesis import PaddingRule, resynthesize
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
@@ -105,7 +105,7 @@ class Subject:
             NotJudged: what comes out is no waveform that could be looked at further; another check says so.
         """
         length = self.rule.padded(max(map(len, waves)))
-        outputs = codec_runner.resynthesize(self.adapter, waves, seeds or [1] * len(waves), length)
+        outputs = resynthesize(self.adapter, waves, seeds or [1] * len(waves), length)
         if len(outputs) != len(waves) or any(out.ndim != 1 or not len(out) for out in outputs):
             raise NotJudged("the output has not the contract's shape, see output")
         if not all(np.isfinite(out).all() for out in outputs):
@@ -159,5 +159,5 @@ class Subject:
         slack = round(self.settings.policy.max_missing_seconds * audio.RATE)
         try:
             return audio.restore(out, rate, self.adapter.spec.delay_samples, samples, slack)
-        except audio.RejectedError as error:
+        except RejectedError as error:
             raise Failed(f"{len(wave) / rate:.3f} s: {error.detail} (at 16 kHz)") from error

@@ -11,9 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from codecfake_builder.corpora.lists import read_ids
 from codecfake_builder.errors import CorpusError
-
-MISSING = "missing"
-"""The problem of a file that a list names and that is not there."""
+from codecfake_builder.rejections import RejectionReason
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
 """File kinds that libsndfile decodes."""
@@ -48,7 +46,7 @@ class SourceFile:
     speaker: str
     language: str
     text: str | None = None
-    problem: str | None = None
+    problem: RejectionReason | None = None
     detail: str | None = None
     """The problem in words."""
     made: Made | None = None
@@ -132,7 +130,9 @@ def _listed_only(files: list[SourceFile], name: str) -> list[SourceFile]:
     found = [file for file in files if file.utterance_id in wanted]
     absent = wanted.keys() - {file.utterance_id for file in found}
     detail = f"the list {Path(name).name} names it, the corpus has no such utterance"
-    return found + [SourceFile(identity, "", "", "und", problem=MISSING, detail=detail) for identity in absent]
+    return found + [
+        SourceFile(identity, "", "", "und", problem=RejectionReason.MISSING, detail=detail) for identity in absent
+    ]
 
 
 def safe_path(root: Path, path: str) -> bool:

@@ -13,7 +13,6 @@ from pydantic import field_validator
 
 from codecfake_builder.corpora.base import (
     AUDIO_SUFFIXES,
-    MISSING,
     CorpusConfig,
     SourceFile,
     UserPath,
@@ -21,6 +20,7 @@ from codecfake_builder.corpora.base import (
     safe_path,
 )
 from codecfake_builder.errors import CorpusError
+from codecfake_builder.rejections import RejectionReason
 
 _COLUMNS = ("path", "utterance_id", "speaker", "language", "text")
 
@@ -71,10 +71,10 @@ class FolderConfig(CorpusConfig):
             raise CorpusError(f"{self.table}: line {line}: no value for path")
         if not safe_path(root, path):
             raise CorpusError(f"{self.table}: line {line}: path {path} leads out of the corpus root {root}")
-        missing = None if (root / path).is_file() else MISSING
+        missing = None if (root / path).is_file() else RejectionReason.MISSING
         return self._file(str(PurePosixPath(path)), {**row, "utterance": row.get("utterance_id")}, missing)
 
-    def _file(self, path: str, known: dict[str, Any], problem: str | None = None) -> SourceFile:
+    def _file(self, path: str, known: dict[str, Any], problem: RejectionReason | None = None) -> SourceFile:
         relative_path = PurePosixPath(path)
         folder = "-".join(relative_path.parent.parts) or "root"
         return SourceFile(

@@ -14,10 +14,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from codec_adapters.files.weights import cache_root
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, MISSING, CorpusConfig, SourceFile
+from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, SourceFile
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import progress
+from codecfake_builder.rejections import RejectionReason
 
 _SAVED = ("dataset_info.json", "state.json")
 _SAVED_SPLITS = "dataset_dict.json"
@@ -125,7 +126,7 @@ class HuggingFaceConfig(CorpusConfig):
         text = value(self.columns.text)
         if not data:
             detail = f"row {number} holds no audio" + (" and names a file elsewhere" if own else "")
-            return SourceFile(identity, "", speaker, language, text, MISSING, detail)
+            return SourceFile(identity, "", speaker, language, text, RejectionReason.MISSING, detail)
         return SourceFile(identity, _stored(folder, number, own, data), speaker, language, text)
 
     def _beside(self, path: str | None) -> bytes | None:

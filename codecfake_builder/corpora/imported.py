@@ -10,9 +10,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 import codec_adapters
 from codecfake_builder.clip_class import known_classes
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, MISSING, CorpusConfig, Made, SourceFile, relative, safe_path
+from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, Made, SourceFile, relative, safe_path
 from codecfake_builder.corpora.folder import table_rows
 from codecfake_builder.errors import CorpusError
+from codecfake_builder.rejections import RejectionReason
 from codecfake_builder.resources import nearest, resource_folder
 
 HISTORY = "history"
@@ -117,7 +118,7 @@ class ImportedConfig(CorpusConfig):
             speaker=row.get("speaker") or self.speaker or "unknown",
             language=row.get("language") or self.language,
             text=row.get("text") or None,
-            problem=None if path else MISSING,
+            problem=None if path else RejectionReason.MISSING,
             detail=None if path else f"no such file; {table.name} names it",
             made=Made(codec, variant, row.get("alm") or self.alm, row.get("prompt_id") or None),
             sha256=row.get("sha256") or None,

@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from codec_adapters.files.weights import cache_root
-from codecfake_builder.audio import RejectedError, decode
-from codecfake_builder.corpora.base import MISSING, CorpusConfig, SourceFile
+from codecfake_builder.audio import decode
+from codecfake_builder.corpora.base import CorpusConfig, SourceFile
 from codecfake_builder.corpora.findings import identical_clips, other_files
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import Advance, progress, say
+from codecfake_builder.rejections import RejectedError, RejectionReason
 
 _MADE = [(name, pa.string()) for name in ("codec", "variant", "alm", "prompt_id")]
 _LISTED = [*((name, pa.string()) for name in ("utterance_id", "path", "speaker", "language", "text")), *_MADE]
@@ -76,7 +77,7 @@ def index_corpus(name: str, config: CorpusConfig) -> CorpusIndex:
     files = config.listed()
     root = config.audio_folder().resolve()
     cache = cache_root() / "index" / f"{config.kind}-{_cache_key(config, root)}.parquet"
-    probed = _probed(name, [file for file in files if file.problem != MISSING], root, cache)
+    probed = _probed(name, [file for file in files if file.problem != RejectionReason.MISSING], root, cache)
     rows = [_within_limits(row, config) for row in _without_duplicates(_row(f, probed.get(f.path, {})) for f in files)]
     notes = (*other_files(files, rows), *identical_clips(rows))
     return CorpusIndex(name, root, pa.Table.from_pylist(rows, schema=SCHEMA), notes)
@@ -129,7 +130,7 @@ def _probe(file: SourceFile, root: Path) -> _Row:
         data = (root / file.path).read_bytes()
         stat = (root / file.path).stat()
     except OSError as error:
-        return {**row, "reason": "missing", "detail": error.strerror or str(error)}
+        return {**row, "reason": RejectionReason.MISSING, "detail": error.strerror or str(error)}
     row.update(sha256=hashlib.sha256(data).hexdigest(), bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)
     try:
         wave, rate = decode(data)
@@ -166,7 +167,7 @@ def _without_duplicates(rows: Iterator[_Row]) -> list[_Row]:
             continue
         first = seen.setdefault((row["utterance_id"], row.get("variant")), row["path"])
         if first != row["path"]:
-            row = {**row, "reason": "duplicate_id", "detail": f"{first} has this utterance id already"}
+            row = {**row, "reason": RejectionReason.DUPLICATE_ID, "detail": f"{first} has this utterance id already"}
         result.append(row)
     return result
 
@@ -179,5 +180,5 @@ def _within_limits(row: _Row, config: CorpusConfig) -> _Row:
     least, most = config.min_seconds, config.max_seconds or float("inf")
     if least <= seconds <= most:
         return row
-    reason = "too_short" if seconds < least else "too_long"
+    reason = RejectionReason.TOO_SHORT if seconds < least else RejectionReason.TOO_LONG
     return {**row, "reason": reason, "detail": f"{seconds:.3f} s, the recipe takes {least:g} to {most:g} s"}

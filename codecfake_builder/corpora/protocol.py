@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, MISSING, SourceFile, relative
+from codecfake_builder.corpora.base import AUDIO_SUFFIXES, SourceFile, relative
 from codecfake_builder.errors import CorpusError
-
-NOT_LISTED = "not_listed"
-"""The problem of a file that no line of its list names."""
+from codecfake_builder.rejections import RejectionReason
 
 
 def read_lines(path: Path, fields: int, form: str) -> list[list[str]]:
@@ -39,7 +37,9 @@ def held_against(listed: Iterable[SourceFile], root: Path, folder: Path, protoco
         files.append(file if file.path in there or file.problem else _absent(file, protocol))
     unlisted = sorted(there - named)
     detail = f"no line of {protocol.name} names this file"
-    return files + [SourceFile(Path(p).stem, p, "", "und", problem=NOT_LISTED, detail=detail) for p in unlisted]
+    return files + [
+        SourceFile(Path(p).stem, p, "", "und", problem=RejectionReason.NOT_LISTED, detail=detail) for p in unlisted
+    ]
 
 
 def _absent(file: SourceFile, protocol: Path) -> SourceFile:
@@ -48,7 +48,7 @@ def _absent(file: SourceFile, protocol: Path) -> SourceFile:
         file.path,
         file.speaker,
         file.language,
-        problem=MISSING,
+        problem=RejectionReason.MISSING,
         detail=f"no such file; {protocol.name} names it",
         made=file.made,
     )

@@ -16,11 +16,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from codec_adapters.spec import LABELS
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, MISSING, CorpusConfig, Made, SourceFile, relative
+from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, Made, SourceFile, relative
 from codecfake_builder.corpora.imported import OTHER_NAMES, unspecified
 from codecfake_builder.corpora.lists import read_ids
 from codecfake_builder.corpora.protocol import held_against, read_lines
 from codecfake_builder.errors import CorpusError
+from codecfake_builder.rejections import RejectionReason
 
 DEEPEST = 6
 """How many folders below the root a part may lie."""
@@ -127,7 +128,7 @@ class StCodecfakeConfig(CorpusConfig):
             detail = (
                 f"its label line says {tag} {number}, which does not go with the name of the file or tells no codec"
             )
-            return _clip(path, Path(name).stem, match, problem="unknown_class", detail=detail)
+            return _clip(path, Path(name).stem, match, problem=RejectionReason.UNKNOWN_CLASS, detail=detail)
         return _clip(path, Path(name).stem, match, Made(codec, unspecified(codec)))
 
     def _codec(self, prefix: str | None, tag: str, number: int) -> str | None:
@@ -175,7 +176,7 @@ def _in_folder(root: Path, folder: Folder, place: Path) -> list[SourceFile]:
     for stem in (f"{folder.prefix}_{identity}" for identity in _expected(folder)):
         if stem not in paths:
             match, absent = _IN_NAME.fullmatch(stem), relative(place / f"{stem}.wav", root)
-            files.append(_clip(absent, stem, match, _made(folder, stem, match), MISSING, detail))
+            files.append(_clip(absent, stem, match, _made(folder, stem, match), RejectionReason.MISSING, detail))
     return files
 
 
@@ -198,7 +199,7 @@ def _clip(
     stem: str,
     match: re.Match[str] | None,
     made: Made | None = None,
-    problem: str | None = None,
+    problem: RejectionReason | None = None,
     detail: str | None = None,
 ) -> SourceFile:
     """A file of the release; its name tells the source utterance, and that the speaker and the language."""

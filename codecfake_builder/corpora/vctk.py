@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile, relative
+from codecfake_builder.rejections import RejectionReason
 
 _NAME_092 = re.compile(r"(?P<utterance>(?P<speaker>[ps]\d+)_\d+)_(?P<mic>mic[12])\.flac")
 _NAME_080 = re.compile(r"(?P<utterance>(?P<speaker>[ps]\d+)_\d+)\.wav")
+_ABSENT = {"mic1": RejectionReason.NO_MIC1, "mic2": RejectionReason.NO_MIC2}
 
 
 class VctkConfig(CorpusConfig):
@@ -47,10 +49,10 @@ class VctkConfig(CorpusConfig):
         for mics in recordings.values():
             chosen = mics.get(self.mic)
             path, match = chosen or next(iter(mics.values()))
-            files.append(self._file(root, path, match, None if chosen else f"no_{self.mic}"))
+            files.append(self._file(root, path, match, None if chosen else _ABSENT[self.mic]))
         return files
 
-    def _file(self, root: Path, path: Path, match: re.Match[str], problem: str | None = None) -> SourceFile:
+    def _file(self, root: Path, path: Path, match: re.Match[str], problem: RejectionReason | None = None) -> SourceFile:
         transcript = root / "txt" / match["speaker"] / f"{match['utterance']}.txt"
         text = transcript.read_text(encoding="utf-8").strip() if transcript.is_file() else None
         return SourceFile(match["utterance"], relative(path, root), match["speaker"], self.language, text, problem)

@@ -20,6 +20,7 @@ from codecfake_builder.plan.notes import Note
 from codecfake_builder.plan.selection import Rows, Selection
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.schema import IMPORTED, Recipe, Split
+from codecfake_builder.rejections import RejectionReason
 
 _ONLY_INDEXED = ("audio_sha256", "reason", "detail")
 UTTERANCES = pa.schema([("corpus", pa.string()), *(f for f in SCHEMA if f.name not in _ONLY_INDEXED)])
@@ -202,8 +203,14 @@ def _gathered(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa.Table, pa.
         seconds = pc.divide(pc.cast(good["samples"], pa.float64()), good["sample_rate"])
         short = pc.less(seconds, recipe.audio.min_seconds)
         long = pc.greater(seconds, recipe.audio.max_seconds)
-        left_out.append(_refused(good.filter(short), "too_short", f"audio.min_seconds is {recipe.audio.min_seconds:g}"))
-        left_out.append(_refused(good.filter(long), "too_long", f"audio.max_seconds is {recipe.audio.max_seconds:g}"))
+        left_out.append(
+            _refused(
+                good.filter(short), RejectionReason.TOO_SHORT, f"audio.min_seconds is {recipe.audio.min_seconds:g}"
+            )
+        )
+        left_out.append(
+            _refused(good.filter(long), RejectionReason.TOO_LONG, f"audio.max_seconds is {recipe.audio.max_seconds:g}")
+        )
         usable.append(good.filter(pc.invert(pc.or_(short, long))).select(UTTERANCES.names))
     order = [("corpus", "ascending"), ("utterance_id", "ascending"), ("path", "ascending")]
     return pa.concat_tables(usable).sort_by(order).combine_chunks(), pa.concat_tables(left_out).sort_by(order)
@@ -213,7 +220,7 @@ def _named(table: pa.Table, corpus: str) -> pa.Table:
     return table.add_column(0, UTTERANCES.field("corpus"), pa.array([corpus] * table.num_rows, pa.string()))
 
 
-def _refused(table: pa.Table, reason: str, detail: str) -> pa.Table:
+def _refused(table: pa.Table, reason: RejectionReason, detail: str) -> pa.Table:
     columns = [table[name] for name in ("corpus", "utterance_id", "path")]
     return pa.table([*columns, [reason] * table.num_rows, [detail] * table.num_rows], schema=LEFT_OUT)
 

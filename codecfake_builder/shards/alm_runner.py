@@ -11,7 +11,8 @@ import torch
 
 from codec_adapters import alm as alms
 from codecfake_builder import audio
-from codecfake_builder.audio import FinishedClip, RejectedError
+from codecfake_builder.audio import FinishedClip
+from codecfake_builder.rejections import RejectedError, RejectionReason
 from codecfake_builder.resynthesis import halving
 from codecfake_builder.shards.codec_runner import kept, seed_of
 from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
@@ -77,7 +78,7 @@ def prompt_of(utterance: Utterance, alm: Alm) -> Prompt:
 
     parts = alm.spec.prompt
     if utterance.text is None and {"text", "transcript"} & set(parts):
-        raise RejectedError("no_text", f"{utterance.name} has no transcript, which {alm.spec.name} needs")
+        raise RejectedError(RejectionReason.NO_TEXT, f"{utterance.name} has no transcript, which {alm.spec.name} needs")
     wave = read_source(utterance, alm.prompt_rate).wave if "audio" in parts else None
     return Prompt(
         prompt_id=utterance.name,
@@ -101,7 +102,7 @@ def _generated(
             for prompt in prompts:
                 yield from _generated(shard, alm, [prompt])
         else:
-            yield prompts[0][0], rejection_for(error, "alm_error")
+            yield prompts[0][0], rejection_for(error, RejectionReason.ALM_ERROR)
         return
     for (position, _), generation in zip(prompts, made, strict=True):
         yield position, generation

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from codec_adapters.errors import WorkerError, WorkerRefusedError
-from codecfake_builder.audio import RejectedError
 from codecfake_builder.errors import CheckFailedError
+from codecfake_builder.rejections import RejectedError, RejectionReason
 
 
 def refuse_sick_device(variant: str, longest: float, limit: str, error: Exception) -> None:
@@ -31,8 +31,8 @@ def refuse_sick_device(variant: str, longest: float, limit: str, error: Exceptio
         raise CheckFailedError(f"{variant}: the device failed ({reason}); what is finished is kept") from error
 
 
-def rejection_for(error: Exception, reason: str) -> RejectedError:
+def rejection_for(error: Exception, reason: RejectionReason) -> RejectedError:
     """The rejection of a clip on which a codec or ALM raised ``error``; a failed worker process is called so."""
     said = str(error).splitlines()[0] if str(error) else ""
-    kind = "worker_failed" if isinstance(error, WorkerError) else reason
+    kind = RejectionReason.WORKER_FAILED if isinstance(error, WorkerError) else reason
     return RejectedError(kind, f"{type(error).__name__}: {said}")

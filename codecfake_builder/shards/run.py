@@ -19,7 +19,7 @@ from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.progress import progress
 from codecfake_builder.recipe.schema import Execution
 from codecfake_builder.shards import codec_runner
-from codecfake_builder.shards.shard import PASSING_REASONS, STATE_FOLDER, AlmJob, Shard, ShardRecord, load_record
+from codecfake_builder.shards.shard import STATE_FOLDER, AlmJob, Shard, ShardRecord, load_record
 from codecfake_builder.shards.worker import WorkerSettings, make_shard
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def split_done(shards: Iterable[Shard], dataset: Path) -> tuple[list[ShardRecord
     done, missing = [], []
     for shard in shards:
         record = load_record(dataset, shard.file)
-        if record and record.key == shard.key and not any(r.reason in PASSING_REASONS for r in record.rejected):
+        if record and record.key == shard.key and not any(r.reason.of_the_moment for r in record.rejected):
             done.append(record)
         else:
             missing.append(shard)

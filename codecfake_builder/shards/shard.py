@@ -13,11 +13,10 @@ from codec_adapters.spec import CodecSpec, OptionValue
 from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.files import sha256_text, write_text
+from codecfake_builder.rejections import RejectionReason
 
 STATE_FOLDER = ".build"
 """Folder of a dataset that is the builder's own: records, logs, lock; not part of the dataset."""
-PASSING_REASONS = frozenset({"missing", "source_changed", "worker_failed"})
-"""Reasons of a rejection that say something of the moment, not of the clip."""
 AUDIO_CHAIN_VERSION = 1
 """Raised whenever ``audio.py`` would make other samples of the same codec output."""
 
@@ -144,7 +143,7 @@ class Rejection:
     variant: str
     corpus: str
     utterance_id: str
-    reason: str
+    reason: RejectionReason
     detail: str
 
 
@@ -194,7 +193,9 @@ def load_record(dataset: Path, file: str) -> ShardRecord | None:
     """The record of a shard, or ``None`` where there is none that holds good: absent, damaged, or its shard is gone."""
     try:
         values: dict[str, Any] = json.loads(record_path(dataset, file).read_text(encoding="utf-8"))
-        rejected = tuple(Rejection(**row) for row in values.pop("rejected"))
+        rejected = tuple(
+            Rejection(**{**row, "reason": RejectionReason(row["reason"])}) for row in values.pop("rejected")
+        )
         record = ShardRecord(**values, rejected=rejected)
         path = dataset / file
         same_size = (path.stat().st_size if path.is_file() else 0) == record.bytes

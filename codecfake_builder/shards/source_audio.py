@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codecfake_builder import audio
-from codecfake_builder.audio import RejectedError, Wave
+from codecfake_builder.audio import Wave
+from codecfake_builder.rejections import RejectedError, RejectionReason
 from codecfake_builder.shards.shard import Utterance
 
 
@@ -28,8 +29,8 @@ def read_source(utterance: Utterance, rate: int) -> Source:
     try:
         data = Path(utterance.path).read_bytes()
     except OSError as error:
-        raise RejectedError("missing", f"{utterance.path}: {error.strerror}") from error
+        raise RejectedError(RejectionReason.MISSING, f"{utterance.path}: {error.strerror}") from error
     if hashlib.sha256(data).hexdigest() != utterance.sha256:
-        raise RejectedError("source_changed", f"{utterance.path} is not the file that was indexed")
+        raise RejectedError(RejectionReason.SOURCE_CHANGED, f"{utterance.path} is not the file that was indexed")
     wave, own_rate = audio.decode(data)
     return Source(audio.resample(wave, own_rate, rate), audio.rms(wave))

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from codecfake_builder import audio
-from codecfake_builder.audio import FinishedClip, RejectedError, Wave
+from codecfake_builder.audio import FinishedClip, Wave
 from codecfake_builder.codecs.plugins import load_plugins
 from codecfake_builder.devices import local_devices, settle_numerics
+from codecfake_builder.rejections import RejectedError, RejectionReason
 from codecfake_builder.resynthesis import PaddingRule, resynthesize
 from codecfake_builder.shards import alm_runner, codec_runner
 from codecfake_builder.shards.alm_runner import Spoken
@@ -212,7 +213,7 @@ def _resynthesized(
             for item in batch:
                 yield from _resynthesized(shard, adapter, [item], lengths)
             return
-        outputs = [rejection_for(error, "codec_error")]
+        outputs = [rejection_for(error, RejectionReason.CODEC_ERROR)]
     for (position, source), output in zip(batch, outputs, strict=True):
         yield position, source, output
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codecfake_builder import audio
-from codecfake_builder.audio import RejectedError
+from codecfake_builder.rejections import RejectedError
 from tests.synthetic import voice
 
 RATES = st.sampled_from([8000, 16000, 22050, 24000, 44100, 48000])
