@@ -24,8 +24,8 @@ import typer
 from benchmarks.report import machine, markdown_table
 from codecfake_builder.changes.build import build
 from codecfake_builder.changes.remove_codec import remove_codec
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.checksums import read_checksums
-from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE
 from codecfake_builder.progress import progress, say
 from codecfake_builder.recipe.edit import with_codec
 from codecfake_builder.recipe.edit_file import edited_text
@@ -119,8 +119,8 @@ def main(
     with tempfile.TemporaryDirectory(prefix="extension-") as folder:
         work, larger = Path(folder) / "dataset", Path(folder) / "larger.yaml"
         shutil.copytree(dataset, work)
-        text = (work / SAVED_RECIPE).read_text(encoding="utf-8")
-        edited = edited_text(text, SAVED_RECIPE, lambda recipe: with_codec(recipe, CODEC, SPLITS))
+        text = (work / layout.RECIPE).read_text(encoding="utf-8")
+        edited = edited_text(text, layout.RECIPE, lambda recipe: with_codec(recipe, CODEC, SPLITS))
         larger.write_text(edited, encoding="utf-8")
         added, removed = [], []
         with progress("measuring", runs + 1, "extensions") as advance:

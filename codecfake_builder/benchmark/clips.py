@@ -13,6 +13,7 @@ from torch import Tensor
 from codec_adapters.files.weights import cache_root
 from codecfake_builder.audio import RATE, Wave, decode
 from codecfake_builder.benchmark.config import DataConfig
+from codecfake_builder.dataset import layout
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.rejections import RejectedError
 
@@ -48,9 +49,9 @@ class Clips(torch.utils.data.Dataset[Clip]):
     def __init__(
         self, dataset: Path, split: str, known: list[int], samples: int, data: DataConfig | None = None, seed: int = 0
     ) -> None:
-        files = sorted(str(path) for path in (dataset / "data" / split).glob("*.parquet"))
+        files = [str(path) for path in layout.shard_files(dataset, split)]
         if not files:
-            raise DatasetError(f"{dataset}: has no clips of split {split}; expected data/{split}/*.parquet")
+            raise DatasetError(f"{dataset}: has no clips of split {split}; expected {layout.shard_pattern(split)}")
         datasets.disable_progress_bars()  # the commands show their own
         # not by the folder's name: datasets' cache would not notice shards that were made again
         table = datasets.load_dataset(

@@ -20,6 +20,7 @@ from codecfake_builder.benchmark.scoring.published import published_tables
 from codecfake_builder.benchmark.scoring.render import PUBLISHED, published_rows, table_rows
 from codecfake_builder.benchmark.scoring.results import RESULTS, Results, read_results
 from codecfake_builder.benchmark.scoring.score import EVAL_ID, EVAL_OOD
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.checksums import read_checksums, root_hash
 from codecfake_builder.files import write_text
 from codecfake_builder.progress import progress
@@ -135,7 +136,7 @@ def _audio(dataset: Path, splits: set[str], wanted: set[str]) -> dict[str, str]:
     """The wanted clips as ``data:`` addresses."""
     found = {}
     for split in sorted(splits):
-        for path in sorted((dataset / "data" / split).glob("*.parquet")):
+        for path in layout.shard_files(dataset, split):
             table = pq.read_table(path, columns=["id", "audio"], filters=[("id", "in", wanted)])
             for row in table.to_pylist():
                 found[row["id"]] = "data:audio/flac;base64," + base64.b64encode(row["audio"]["bytes"]).decode("ascii")

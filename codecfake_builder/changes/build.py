@@ -15,6 +15,7 @@ from codecfake_builder.clip_class import REAL
 from codecfake_builder.codecs.isolated import isolated_variants, resolved
 from codecfake_builder.codecs.jobs import make_jobs
 from codecfake_builder.codecs.plugins import load_plugins
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
 from codecfake_builder.dataset.contents import Contents
 from codecfake_builder.dataset.finishing import (
@@ -27,6 +28,7 @@ from codecfake_builder.dataset.finishing import (
     save_state,
 )
 from codecfake_builder.dataset.intelligibility import begin_import
+from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import remove_temporaries
 from codecfake_builder.plan.planning import Plan, announce, make_plan
@@ -34,16 +36,7 @@ from codecfake_builder.plan.summary import facts_of
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.schema import Recipe
 from codecfake_builder.shards.run import run_shards, split_done
-from codecfake_builder.shards.shard import (
-    STATE_FOLDER,
-    AlmJob,
-    Job,
-    Shard,
-    ShardRecord,
-    Utterance,
-    record_name,
-    record_path,
-)
+from codecfake_builder.shards.shard import AlmJob, Job, Shard, Utterance
 
 
 @dataclass(frozen=True)
@@ -108,23 +101,18 @@ def _next_version(out: Path, done: list[ShardRecord], missing: list[Shard]) -> P
     """The folder in which the next version of a finished dataset grows: with all that stays, and with the new shards
     that a killed run left there."""
     kept = {record.file for record in done}
-    kept |= {record_name(file) for file in kept}
-    left, _ = split_done(missing, staging.next_folder(out))
-    salvage = {name for record in left for name in (record.file, record_name(record.file))}
+    kept |= {layout.record_of(file) for file in kept}
+    left, _ = split_done(missing, layout.next_version(out))
+    salvage = {name for record in left for name in (record.file, layout.record_of(record.file))}
     if left:
         say(f"{len(left)} of the shards to make are there from an earlier run that did not end")
-    return staging.prepare(out, lambda name: is_shard_file(name) and name not in kept, salvage)
-
-
-def is_shard_file(name: str) -> bool:
-    """Whether a file of a dataset folder is a shard or a shard's record."""
-    return name.startswith(("data/", f"{STATE_FOLDER}/records/"))
+    return staging.prepare(out, lambda name: layout.is_shard_or_record(name) and name not in kept, salvage)
 
 
 def _refuse_foreign(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise DatasetError(f"{out}: is a file; --out takes a folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / STATE_FOLDER).is_dir():
+    if out.is_dir() and any(out.iterdir()) and not (out / layout.STATE).is_dir():
         raise DatasetError(f"{out}: is not empty and not a folder of an earlier build; choose another --out")
 
 
@@ -158,18 +146,17 @@ def _utterances(plan: Plan, rows: object) -> tuple[Utterance, ...]:
 def _stale(out: Path, shards: list[Shard]) -> list[Path]:
     """Shards of an earlier recipe that this one does not have."""
     wanted = {shard.file for shard in shards}
-    there = sorted((out / "data").rglob("*.parquet"))
-    return [path for path in there if path.relative_to(out).as_posix() not in wanted]
+    return [path for path in layout.shard_files(out) if path.relative_to(out).as_posix() not in wanted]
 
 
 def _remove_stale(out: Path, shards: list[Shard]) -> None:
     for path in _stale(out, shards):
         path.unlink()
-    records = {record_path(out, shard.file) for shard in shards}
-    for path in sorted((out / STATE_FOLDER / "records").rglob("*.json")):
+    records = {out / layout.record_of(shard.file) for shard in shards}
+    for path in layout.record_files(out):
         if path not in records:  # one of which every clip was rejected has no shard
             path.unlink()
     splits = {shard.split for shard in shards}
-    for folder in (out / "data").glob("*"):
+    for folder in (out / layout.DATA).glob("*"):
         if folder.is_dir() and folder.name not in splits:
             shutil.rmtree(folder)

@@ -17,34 +17,26 @@ from pydantic import ValidationError
 
 from codec_adapters import AlmSpec, CodecSpec
 from codec_adapters.files.weights import sha256_of
-from codecfake_builder.changes.build import BuildResult, is_shard_file
+from codecfake_builder.changes.build import BuildResult
 from codecfake_builder.clip_class import REAL
 from codecfake_builder.codecs.variants import known_variants
 from codecfake_builder.corpora.imported import HISTORY
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
 from codecfake_builder.dataset.checksums import read_checksums
 from codecfake_builder.dataset.finishing import Material, finish, finished_root
-from codecfake_builder.dataset.metadata import REJECTED_FILE
-from codecfake_builder.dataset.provenance import PROVENANCE, jobs_of
-from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE, saved_document
+from codecfake_builder.dataset.provenance import jobs_of
+from codecfake_builder.dataset.records import ShardRecord, load_record
+from codecfake_builder.dataset.saved import saved_document, saved_plan_facts
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.plan.planning import LEFT_OUT
-from codecfake_builder.plan.summary import PlanFacts, load_facts
+from codecfake_builder.plan.summary import PlanFacts
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.edit import Document, VariantUse, use_of, variants_of, without_codec
 from codecfake_builder.recipe.edit_file import edited_text, read_recipe_text, write_edited
 from codecfake_builder.recipe.schema import IMPORTED, Recipe
 from codecfake_builder.resources import nearest
-from codecfake_builder.shards.shard import (
-    STATE_FOLDER,
-    AlmJob,
-    Job,
-    ShardRecord,
-    cell_of,
-    load_record,
-    record_name,
-    speaking_codec,
-)
+from codecfake_builder.shards.shard import AlmJob, Job, speaking_codec
 
 
 @dataclass(frozen=True)
@@ -81,7 +73,7 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
         RecipeError: the name is not in the dataset or the recipe file, or other splits hang on what would go.
     """
     old = dataset.resolve()
-    if not old.is_dir() and not old.with_name(f".{old.name}.old").is_dir():
+    if not old.is_dir() and not layout.old_version(dataset).is_dir():
         raise DatasetError(f"{dataset}: no such folder")
     if old.is_dir() and not staging.finished(old):
         raise DatasetError(f"{dataset}: is no finished dataset; run build again to finish it")
@@ -115,12 +107,12 @@ def _read(dataset: Path) -> _Finished:
     Raises:
         BuilderError: a part of the builder's state, or of what it is read from, is absent or damaged.
     """
-    document, facts = saved_document(dataset), load_facts(dataset)
+    document, facts = saved_document(dataset), saved_plan_facts(dataset)
     hashes = read_checksums(dataset)
-    for name in (PROVENANCE, REJECTED_FILE):
+    for name in (layout.PROVENANCE, layout.REJECTED):
         if not (dataset / name).is_file() or sha256_of(dataset / name) != hashes.get(name):
             raise DatasetError(f"{dataset / name}: is not as it was built; build the dataset again first")
-    jobs = jobs_of(json.loads((dataset / PROVENANCE).read_text(encoding="utf-8")))
+    jobs = jobs_of(json.loads((dataset / layout.PROVENANCE).read_text(encoding="utf-8")))
     used = [variant for split in facts.splits.values() for variant in split.variants if variant in jobs]
     return _Finished(document, facts, {variant: jobs[variant] for variant in used})
 
@@ -131,9 +123,8 @@ def _records(dataset: Path) -> list[ShardRecord]:
     Raises:
         DatasetError: a shard is not what its record says, or has none.
     """
-    state = dataset / STATE_FOLDER / "records"
-    names = {f"data/{path.relative_to(state).with_suffix('.parquet')}" for path in state.rglob("*.json")}
-    names |= {path.relative_to(dataset).as_posix() for path in (dataset / "data").rglob("*.parquet")}
+    names = {layout.shard_of(path.relative_to(dataset).as_posix()) for path in layout.record_files(dataset)}
+    names |= {path.relative_to(dataset).as_posix() for path in layout.shard_files(dataset)}
     records = {name: load_record(dataset, name) for name in sorted(names)}
     for name, record in records.items():
         if record is None:
@@ -160,7 +151,7 @@ def _variants(there: _Finished, name: str) -> list[str]:
 def _cut_off(dataset: Path, name: str) -> _Finished | None:
     """The old version that a run did not come to delete, if it is one that has the codec."""
     try:
-        old = _read(staging.next_folder(dataset))
+        old = _read(layout.next_version(dataset))
     except (BuilderError, OSError, ValueError, KeyError):
         return None
     return old if _variants(old, name) else None
@@ -185,8 +176,8 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitSta
     _refuse_other_selection(before, after, there.facts)
     material = _material(dataset, there, after, there.facts.without(gone))
     kept = {record.file for record in material.records}
-    kept |= {record_name(file) for file in kept}
-    stage = staging.prepare(dataset, lambda name: is_shard_file(name) and name not in kept)
+    kept |= {layout.record_of(file) for file in kept}
+    stage = staging.prepare(dataset, lambda name: layout.is_shard_or_record(name) and name not in kept)
     root = finish(stage, material)
     staging.publish(stage, dataset, held)
     return BuildResult(material.contents, root, 0, len(material.records))
@@ -194,10 +185,10 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitSta
 
 def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanFacts) -> Material:
     """What the dataset is written from when it holds no more than these facts tell of."""
-    rejected = pq.read_table(dataset / REJECTED_FILE)
+    rejected = pq.read_table(dataset / layout.REJECTED)
     left_out = rejected.filter(rejected["split"].is_null()).select(LEFT_OUT.names).cast(LEFT_OUT)
     cells = {(name, v) for name, split in facts.splits.items() for v in (*split.variants, *split.imported)}
-    records = [record for record in _records(dataset) if cell_of(record.file) in cells]
+    records = [record for record in _records(dataset) if layout.cell_of(record.file) in cells]
     jobs = {variant: job for variant, job in there.jobs.items() if variant in {v for _, v in cells}}
     return Material(recipe, facts, jobs, records, left_out)
 
@@ -209,7 +200,7 @@ def _checked(document: Document) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise RecipeError(f"{SAVED_RECIPE}: {place}: {first['msg']}; build the dataset again first") from error
+        raise RecipeError(f"{layout.RECIPE}: {place}: {first['msg']}; build the dataset again first") from error
 
 
 def _refuse_other_selection(before: Recipe, after: Recipe, facts: PlanFacts) -> None:

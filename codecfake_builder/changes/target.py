@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from codec_adapters.spec import LABELS
-from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE, saved_document
+from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.saved import saved_document
 from codecfake_builder.dataset.versions import finished
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.recipe.edit import Document, next_free_label, with_codec
@@ -48,7 +49,7 @@ class Target:
             return cls(recipe, dataset, yaml.safe_load(read_recipe_text(recipe)))
         if dataset is not None:
             document = saved_document(dataset)
-            parse_recipe(document, str(dataset / SAVED_RECIPE), (dataset / SAVED_RECIPE).parent)
+            parse_recipe(document, str(dataset / layout.RECIPE), dataset / layout.STATE)
             return cls(None, dataset, saved_document(dataset))
         return cls(None, None, {})
 
@@ -57,7 +58,7 @@ class Target:
         """The recipe's, which its relative paths are relative to."""
         if self.recipe is not None:
             return self.recipe.parent
-        return (self.dataset / SAVED_RECIPE).parent if self.dataset is not None else Path()
+        return self.dataset / layout.STATE if self.dataset is not None else Path()
 
     def label_of(self, family: str, given: int | None) -> int:
         """The label of a family here: its own, or the next free one.
@@ -99,7 +100,7 @@ class Target:
             write_edited(self.recipe, edit)
             return load_recipe(str(self.recipe))
         if self.dataset is not None:  # its kept recipe changes together with it
-            return parse_recipe(edit(self.document), str(self.dataset / SAVED_RECIPE), self.folder)
+            return parse_recipe(edit(self.document), str(self.dataset / layout.RECIPE), self.folder)
         return None
 
 

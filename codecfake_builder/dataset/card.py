@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from codec_adapters import CodecSpec
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.contents import ALL_CONFIG, NO_AUDIO_CONFIG, Contents
 from codecfake_builder.dataset.intelligibility import Intelligibility
 from codecfake_builder.dataset.metadata import Figures
@@ -75,8 +76,8 @@ def _prose(contents: Contents, root: str, figures: Mapping[str, Figures], scores
             f"[Neural Codec Source Tracing]({PAPER}).",
             "",
             *(line for note in recipe.notes for line in (" ".join(note.split()), "")),
-            f"Root hash: `{root}` (sha256 over the lines of `checksums.sha256` without this file).",
-            "Check every file with `sha256sum -c checksums.sha256`, and every clip with "
+            f"Root hash: `{root}` (sha256 over the lines of `{layout.CHECKSUMS}` without this file).",
+            f"Check every file with `sha256sum -c {layout.CHECKSUMS}`, and every clip with "
             "`python -m codecfake_builder verify .`.",
             "",
             "## Use",
@@ -96,14 +97,14 @@ def _prose(contents: Contents, root: str, figures: Mapping[str, Figures], scores
             "",
             *_table(contents),
             "",
-            "What was left out, with reasons, is in `rejected.parquet`.",
+            f"What was left out, with reasons, is in `{layout.REJECTED}`.",
             "",
             "## How a clip was made",
             "",
             "decode, mix to mono, resample to the codec's rate (soxr VHQ), codec, resample to 16 kHz, take out the "
             "codec's delay, cut or pad to the source's own length, scale down if over full scale (column `gain`), "
             "FLAC 16 bit. Real clips pass the same chain without the codec. Versions and checkpoint hashes: "
-            "`provenance.json`.",
+            f"`{layout.PROVENANCE}`.",
             *_alms(contents),
             *_scores(scores, recipe.card.stoi_clips),
             "",

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codec_adapters.files.weights import sha256_of
+from codecfake_builder.dataset import layout
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import TEMPORARY, sha256_text, write_text
 
-CHECKSUMS = "checksums.sha256"
-CARD = "README.md"
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<file>\S.*)")
 
 
@@ -20,7 +19,7 @@ def dataset_files(dataset: Path) -> Iterator[str]:
     for path in sorted(dataset.rglob("*")):
         name = path.relative_to(dataset).as_posix()
         hidden = any(part.startswith(".") for part in Path(name).parts)
-        if path.is_file() and name != CHECKSUMS and not hidden and TEMPORARY not in name:
+        if path.is_file() and name != layout.CHECKSUMS and not hidden and TEMPORARY not in name:
             yield name
 
 
@@ -31,7 +30,7 @@ def hash_files(dataset: Path, known: dict[str, str]) -> dict[str, str]:
 
 def write_checksums(dataset: Path, hashes: dict[str, str]) -> None:
     """Write ``checksums.sha256``; a dataset that has it is finished."""
-    write_text(dataset / CHECKSUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(hashes.items())))
+    write_text(dataset / layout.CHECKSUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(hashes.items())))
 
 
 def read_checksums(dataset: Path) -> dict[str, str]:
@@ -40,7 +39,7 @@ def read_checksums(dataset: Path) -> dict[str, str]:
     Raises:
         DatasetError: there is no such file, or a line of it has another form or names a file outside the folder.
     """
-    path = dataset / CHECKSUMS
+    path = dataset / layout.CHECKSUMS
     if not path.is_file():
         raise DatasetError(f"{path}: no such file; {dataset} is not a finished dataset (run build again to finish it)")
     hashes = {}
@@ -54,5 +53,5 @@ def read_checksums(dataset: Path) -> dict[str, str]:
 
 def root_hash(hashes: dict[str, str]) -> str:
     """One figure for the whole dataset: sha256 over the checksum lines of all files but the card, which states it."""
-    lines = [f"{sha256}  {name}" for name, sha256 in sorted(hashes.items()) if name != CARD]
+    lines = [f"{sha256}  {name}" for name, sha256 in sorted(hashes.items()) if name != layout.CARD]
     return sha256_text(*lines)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from codec_adapters import AlmSpec, CodecSpec
 from codecfake_builder.clip_class import NO_LABEL, REAL, ClipClass
+from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.recipe.schema import IMPORTED, Recipe
-from codecfake_builder.shards.shard import AlmJob, Job, ShardRecord, cell_of, speaking_codec
+from codecfake_builder.shards.shard import AlmJob, Job, speaking_codec
 
 NO_AUDIO_CONFIG = "metadata"
 ALL_CONFIG = "all"
@@ -26,7 +28,7 @@ class Cell:
     rejected: int
     files: tuple[str, ...]
     endings: dict[str, int]
-    """How an ALM's clips ended, see :class:`~codecfake_builder.shards.shard.ShardRecord`."""
+    """How an ALM's clips ended, see :class:`~codecfake_builder.dataset.records.ShardRecord`."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Contents:
     def _patterns(self, split: str, family: str) -> list[str]:
         """Shards of one class of a split, as glob patterns."""
         cells = [cell for cell in self.cells if cell.split == split and self.family(cell.variant) == family]
-        return [f"data/{split}/{cell.variant}-*.parquet" for cell in cells if cell.files]
+        return [layout.shard_pattern(split, cell.variant) for cell in cells if cell.files]
 
     def _real(self, split: str) -> list[str]:
         """Shards of the real speech that a split's clips are to be held against: its own, or those of a split with the
@@ -86,11 +88,11 @@ class Contents:
 
     def configs(self) -> dict[str, dict[str, list[str]]]:
         """File patterns per split of every Hugging Face config: all, each codec against real, and without audio."""
-        configs = {ALL_CONFIG: {split: [f"data/{split}/*.parquet"] for split in self.splits}}
+        configs = {ALL_CONFIG: {split: [layout.shard_pattern(split)] for split in self.splits}}
         for family in self.families:
             own = {split: self._patterns(split, family) for split in self.splits}
             configs[family] = {split: [*self._real(split), *files] for split, files in own.items() if files}
-        configs[NO_AUDIO_CONFIG] = {split: [f"metadata/{split}.parquet"] for split in self.splits}
+        configs[NO_AUDIO_CONFIG] = {split: [layout.metadata(split)] for split in self.splits}
         return configs
 
 
@@ -109,7 +111,7 @@ def count_contents(
     """
     grouped: dict[tuple[str, str], list[ShardRecord]] = {}
     for record in sorted(records, key=lambda record: record.file):
-        grouped.setdefault(cell_of(record.file), []).append(record)
+        grouped.setdefault(layout.cell_of(record.file), []).append(record)
     cells = []
     for split in splits:
         listed = [variant for variant in recipe.splits[split].variants if variant != IMPORTED]

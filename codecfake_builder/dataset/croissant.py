@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.card import PAPER
 from codecfake_builder.dataset.contents import NO_AUDIO_CONFIG, Contents
 from codecfake_builder.dataset.schema import COLUMNS
 
-CROISSANT = "croissant.json"
 _TYPES = {
     "string": "sc:Text",
     "bool": "sc:Boolean",
@@ -111,7 +111,7 @@ def _file_set(split: str) -> dict[str, Any]:
         "@id": f"files-{split}",
         "containedIn": {"@id": "folder"},
         "encodingFormat": "application/x-parquet",
-        "includes": f"data/{split}/*.parquet",
+        "includes": layout.shard_pattern(split),
     }
 
 

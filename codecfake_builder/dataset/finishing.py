@@ -15,24 +15,22 @@ import pyarrow as pa
 
 from codec_adapters.files import weights
 from codecfake_builder.clip_class import NO_LABEL
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.card import card
-from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, hash_files, read_checksums, root_hash, write_checksums
+from codecfake_builder.dataset.checksums import hash_files, read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.contents import Contents, count_contents
-from codecfake_builder.dataset.croissant import CROISSANT, croissant_text
+from codecfake_builder.dataset.croissant import croissant_text
 from codecfake_builder.dataset.intelligibility import intelligibility
 from codecfake_builder.dataset.metadata import figures_of_variants, write_metadata, write_rejected
-from codecfake_builder.dataset.provenance import PROVENANCE, provenance, provenance_text
-from codecfake_builder.dataset.saved_recipe import save_recipe
+from codecfake_builder.dataset.provenance import provenance, provenance_text
+from codecfake_builder.dataset.records import ShardRecord
+from codecfake_builder.dataset.saved import save_plan_facts, save_recipe
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import CheckFailedError
 from codecfake_builder.files import sha256_text, write_text
-from codecfake_builder.plan.summary import FACTS, PlanFacts
+from codecfake_builder.plan.summary import PlanFacts
 from codecfake_builder.recipe.schema import Recipe
-from codecfake_builder.shards.shard import STATE_FOLDER, Job, ShardRecord, speaking_codec
-
-MARKER = f"{STATE_FOLDER}/finished"
-METADATA = f"{STATE_FOLDER}/metadata.json"
-"""What each file of ``metadata/`` was written from, and its sha256: one whose shards are as before stays."""
+from codecfake_builder.shards.shard import Job, speaking_codec
 
 
 @dataclass(frozen=True)
@@ -91,39 +89,41 @@ def classes_of(recipe: Recipe, facts: PlanFacts, jobs: dict[str, Job]) -> tuple[
 
 def is_current(dataset: Path, material: Material) -> bool:
     """Whether a dataset was finished from just this."""
-    marker = dataset / MARKER
-    return (dataset / CHECKSUMS).is_file() and marker.is_file() and marker.read_text(encoding="utf-8") == material.state
+    marker = dataset / layout.FINISHED
+    return (
+        (dataset / layout.CHECKSUMS).is_file()
+        and marker.is_file()
+        and marker.read_text(encoding="utf-8") == material.state
+    )
 
 
 def save_state(dataset: Path, material: Material) -> None:
     """Keep what later changes to the dataset need in its state folder; files that say the same are left alone."""
     save_recipe(material.recipe, dataset)
-    path, text = dataset / FACTS, material.facts.model_dump_json(indent=1) + "\n"
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+    save_plan_facts(material.facts, dataset)
 
 
 def finish(dataset: Path, material: Material) -> str:
     """Write everything beside the shards, checksums last; returns the root hash.
 
     Args:
-        dataset: a folder that holds all shards, and is no finished dataset (see ``staging`` for one that is).
+        dataset: a folder that holds all shards, and is no finished dataset (see ``versions`` for one that is).
     """
     contents, records = material.contents, material.records
     _write_all_metadata(dataset, contents, {record.file: record.sha256 for record in records})
     write_rejected(dataset, material.left_out, records)
-    write_text(dataset / PROVENANCE, material.document)
+    write_text(dataset / layout.PROVENANCE, material.document)
     files = sha256_text(*sorted(f"{record.sha256}  {record.file}" for record in records))
-    write_text(dataset / CROISSANT, croissant_text(contents, files))
+    write_text(dataset / layout.CROISSANT, croissant_text(contents, files))
     save_state(dataset, material)
-    (dataset / CARD).unlink(missing_ok=True)
+    (dataset / layout.CARD).unlink(missing_ok=True)
     hashes = hash_files(dataset, {record.file: record.sha256 for record in records if record.clips})
     root = root_hash(hashes)
     scores = intelligibility(dataset, clips) if (clips := contents.recipe.card.stoi_clips) else []
     figures = figures_of_variants(dataset, contents.splits)
-    write_text(dataset / CARD, card(contents, list(material.facts.languages), root, figures, scores))
-    write_text(dataset / MARKER, material.state)
-    write_checksums(dataset, {**hashes, CARD: weights.sha256_of(dataset / CARD)})
+    write_text(dataset / layout.CARD, card(contents, list(material.facts.languages), root, figures, scores))
+    write_text(dataset / layout.FINISHED, material.state)
+    write_checksums(dataset, {**hashes, layout.CARD: weights.sha256_of(dataset / layout.CARD)})
     return root
 
 
@@ -137,21 +137,21 @@ def _write_all_metadata(dataset: Path, contents: Contents, hashes: dict[str, str
     before = _written_before(dataset)
     written = {}
     for split in contents.splits:
-        path, files = dataset / "metadata" / f"{split}.parquet", sorted(contents.files(split))
+        path, files = dataset / layout.metadata(split), sorted(contents.files(split))
         source = sha256_text(json.dumps(contents.classes), *(f"{hashes[file]}  {file}" for file in files))
         known_source, known_hash = before.get(split, ("", ""))
         if source != known_source or not path.is_file() or weights.sha256_of(path) != known_hash:
             write_metadata(dataset, split, files, contents.classes)
         written[split] = [source, weights.sha256_of(path)]
-    for old in (dataset / "metadata").glob("*.parquet"):
+    for old in layout.metadata_files(dataset):
         if old.stem not in contents.splits:
             old.unlink()
-    write_text(dataset / METADATA, json.dumps(written, indent=1) + "\n")
+    write_text(dataset / layout.METADATA_SOURCES, json.dumps(written, indent=1) + "\n")
 
 
 def _written_before(dataset: Path) -> dict[str, tuple[str, str]]:
     try:
-        document = json.loads((dataset / METADATA).read_text(encoding="utf-8"))
+        document = json.loads((dataset / layout.METADATA_SOURCES).read_text(encoding="utf-8"))
         return {str(split): (str(source), str(sha256)) for split, (source, sha256) in document.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}  # absent, or damaged: all are written
@@ -171,7 +171,7 @@ def check_rejections(contents: Contents) -> None:
     ]
     if failed:
         failures = f"codecs failed on more than {allowed:.0%} of the clips of {'; '.join(failed)}"
-        raise CheckFailedError(f"the dataset is built, but {failures}; rejected.parquet lists each with its reason")
+        raise CheckFailedError(f"the dataset is built, but {failures}; {layout.REJECTED} lists each with its reason")
 
 
 def _reasons(records: list[ShardRecord]) -> str:

@@ -23,13 +23,11 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import soundfile
 
+from codecfake_builder.dataset import layout
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import write_text
 from codecfake_builder.progress import progress
-from codecfake_builder.shards.shard import STATE_FOLDER
 
-KEPT = f"{STATE_FOLDER}/intelligibility.json"
-"""Scores of earlier builds of the same folder, by the hashes of the two clips."""
 _UNMEASURABLE = 1e-4
 """What ``pystoi`` gives for a clip of less than 0.4 s of speech is below this."""
 _COLUMNS = ["id", "variant", "is_fake", "alm", "corpus", "utterance_id", "audio_sha256"]
@@ -82,9 +80,9 @@ def intelligibility(dataset: Path, clips: int) -> list[Intelligibility]:
     kept = _kept(dataset)
     missing = [pair for pair in pairs if pair.key not in kept]
     kept.update(_measured(dataset, missing))
-    if missing and (dataset / STATE_FOLDER).is_dir():
+    if missing and (dataset / layout.STATE).is_dir():
         wanted = {pair.key: kept[pair.key] for pair in pairs}
-        write_text(dataset / KEPT, json.dumps(wanted, indent=1, sort_keys=True) + "\n")
+        write_text(dataset / layout.INTELLIGIBILITY, json.dumps(wanted, indent=1, sort_keys=True) + "\n")
     cells: dict[tuple[str, str], list[float]] = defaultdict(list)
     for pair in pairs:
         if kept[pair.key] > _UNMEASURABLE:
@@ -96,9 +94,9 @@ def intelligibility(dataset: Path, clips: int) -> list[Intelligibility]:
 
 
 def _pairs(dataset: Path, clips: int) -> list[_Pair]:
-    files = sorted((dataset / "metadata").glob("*.parquet"))
+    files = layout.metadata_files(dataset)
     if not files:
-        raise DatasetError(f"{dataset}: no dataset of this builder (metadata/*.parquet is missing)")
+        raise DatasetError(f"{dataset}: no dataset of this builder ({layout.metadata('*')} is missing)")
     rows = [(path.stem, row) for path in files for row in pq.read_table(path, columns=_COLUMNS).to_pylist()]
     real: dict[tuple[str, str], _Clip] = {}
     cells: dict[tuple[str, str], list[_Pair]] = defaultdict(list)
@@ -119,7 +117,7 @@ def _draw(pair: _Pair) -> bytes:
 
 
 def _kept(dataset: Path) -> dict[str, float]:
-    path = dataset / KEPT
+    path = dataset / layout.INTELLIGIBILITY
     if not path.is_file():
         return {}
     document = json.loads(path.read_text(encoding="utf-8"))
@@ -151,7 +149,7 @@ def _audio(dataset: Path, clips: Iterable[_Clip]) -> dict[_Clip, bytes]:
         by_shards[clip.split, clip.variant][clip.id] = clip
     found: dict[_Clip, bytes] = {}
     for (split, variant), wanted in by_shards.items():
-        shards = pads.dataset(sorted((dataset / "data" / split).glob(f"{variant}-*.parquet")), format="parquet")
+        shards = pads.dataset(layout.shard_files(dataset, split, variant), format="parquet")
         table = shards.to_table(columns=["id", "audio"], filter=pads.field("id").isin(list(wanted)))
         found.update({wanted[row["id"]]: row["audio"]["bytes"] for row in table.to_pylist()})
     return found

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.records import Rejection, ShardRecord
 from codecfake_builder.dataset.schema import schema
 from codecfake_builder.files import replacing
-from codecfake_builder.shards.shard import Rejection, ShardRecord
 
-REJECTED_FILE = "rejected.parquet"
 REJECTED = pa.schema(
     [(name, pa.string()) for name in ("split", "variant", "corpus", "utterance_id", "path", "reason", "detail")]
 )
@@ -24,7 +24,7 @@ def write_metadata(dataset: Path, split: str, files: Iterable[str], classes: tup
     """Copy the columns but the audio of a split's shards into one file, shard by shard."""
     without_audio = schema(classes, audio=False)
     with (
-        replacing(dataset / "metadata" / f"{split}.parquet") as temporary,
+        replacing(dataset / layout.metadata(split)) as temporary,
         pq.ParquetWriter(temporary, without_audio) as writer,
     ):
         for file in sorted(files):
@@ -48,7 +48,7 @@ def figures_of_variants(dataset: Path, splits: Iterable[str]) -> dict[str, Figur
     columns = ["variant", "native_sample_rate", "bitrate_bps", "codebooks"]
     found: dict[str, Figures] = {}
     for split in splits:
-        table = pq.read_table(dataset / "metadata" / f"{split}.parquet", columns=columns)
+        table = pq.read_table(dataset / layout.metadata(split), columns=columns)
         for row in table.group_by(columns).aggregate([]).to_pylist():
             if row["codebooks"] is not None:
                 found[row["variant"]] = Figures(row["native_sample_rate"], row["bitrate_bps"], row["codebooks"])
@@ -60,7 +60,7 @@ def write_rejected(dataset: Path, left_out: pa.Table, records: Iterable[ShardRec
     clips = pa.Table.from_pylist([_as_row(rejection) for rejection in _rejections(records)], schema=REJECTED)
     nothing = pa.nulls(left_out.num_rows, pa.string())
     before = left_out.add_column(0, "variant", nothing).add_column(0, "split", nothing)
-    with replacing(dataset / REJECTED_FILE) as temporary:
+    with replacing(dataset / layout.REJECTED) as temporary:
         pq.write_table(pa.concat_tables([before.cast(REJECTED), clips]), temporary)
 
 

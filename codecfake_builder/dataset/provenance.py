@@ -12,12 +12,13 @@ from typing import Any
 
 import codecfake_builder
 from codec_adapters import AlmSpec, CodecSpec, Taxonomy
+from codecfake_builder.audio import AUDIO_CHAIN_VERSION
+from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.plan.summary import PlanFacts
 from codecfake_builder.recipe.schema import Recipe
-from codecfake_builder.shards.shard import AUDIO_CHAIN_VERSION, AlmJob, CodecJob, Job, ShardRecord
+from codecfake_builder.shards.shard import AlmJob, CodecJob, Job
 
 FORMAT = 1
-PROVENANCE = "provenance.json"
 _PACKAGES = (
     "ai-edge-litert",
     "datasets",

@@ -18,8 +18,8 @@ import soundfile
 from codec_adapters.files.weights import sha256_of
 from codecfake_builder.audio import RATE
 from codecfake_builder.clip_class import REAL
-from codecfake_builder.dataset.checksums import CARD, CHECKSUMS, dataset_files, read_checksums, root_hash
-from codecfake_builder.dataset.provenance import PROVENANCE
+from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.checksums import dataset_files, read_checksums, root_hash
 from codecfake_builder.dataset.schema import COLUMNS
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.plan.planning import membership_hash
@@ -57,12 +57,12 @@ def verify(dataset: Path, workers: int | None = None) -> Verification:
     found.root = root_hash(hashes)
     with ThreadPoolExecutor(workers) as pool:
         sound = _check_files(dataset, hashes, found, pool)
-        if PROVENANCE in sound:
+        if layout.PROVENANCE in sound:
             _Rows(dataset, sound, found, pool).check()
         else:
-            found.problem(PROVENANCE, "missing or damaged, so rows could not be held against the recipe")
-    if CARD in sound and found.root not in (dataset / CARD).read_text(encoding="utf-8"):
-        found.problem(CARD, f"does not state the root hash {found.root}")
+            found.problem(layout.PROVENANCE, "missing or damaged, so rows could not be held against the recipe")
+    if layout.CARD in sound and found.root not in (dataset / layout.CARD).read_text(encoding="utf-8"):
+        found.problem(layout.CARD, f"does not state the root hash {found.root}")
     return found
 
 
@@ -71,9 +71,9 @@ def _check_files(dataset: Path, hashes: dict[str, str], found: Verification, poo
     sound = set()
     there = set(dataset_files(dataset))
     for name in sorted(there - hashes.keys()):
-        found.problem(name, f"is not listed in {CHECKSUMS}")
+        found.problem(name, f"is not listed in {layout.CHECKSUMS}")
     for name in sorted(hashes.keys() - there):
-        found.problem(name, f"is listed in {CHECKSUMS} but not there")
+        found.problem(name, f"is listed in {layout.CHECKSUMS} but not there")
     names = sorted(there & hashes.keys())
     with progress("hashing", len(names), "files") as advance:
         for name, actual in zip(names, pool.map(lambda name: sha256_of(dataset / name), names), strict=True):
@@ -82,7 +82,7 @@ def _check_files(dataset: Path, hashes: dict[str, str], found: Verification, poo
                 sound.add(name)
             else:
                 found.problem(
-                    name, f"has sha256 {actual}, {CHECKSUMS} says {hashes[name]}; its content was not checked"
+                    name, f"has sha256 {actual}, {layout.CHECKSUMS} says {hashes[name]}; its content was not checked"
                 )
             advance(1)
     return sound
@@ -96,7 +96,7 @@ class _Rows:
         self.sound = sound
         self.found = found
         self.pool = pool
-        self.provenance = json.loads((dataset / PROVENANCE).read_text(encoding="utf-8"))
+        self.provenance = json.loads((dataset / layout.PROVENANCE).read_text(encoding="utf-8"))
         self.alms: dict[str, dict[str, Any]] = self.provenance.get("alms", {})
         codecs = self.provenance["variants"] | {name: alm["codec"] for name, alm in self.alms.items()}
         self.specs: dict[str, dict[str, Any]] = {name: codec["spec"] for name, codec in codecs.items()}
@@ -109,7 +109,7 @@ class _Rows:
         self.speakers: dict[str, set[tuple[str, str]]] = {}
 
     def check(self) -> None:
-        shards = sorted(name for name in self.sound if name.startswith("data/") and name.endswith(".parquet"))
+        shards = sorted(name for name in self.sound if layout.is_shard(name))
         with progress("checking", len(shards), "shards") as advance:
             for name in shards:
                 self._check_shard(name)
@@ -117,10 +117,10 @@ class _Rows:
         self._check_membership()
         self._check_speakers()
         for split in self.provenance["splits"]:
-            self._check_metadata(split, [name for name in shards if name.startswith(f"data/{split}/")])
+            self._check_metadata(split, [name for name in shards if layout.is_shard(name, split)])
 
     def _check_shard(self, name: str) -> None:
-        split, variant = Path(name).parent.name, Path(name).stem.rpartition("-")[0]
+        split, variant = layout.cell_of(name)
         planned = self.provenance["splits"].get(split)
         if planned is None or variant not in [*planned["variants"], *planned.get("imported", {})]:
             self.found.problem(name, f"the recipe has no variant {variant} in split {split}")
@@ -184,7 +184,7 @@ class _Rows:
                     self.found.problem(where, "its utterances are not the planned ones")
 
     def _rejected(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
-        name = "rejected.parquet"
+        name = layout.REJECTED
         rejected: dict[tuple[str, str], list[tuple[str, str]]] = {}
         if name in self.sound:
             for row in pq.read_table(self.dataset / name).to_pylist():
@@ -205,7 +205,7 @@ class _Rows:
                     self.found.problem(f"split {first}", f"shares speakers with {second}: {some}")
 
     def _check_metadata(self, split: str, shards: list[str]) -> None:
-        name = f"metadata/{split}.parquet"
+        name = layout.metadata(split)
         if name not in self.sound:
             return
         metadata = pq.read_table(self.dataset / name)

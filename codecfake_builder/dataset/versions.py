@@ -23,12 +23,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-from codecfake_builder.dataset.checksums import CHECKSUMS
+from codecfake_builder.dataset import layout
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import TEMPORARY, replacing, sync_folder
-from codecfake_builder.shards.shard import STATE_FOLDER
 
-LOCK = f"{STATE_FOLDER}/lock"
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 _CANNOT_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM})
@@ -36,12 +34,7 @@ _CANNOT_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errn
 
 def finished(dataset: Path) -> bool:
     """Whether a folder holds a complete dataset."""
-    return (dataset / CHECKSUMS).is_file()
-
-
-def next_folder(dataset: Path) -> Path:
-    """Where the next version of a dataset grows, or what a killed run left of it."""
-    return _beside(dataset, "next")
+    return (dataset / layout.CHECKSUMS).is_file()
 
 
 @contextmanager
@@ -60,11 +53,11 @@ def locked(dataset: Path) -> Iterator[ExitStack]:
     dataset = dataset.resolve()
     with ExitStack() as held:
         while True:
-            old = _beside(dataset, "old")
+            old = layout.old_version(dataset)
             home = old if old.is_dir() and not dataset.exists() else dataset
             lock = _lock(home, dataset, held)
             _recover(dataset)
-            if _same_file(lock.fileno(), dataset / LOCK):
+            if _same_file(lock.fileno(), dataset / layout.LOCK):
                 break
             lock.close()
         yield held
@@ -86,9 +79,9 @@ def prepare(dataset: Path, leave: Callable[[str], bool], salvage: Collection[str
     """
     dataset = dataset.resolve()
     _refuse_fixed(dataset)
-    stage = next_folder(dataset)
+    stage = layout.next_version(dataset)
     stage.mkdir(exist_ok=True)
-    (stage / CHECKSUMS).unlink(missing_ok=True)
+    (stage / layout.CHECKSUMS).unlink(missing_ok=True)
     for left in _entries(stage):
         if not _is_folder(left) and left.relative_to(stage).as_posix() not in salvage:
             left.unlink()
@@ -116,11 +109,11 @@ def publish(stage: Path, dataset: Path, held: ExitStack) -> None:
     """
     dataset = dataset.resolve()
     _lock(stage, dataset, held)
-    _drop_empty(stage / "data")
+    _drop_empty(stage / layout.DATA)
     for folder, _, _ in os.walk(stage):
         sync_folder(Path(folder))
     if not _exchange(stage, dataset):
-        old = _beside(dataset, "old")
+        old = layout.old_version(dataset)
         dataset.rename(old)
         stage.rename(dataset)
         old.rename(stage)
@@ -129,26 +122,21 @@ def publish(stage: Path, dataset: Path, held: ExitStack) -> None:
 
 def discard(dataset: Path) -> None:
     """Delete the version that :func:`publish` replaced, or what a killed run left of a next one."""
-    left = next_folder(dataset.resolve())
-    for part in (left / "data", left / "metadata", left):  # what tells of the version lasts longest
+    left = layout.next_version(dataset)
+    for part in (left / layout.DATA, left / layout.METADATA, left):  # what tells of the version lasts longest
         if part.is_dir():
             shutil.rmtree(part)
 
 
 def discard_remains(dataset: Path) -> None:
     """Delete what is left of a version whose deletion had begun; a next version that may still be finished stays."""
-    if not (next_folder(dataset) / "data").is_dir():
+    if not (layout.next_version(dataset) / layout.DATA).is_dir():
         discard(dataset)
 
 
-def _beside(dataset: Path, kind: str) -> Path:
-    dataset = dataset.resolve()
-    return dataset.with_name(f".{dataset.name}.{kind}")
-
-
 def _lock(home: Path, dataset: Path, held: ExitStack) -> IO[str]:
-    (home / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
-    lock = held.enter_context((home / LOCK).open("a"))
+    (home / layout.STATE).mkdir(parents=True, exist_ok=True)
+    lock = held.enter_context((home / layout.LOCK).open("a"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -165,14 +153,14 @@ def _same_file(descriptor: int, path: Path) -> bool:
 
 def _recover(dataset: Path) -> None:
     """End what was cut off where folders cannot be exchanged."""
-    old = _beside(dataset, "old")
+    old = layout.old_version(dataset)
     if not old.is_dir():
         return
     if not dataset.exists():
-        (next_folder(dataset) if finished(next_folder(dataset)) else old).rename(dataset)
+        (layout.next_version(dataset) if finished(layout.next_version(dataset)) else old).rename(dataset)
     if old.is_dir():
         discard(dataset)
-        old.rename(next_folder(dataset))
+        old.rename(layout.next_version(dataset))
 
 
 def _refuse_fixed(dataset: Path) -> None:
@@ -183,7 +171,7 @@ def _refuse_fixed(dataset: Path) -> None:
             f"{dataset}: is a finished dataset that cannot be replaced in one step, since it is a mount point or "
             f"{parent} cannot be written to; move it into a folder where it can"
         )
-    for part in ("data", "metadata", STATE_FOLDER):
+    for part in (layout.DATA, layout.METADATA, layout.STATE):
         if (dataset / part).is_symlink():
             raise DatasetError(f"{dataset / part}: is a link, so that the dataset cannot be replaced in one step")
 
@@ -196,7 +184,7 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 def _own_business(name: str) -> bool:
     """Whether a file belongs to one run, or says that a version is finished."""
-    return name in (CHECKSUMS, LOCK) or TEMPORARY in name or name.startswith(f"{STATE_FOLDER}/claims-")
+    return name in (layout.CHECKSUMS, layout.LOCK) or TEMPORARY in name or layout.is_claim(name)
 
 
 def _is_folder(path: Path) -> bool:

@@ -6,25 +6,20 @@ codecs are at hand any more.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from codecfake_builder.clip_class import REAL, ClipClass
 from codecfake_builder.codecs.plugins import plugins_of
 from codecfake_builder.codecs.variants import codec_spec
-from codecfake_builder.errors import DatasetError
 from codecfake_builder.plan.notes import Note
-from codecfake_builder.shards.shard import STATE_FOLDER
 
 if TYPE_CHECKING:
     from codecfake_builder.plan.planning import Plan
     from codecfake_builder.plan.selection import Rows
     from codecfake_builder.recipe.schema import Recipe
-
-FACTS = f"{STATE_FOLDER}/plan.json"
 
 
 class _Part(BaseModel):
@@ -113,18 +108,3 @@ def _plugins(plan: Plan, recipe: Recipe) -> dict[str, tuple[str, ...]]:
     used |= {codec_spec(name).name for name in used}
     found = {name: tuple(plugin for plugin in recipe.plugins if plugin in plugins_of(name)) for name in sorted(used)}
     return {name: plugins for name, plugins in found.items() if plugins}
-
-
-def load_facts(dataset: Path) -> PlanFacts:
-    """The facts that a build kept beside its dataset.
-
-    Raises:
-        DatasetError: there are none, or they are damaged.
-    """
-    path = dataset / FACTS
-    try:
-        return PlanFacts.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}); build the dataset again to have it") from error
-    except ValidationError as error:
-        raise DatasetError(f"{path}: is damaged; build the dataset again to have it anew") from error

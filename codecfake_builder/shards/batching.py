@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from codecfake_builder.dataset import layout
 from codecfake_builder.files import sha256_text, write_text
-from codecfake_builder.shards.shard import STATE_FOLDER, CodecJob
+from codecfake_builder.shards.shard import CodecJob
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
@@ -52,7 +53,7 @@ def batch_limit(adapter: Adapter, job: CodecJob, batch_seconds: float | None, da
     if adapter.device.type != "cuda":
         return 1
     device = torch.cuda.get_device_name(adapter.device)
-    path = dataset / STATE_FOLDER / "batching" / f"{job.spec.name}-{sha256_text(job.fingerprint(), device)[:16]}.json"
+    path = dataset / layout.batching(job.spec.name, sha256_text(job.fingerprint(), device)[:16])
     if not path.is_file():
         clips = fastest_batch(lambda size: _timed_run(adapter, size))
         write_text(path, json.dumps({"device": device, "seconds": clips * CALIBRATION_SECONDS}) + "\n")

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.records import ShardRecord, load_record
 from codecfake_builder.devices import resolve_devices
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.progress import progress
 from codecfake_builder.recipe.schema import Execution
 from codecfake_builder.shards import codec_runner
-from codecfake_builder.shards.shard import STATE_FOLDER, AlmJob, Shard, ShardRecord, load_record
+from codecfake_builder.shards.shard import AlmJob, Shard
 from codecfake_builder.shards.worker import WorkerSettings, make_shard
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ def run_shards(
         CheckFailedError: a worker process died; what was finished is kept, and the next run goes on from there.
     """
     devices = chosen_devices(execution)
-    claims = Path(tempfile.mkdtemp(prefix="claims-", dir=dataset.resolve() / STATE_FOLDER))
+    claims = Path(tempfile.mkdtemp(prefix=layout.CLAIMS_PREFIX, dir=dataset.resolve() / layout.STATE))
     settings = WorkerSettings(
         dataset.resolve(), devices, claims, execution.batch_seconds, tuple(plugins), tuple(isolated.values())
     )

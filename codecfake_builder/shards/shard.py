@@ -1,24 +1,19 @@
-"""The unit of work: the clips of one (split, variant, chunk), its content key and its record."""
+"""The unit of work: the clips of one (split, variant, chunk), and its content key."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 from codec_adapters.alm.spec import AlmSpec
 from codec_adapters.spec import CodecSpec, OptionValue
+from codecfake_builder.audio import AUDIO_CHAIN_VERSION
 from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.clip_class import ClipClass
-from codecfake_builder.files import sha256_text, write_text
-from codecfake_builder.rejections import RejectionReason
-
-STATE_FOLDER = ".build"
-"""Folder of a dataset that is the builder's own: records, logs, lock; not part of the dataset."""
-AUDIO_CHAIN_VERSION = 1
-"""Raised whenever ``audio.py`` would make other samples of the same codec output."""
+from codecfake_builder.dataset import layout
+from codecfake_builder.files import sha256_text
 
 
 @dataclass(frozen=True)
@@ -121,7 +116,7 @@ class Shard:
     @property
     def file(self) -> str:
         """Path of the shard within the dataset."""
-        return f"data/{self.split}/{self.variant}-{self.chunk:05d}.parquet"
+        return layout.shard(self.split, self.variant, self.chunk)
 
     @cached_property
     def key(self) -> str:
@@ -133,72 +128,3 @@ class Shard:
             *([json.dumps(["imported", self.variant, asdict(self.imported)])] if self.imported else []),
             *(json.dumps(utterance.identity()) for utterance in self.utterances),
         )
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A clip that did not go into the dataset."""
-
-    split: str
-    variant: str
-    corpus: str
-    utterance_id: str
-    reason: RejectionReason
-    detail: str
-
-
-@dataclass(frozen=True)
-class ShardRecord:
-    """What was made: kept beside the dataset so that a shard that is there is not made again."""
-
-    file: str
-    key: str
-    sha256: str
-    bytes: int
-    """0 for a shard of which every clip was rejected; it has no file."""
-    clips: int
-    seconds: float
-    """Speech in the shard."""
-    rejected: tuple[Rejection, ...] = field(default=())
-    endings: dict[str, int] = field(default_factory=dict)
-    """Of an ALM's clips: how many ended by themselves (``eos``) and at the limit (``length``), and in how many ids had
-    to be ``cut``."""
-    device: str | None = None
-    """Kind of device the codec ran on; ``None`` for real speech."""
-    wall_seconds: float = 0.0
-    """How long it took."""
-
-    def save(self, dataset: Path) -> None:
-        """Write the record into the dataset's state folder."""
-        write_text(record_path(dataset, self.file), json.dumps(asdict(self), indent=1) + "\n")
-
-
-def cell_of(file: str) -> tuple[str, str]:
-    """Split and variant of shard ``file``."""
-    path = PurePosixPath(file)
-    return path.parent.name, path.stem.rpartition("-")[0]
-
-
-def record_name(file: str) -> str:
-    """Path of the record of shard ``file`` within the dataset."""
-    return f"{STATE_FOLDER}/records/{PurePosixPath(file).relative_to('data').with_suffix('.json')}"
-
-
-def record_path(dataset: Path, file: str) -> Path:
-    """Where the record of shard ``file`` lies."""
-    return dataset / record_name(file)
-
-
-def load_record(dataset: Path, file: str) -> ShardRecord | None:
-    """The record of a shard, or ``None`` where there is none that holds good: absent, damaged, or its shard is gone."""
-    try:
-        values: dict[str, Any] = json.loads(record_path(dataset, file).read_text(encoding="utf-8"))
-        rejected = tuple(
-            Rejection(**{**row, "reason": RejectionReason(row["reason"])}) for row in values.pop("rejected")
-        )
-        record = ShardRecord(**values, rejected=rejected)
-        path = dataset / file
-        same_size = (path.stat().st_size if path.is_file() else 0) == record.bytes
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return record if same_size and record.file == file else None

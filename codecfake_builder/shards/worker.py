@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip, Wave
 from codecfake_builder.codecs.plugins import load_plugins
+from codecfake_builder.dataset.records import Rejection, ShardRecord
 from codecfake_builder.devices import local_devices, settle_numerics
 from codecfake_builder.rejections import RejectedError, RejectionReason
 from codecfake_builder.resynthesis import PaddingRule, resynthesize
@@ -26,7 +27,7 @@ from codecfake_builder.shards import alm_runner, codec_runner
 from codecfake_builder.shards.alm_runner import Spoken
 from codecfake_builder.shards.batching import batch_limit, equal_length_batches
 from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
-from codecfake_builder.shards.shard import AlmJob, CodecJob, Rejection, Shard, ShardRecord, Utterance
+from codecfake_builder.shards.shard import AlmJob, CodecJob, Shard, Utterance
 from codecfake_builder.shards.shard_file import clip_row, write_shard
 from codecfake_builder.shards.source_audio import Source, read_source
 

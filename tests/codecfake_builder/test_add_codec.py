@@ -19,7 +19,7 @@ import yaml
 from codecfake_builder.changes.build import build
 from codecfake_builder.changes.remove_codec import remove_codec
 from codecfake_builder.cli.app import main
-from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.recipe.load import load_recipe
 from tests import speaking_codecs
@@ -220,7 +220,7 @@ def test_clips_that_exist_already(add: Run, dataset: Path, tmp_path: Path, monke
     rows = pq.read_table(dataset / "metadata" / "ood_secretcodec.parquet").to_pylist()
     assert {(row["label"], row["codec"], row["provenance"]) for row in rows} == {(12, "secretcodec", "imported")}
     assert verify(dataset).problems == []
-    document = yaml.safe_load((dataset / SAVED_RECIPE).read_text())
+    document = yaml.safe_load((dataset / layout.RECIPE).read_text())
     assert document["classes"] == {"secretcodec": 12}
     code, printed, errors = add("after", *speaking_codecs.python(tmp_path), "--into", str(dataset), "--split", "dev")
     assert code == 0, printed + errors

@@ -24,6 +24,7 @@ import codec_adapters
 from codec_adapters import alm
 from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.cli.app import app
+from codecfake_builder.dataset.records import load_record
 from codecfake_builder.dataset.schema import COLUMNS
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import RecipeError
@@ -31,7 +32,7 @@ from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.plan.table import plan_table
 from codecfake_builder.recipe.load import load_recipe
 from codecfake_builder.recipe.schema import Recipe
-from codecfake_builder.shards.shard import AlmJob, CodecJob, Shard, Utterance, load_record
+from codecfake_builder.shards.shard import AlmJob, CodecJob, Shard, Utterance
 from tests.codecfake_builder.datasets_for_tests import built, files, rows, small_recipe
 from tests.synthetic import write_wave
 from tests.tiny_alms import tiny_options

@@ -19,12 +19,12 @@ import soundfile
 import yaml
 
 import codec_adapters
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.schema import COLUMNS, class_names, features, yaml_features
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import DatasetError, RecipeError
 from codecfake_builder.recipe.schema import Recipe
 from codecfake_builder.shards import shard_file
-from codecfake_builder.shards.shard import record_path
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
 
 VARIANTS = ["real", "encodec_24khz_6kbps", "encodec_48khz_6kbps", "dac_16khz", "mimi_8codebooks", "snac_24khz"]
@@ -218,7 +218,7 @@ def test_a_shard_that_vanished_or_changed_size_is_made_again(recipe: Recipe, dat
     shards = sorted((dataset / "data" / "train").glob("snac*"))
     shards[0].unlink()
     shards[-1].write_bytes(b"cut")
-    record_path(dataset, "data/train/real-00000.parquet").write_text("{")
+    (dataset / layout.record_of("data/train/real-00000.parquet")).write_text("{")
     assert built(recipe, dataset).shards_made == len({shards[0], shards[-1]}) + 1
     assert files(dataset) == whole
 

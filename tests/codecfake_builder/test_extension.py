@@ -18,16 +18,17 @@ from codecfake_builder.changes import remove_codec as removal
 from codecfake_builder.changes.build import build
 from codecfake_builder.changes.remove_codec import remove_codec
 from codecfake_builder.cli.app import main
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
-from codecfake_builder.dataset.saved_recipe import SAVED_RECIPE, saved_document
+from codecfake_builder.dataset.records import ShardRecord
+from codecfake_builder.dataset.saved import saved_document, saved_plan_facts
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import DatasetError, RecipeError
-from codecfake_builder.plan.summary import load_facts
 from codecfake_builder.recipe.edit import next_free_label, with_codec, without_codec
 from codecfake_builder.recipe.load import load_recipe
 from codecfake_builder.recipe.schema import Recipe
 from codecfake_builder.shards import run
-from codecfake_builder.shards.shard import Shard, ShardRecord
+from codecfake_builder.shards.shard import Shard
 from codecfake_builder.shards.worker import WorkerSettings, make_shard
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, files, rows, small_recipe
 from tests.codecfake_builder.test_isolated_codecs import G711
@@ -194,17 +195,17 @@ def test_a_removal_is_what_a_build_of_the_reduced_recipe_makes(
 
 def test_a_trial_stays_one(recipe: Path, tmp_path: Path) -> None:
     build(larger(recipe, tmp_path), tmp_path / "d", limit=2)
-    assert load_facts(tmp_path / "d").limit == 2
+    assert saved_plan_facts(tmp_path / "d").limit == 2
     remove_codec(tmp_path / "d", "encodec_24khz_6kbps")
     reduced = without_codec(document_of(tmp_path / "edited.yaml"), "encodec_24khz_6kbps")
-    build(loaded(reduced, tmp_path), tmp_path / "scratch", limit=load_facts(tmp_path / "d").limit)
+    build(loaded(reduced, tmp_path), tmp_path / "scratch", limit=saved_plan_facts(tmp_path / "d").limit)
     assert files(tmp_path / "d") == files(tmp_path / "scratch")
 
 
 def test_the_kept_recipe_builds_the_same_again(extended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(extended, tmp_path / "d")
     monkeypatch.chdir(tmp_path)
-    result = build(load_recipe(str(tmp_path / "d" / SAVED_RECIPE)), tmp_path / "d")
+    result = build(load_recipe(str(tmp_path / "d" / layout.RECIPE)), tmp_path / "d")
     assert result.shards_made == 0
     assert files(tmp_path / "d") == files(extended)
 
@@ -317,7 +318,7 @@ def test_a_run_that_was_cut_off_before_the_recipe_file_is_ended_by_the_next(
 ) -> None:
     shutil.copytree(extended, tmp_path / "d")
     mine = tmp_path / "mine.yaml"
-    mine.write_text((tmp_path / "d" / SAVED_RECIPE).read_text())
+    mine.write_text((tmp_path / "d" / layout.RECIPE).read_text())
 
     def cut(*args: object) -> None:
         raise KeyboardInterrupt

@@ -15,8 +15,8 @@ import pytest
 
 import codecfake_builder
 from codecfake_builder import rejections
+from codecfake_builder.dataset.records import Rejection, ShardRecord, load_record
 from codecfake_builder.rejections import RejectionReason
-from codecfake_builder.shards.shard import Rejection, ShardRecord, load_record
 
 PACKAGE = Path(codecfake_builder.__file__).parent
 DOCUMENT = PACKAGE.parent / "docs" / "rejected_clips.md"

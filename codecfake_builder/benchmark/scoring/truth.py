@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from codec_adapters.spec import LABELS
 from codecfake_builder.benchmark.outputs import TRAIN
 from codecfake_builder.clip_class import REAL
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import BenchmarkError, DatasetError
 
@@ -42,14 +43,16 @@ def dataset_splits(dataset: Path) -> list[str]:
     Raises:
         DatasetError: the folder is no finished dataset.
     """
-    splits = sorted(path.stem for path in (dataset / "metadata").glob("*.parquet"))
+    splits = [path.stem for path in layout.metadata_files(dataset)]
     if not splits:
-        raise DatasetError(f"{dataset}: no dataset folder; expected metadata/<split>.parquet, as the builder writes it")
+        raise DatasetError(
+            f"{dataset}: no dataset folder; expected {layout.metadata('<split>')}, as the builder writes it"
+        )
     return splits
 
 
 def _features(dataset: Path) -> datasets.Features:
-    path = dataset / "metadata" / f"{dataset_splits(dataset)[0]}.parquet"
+    path = dataset / layout.metadata(dataset_splits(dataset)[0])
     try:
         features = datasets.Features.from_arrow_schema(pq.read_schema(path))
     except (OSError, ValueError) as error:
@@ -68,7 +71,7 @@ def dataset_truth(dataset: Path, splits: list[str] | None = None) -> pd.DataFram
     columns = ["id", "label", "codec", "variant", "corpus", "speaker", "alm"]
     tables = []
     for split in splits or dataset_splits(dataset):
-        path = dataset / "metadata" / f"{split}.parquet"
+        path = dataset / layout.metadata(split)
         try:
             table = pq.read_table(path, columns=columns).to_pandas()
         except (OSError, ValueError) as error:

@@ -1,4 +1,7 @@
-"""The recipe of a finished dataset, kept beside it: whoever extends it need not say again where everything lies."""
+"""What a finished dataset keeps for later changes, in its state folder: its recipe and what is known of its plan.
+
+Whoever extends it need not say again where everything lies.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
+from codecfake_builder.dataset import layout
 from codecfake_builder.errors import DatasetError, RecipeError
 from codecfake_builder.files import write_text
+from codecfake_builder.plan.summary import PlanFacts
 from codecfake_builder.recipe.schema import PACKAGED_OR_FILE, Recipe
-from codecfake_builder.shards.shard import STATE_FOLDER
-
-SAVED_RECIPE = f"{STATE_FOLDER}/recipe.yaml"
-"""Holds paths of this machine: the builder's own, and no part of the dataset. ``load_recipe`` reads it."""
 
 
 def saved_text(recipe: Recipe) -> str:
@@ -32,9 +34,7 @@ def saved_text(recipe: Recipe) -> str:
 
 def save_recipe(recipe: Recipe, dataset: Path) -> None:
     """Keep the recipe in the dataset's state folder; a file that says the same is left alone."""
-    path, text = dataset / SAVED_RECIPE, saved_text(recipe)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+    _keep(dataset / layout.RECIPE, saved_text(recipe))
 
 
 def saved_document(dataset: Path) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def saved_document(dataset: Path) -> dict[str, Any]:
         DatasetError: there is none.
         RecipeError: it is damaged.
     """
-    path = dataset / SAVED_RECIPE
+    path = dataset / layout.RECIPE
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -54,3 +54,28 @@ def saved_document(dataset: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RecipeError(f"{path}: expected a mapping with name, corpora and splits")
     return document
+
+
+def save_plan_facts(facts: PlanFacts, dataset: Path) -> None:
+    """Keep what is known of the plan in the dataset's state folder; a file that says the same is left alone."""
+    _keep(dataset / layout.PLAN, facts.model_dump_json(indent=1) + "\n")
+
+
+def saved_plan_facts(dataset: Path) -> PlanFacts:
+    """Read what a build kept of its plan.
+
+    Raises:
+        DatasetError: there are none, or they are damaged.
+    """
+    path = dataset / layout.PLAN
+    try:
+        return PlanFacts.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}); build the dataset again to have it") from error
+    except ValidationError as error:
+        raise DatasetError(f"{path}: is damaged; build the dataset again to have it anew") from error
+
+
+def _keep(path: Path, text: str) -> None:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
