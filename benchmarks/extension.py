@@ -22,6 +22,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.report import machine, markdown_table
+from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder.changes.build import build
 from codecfake_builder.changes.remove_codec import remove_codec
 from codecfake_builder.dataset import layout
@@ -30,7 +31,7 @@ from codecfake_builder.progress import progress, say
 from codecfake_builder.recipe.edit import with_codec
 from codecfake_builder.recipe.edit_file import edited_text
 from codecfake_builder.recipe.load import load_recipe
-from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.recipe.resolve import Resolved
 
 TABLE = Path(__file__).with_suffix(".md")
 CODEC = "lyra_v2_3_2kbps"
@@ -56,7 +57,7 @@ class Step:
         return self.wall - self.own
 
 
-def extension(dataset: Path, recipe: Recipe, name: str) -> Step:
+def extension(dataset: Path, recipe: Resolved, name: str) -> Step:
     """Build a recipe onto a finished dataset of which it has all shards and more."""
     before = _shards(dataset)
     started = time.monotonic()
@@ -120,7 +121,7 @@ def main(
         work, larger = Path(folder) / "dataset", Path(folder) / "larger.yaml"
         shutil.copytree(dataset, work)
         text = (work / layout.RECIPE).read_text(encoding="utf-8")
-        edited = edited_text(text, layout.RECIPE, lambda recipe: with_codec(recipe, CODEC, SPLITS))
+        edited = edited_text(text, layout.RECIPE, lambda recipe: with_codec(recipe, CODEC, SPLITS, builtin_catalogue()))
         larger.write_text(edited, encoding="utf-8")
         added, removed = [], []
         with progress("measuring", runs + 1, "extensions") as advance:

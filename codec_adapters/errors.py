@@ -1,22 +1,33 @@
-"""What can go wrong with a codec, as one exception hierarchy.
+"""What can go wrong with a codec; :mod:`codecfake_builder.errors` shows the whole tree.
 
-Every message is a single line that names the thing, where it is and what to do, so that a command-line tool can
-print it as it stands.
+Every message is one line per problem that names the thing, where it is and what to do, so that a command line can print
+it as it stands.
 """
 
 from __future__ import annotations
 
 
-class CodecError(Exception):
-    """Base class of every error this package raises on purpose."""
+class CodecfakeError(Exception):
+    """Base class of every error that these packages raise on purpose."""
+
+    exit_code = 2
+    """Of a command that ends with it: 2 bad usage or input, 1 a check failed."""
+
+
+class CodecError(CodecfakeError):
+    """Base class of what can go wrong with codecs and audio language models (ALMs)."""
 
 
 class UnknownVariantError(CodecError):
-    """No variant of that name is registered."""
+    """No variant of that name is in the catalogue."""
 
 
 class OptionError(CodecError):
     """An inference option, device or dtype is unknown or has a value the codec cannot take."""
+
+
+class DocumentError(CodecError):
+    """A file that a user wrote (a codec file, a plugin) cannot be read or is not valid; one line per problem."""
 
 
 class CheckpointError(CodecError):
@@ -28,11 +39,11 @@ class InputError(CodecError):
 
 
 class OutputError(CodecError):
-    """A codec that somebody added failed on a clip, or gave something that is no answer to it. Costs the clip."""
+    """An external codec failed on a clip, or gave something that is no answer to it. Costs the clip."""
 
 
 class EnvironmentFailedError(CodecError):
-    """An environment of an isolated codec or model cannot be made."""
+    """An environment of an isolated codec or ALM cannot be made."""
 
 
 class WorkerError(CodecError):

@@ -1,33 +1,13 @@
-"""What is known about a codec variant before any network is loaded."""
+"""What is known of a codec variant or an audio language model before any network is loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 OptionValue = bool | int | float | str
 """The value of an inference option: plain data, so that it can stand in a recipe and in a content key."""
-
-LABELS: Mapping[str, int] = MappingProxyType(
-    {
-        "real": 0,
-        "mimi": 1,
-        "speechtokenizer": 2,
-        "funcodec": 3,
-        "encodec": 4,
-        "facodec": 5,
-        "snac": 6,
-        "wavtokenizer": 7,
-        "soundstream": 8,
-        "academicodec": 9,
-        "audiodec": 10,
-        "dac": 11,
-    }
-)
-"""Class of each codec family. NCST (arXiv 2501.06514) and its released files fix 0-7 and the set 8-11; the order
-within 8-11 is ours."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +32,7 @@ class CodecSpec:
     family: str
     """Codec family, e.g. ``encodec``; the class a source-tracing model predicts."""
     label: int
-    """Class id of the family (see :data:`LABELS`; plugins continue from 12)."""
+    """Class id of the family (see :data:`codec_adapters.classes.LABELS`; plugins continue from 12)."""
     sample_rate: int
     """Native rate, Hz."""
     hop: int
@@ -81,3 +61,59 @@ class CodecSpec:
     def frame_rate(self) -> float:
         """Frames per second of the finest codebook."""
         return self.sample_rate / self.hop
+
+
+PromptPart = Literal["text", "audio", "transcript"]
+"""What a prompt may have to hold: the text to speak, speech, and what is said in that speech."""
+
+
+@dataclass(frozen=True)
+class AlmSpec:
+    """One audio language model, as its authors released it.
+
+    Class and taxonomy of its clips are those of the codec that speaks, :attr:`codec_variant`; so are the rates, unless
+    the model decodes by itself.
+    """
+
+    name: str
+    """Unique name, e.g. ``moshi``; no codec variant has it."""
+    title: str
+    """The name its authors gave it, e.g. ``Mini-Omni``."""
+    codec_variant: str
+    """The codec variant whose decoder speaks, e.g. ``mimi_8codebooks``."""
+    prompt: tuple[PromptPart, ...]
+    """The parts that a prompt must have."""
+    code_licence: str
+    weights_licence: str
+    paper: str
+    repo: str
+    checkpoint: str
+    """Entry of ``manifests/weights.lock`` that holds the official weights; empty where there are none to fetch."""
+    local_only: bool = False
+    """Has weights, but no official ones: a folder must be given."""
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    """Inference options with their defaults; ``max_seconds`` (most speech per prompt) is among them."""
+    version: int = 1
+    """Raised whenever the module's output changes; part of a shard's content key."""
+    sample_rate: int | None = None
+    """Hz, of the speech of a model that decodes by itself: its codec is not loaded, and the clips' figures are those of
+    the codec's spec. ``None`` for a model that speaks through the loaded codec, at that one's rate."""
+    prompt_rate: int | None = None
+    """Hz, of the prompts' audio; ``None`` where it is the rate of the speech."""
+
+    @property
+    def decodes_itself(self) -> bool:
+        """Whether it makes waveforms without the codec being loaded beside it."""
+        return self.sample_rate is not None
+
+    def __post_init__(self) -> None:
+        """Refuse prompt parts that do not exist and a missing limit.
+
+        Raises:
+            ValueError: the spec is wrong.
+        """
+        unknown = sorted(set(self.prompt) - set(get_args(PromptPart)))
+        if unknown or not self.prompt:
+            raise ValueError(f"{self.name}: prompt needs some of {', '.join(get_args(PromptPart))}; got {unknown}")
+        if not isinstance(self.options.get("max_seconds"), float):
+            raise ValueError(f"{self.name}: needs an option max_seconds, a float")

@@ -21,7 +21,7 @@ from codecfake_builder.rejections import RejectedError, RejectionReason
 Wave = np.ndarray[Any, np.dtype[np.float32]]
 Pcm = np.ndarray[Any, np.dtype[np.int16]]
 
-AUDIO_CHAIN_VERSION = 1
+CHAIN_VERSION = 1
 """Raised whenever this module would make other samples of the same codec output."""
 RATE = 16000
 """Rate of every clip of a dataset, Hz."""

@@ -1,13 +1,36 @@
 """What a user's input, files or folders can make go wrong. Every message is complete as it stands: what, where, what
-to do; the command line prints it and ends with the error's exit code, never with a traceback."""
+to do; the command line prints it and ends with the error's exit code, never with a traceback.
+
+One tree holds all errors of both packages::
+
+    CodecfakeError                   exit code 2
+    +-- CodecError                   a codec or an audio language model (codec_adapters.errors)
+    |   +-- UnknownVariantError      no variant of that name
+    |   +-- OptionError              an option, device or dtype that cannot be taken
+    |   +-- DocumentError            a codec file or plugin that is not valid
+    |   +-- CheckpointError          weights that are missing, damaged, foreign or unsafe
+    |   +-- InputError               a waveform or codes of the wrong shape
+    |   +-- OutputError              an external codec failed on a clip
+    |   +-- EnvironmentFailedError   an isolated environment cannot be made
+    |   +-- WorkerError              an isolated worker hangs or died
+    |   +-- WorkerRefusedError       an isolated worker cannot do what it was asked
+    +-- BuilderError                 the pipeline
+        +-- RecipeError              a recipe, or an override of it
+        +-- CorpusError              a corpus that is not there, or of another layout
+        +-- PlanError                the recipe asks for more than the corpora hold
+        +-- DatasetError             a dataset folder that is not what a command needs
+        +-- BenchmarkError           predictions, labels or runs that the benchmark cannot use
+        +-- CheckFailedError         exit code 1: the work was done, a check of its result failed
+        +-- RejectedError            one clip cannot go in; becomes a row of rejected.parquet
+"""
 
 from __future__ import annotations
 
+from codec_adapters.errors import CodecfakeError
 
-class BuilderError(Exception):
-    """Base class: bad usage or input, exit code 2."""
 
-    exit_code = 2
+class BuilderError(CodecfakeError):
+    """Base class of what can go wrong in the pipeline."""
 
 
 class RecipeError(BuilderError):

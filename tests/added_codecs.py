@@ -8,19 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from codecfake_builder.codecs.codec_facts import CodecFacts
-from codecfake_builder.codecs.codec_file import write_codec_file
-from codecfake_builder.codecs.codec_ways import (
-    CommandPart,
-    ExportedPart,
-    OnnxPart,
-    PythonPart,
-    Seal,
-    TorchscriptPart,
-    TransformersPart,
-    WayPart,
-    sealed,
-)
+from codec_adapters.base import Adapter
+from codec_adapters.catalogue import Entry
+from codec_adapters.external.backend import Backend
+from codec_adapters.external.codec_file import codec_file_entry, codec_file_text
+from codec_adapters.external.command import CommandBackend
+from codec_adapters.external.exported import ExportedBackend
+from codec_adapters.external.facts import CodecFacts
+from codec_adapters.external.onnx import OnnxBackend
+from codec_adapters.external.python import PythonBackend
+from codec_adapters.external.torchscript import TorchscriptBackend
+from codec_adapters.external.transformers import TransformersBackend
+from codec_adapters.files.pinned import PinnedFile
+from codec_adapters.loading import load_codec
 
 HOP = 160
 CODEBOOKS = 3
@@ -100,7 +100,7 @@ def reference(wav: Tensor) -> Tensor:
     return Codec()(whole[:, None])[:, 0, : wav.shape[1]]
 
 
-def torchscript(folder: Path, module: nn.Module | None = None) -> TorchscriptPart:
+def torchscript(folder: Path, module: nn.Module | None = None) -> TorchscriptBackend:
     """An archive with encode and decode, or of ``module``."""
     path = folder / "codec.pt"
     if module is not None:
@@ -111,7 +111,7 @@ def torchscript(folder: Path, module: nn.Module | None = None) -> TorchscriptPar
         torch.jit.trace_module(whole, {"encode": example, "decode": whole.encode(example), "forward": example}).save(
             str(path)
         )
-    return TorchscriptPart(**sealed(path, folder).model_dump())
+    return TorchscriptBackend(**PinnedFile.at(path, folder).model_dump())
 
 
 def export(module: nn.Module, path: Path, example: Tensor, **dynamic: Any) -> Path:
@@ -121,12 +121,12 @@ def export(module: nn.Module, path: Path, example: Tensor, **dynamic: Any) -> Pa
     return path
 
 
-def exported(folder: Path) -> ExportedPart:
+def exported(folder: Path) -> ExportedBackend:
     """Encoder and decoder."""
     frames = torch.export.Dim("frames", min=1, max=100000)
     encoder = export(Encoder(), folder / "encoder.pt2", torch.zeros(1, 1, 4 * HOP), axis2=frames * HOP)
     decoder = export(Decoder(), folder / "decoder.pt2", torch.zeros(1, CODEBOOKS, 4).long(), axis2=frames)
-    return ExportedPart(encoder=sealed(encoder, folder), decoder=sealed(decoder, folder))
+    return ExportedBackend(encoder=PinnedFile.at(encoder, folder), decoder=PinnedFile.at(decoder, folder))
 
 
 def onnx_round_trip(
@@ -162,7 +162,7 @@ def onnx_round_trip(
     return path
 
 
-def onnx_pair(folder: Path, order: str = "BKT", batch: Any = "b") -> OnnxPart:
+def onnx_pair(folder: Path, order: str = "BKT", batch: Any = "b") -> OnnxBackend:
     """Encoder and decoder of one codebook and a sign per frame's mean, with the codes' axes in some order."""
     from onnx import TensorProto, helper
 
@@ -194,29 +194,42 @@ def onnx_pair(folder: Path, order: str = "BKT", batch: Any = "b") -> OnnxPart:
     ]
     (folder / "encoder.onnx").write_bytes(model(encoder, wav, codes, [offsets, levels]))
     (folder / "decoder.onnx").write_bytes(model(decoder, codes, out, [weights]))
-    return OnnxPart(encoder=sealed(folder / "encoder.onnx", folder), decoder=sealed(folder / "decoder.onnx", folder))
+    return OnnxBackend(
+        encoder=PinnedFile.at(folder / "encoder.onnx", folder), decoder=PinnedFile.at(folder / "decoder.onnx", folder)
+    )
 
 
-def transformers_part(folder: Path, inner: str) -> TransformersPart:
+def transformers_part(folder: Path, inner: str) -> TransformersBackend:
     """The model folder ``inner`` below ``folder``, every file listed."""
     place = folder / inner
-    files = {path.name: sealed(path, place) for path in sorted(place.iterdir())}
-    seals = {name: Seal(sha256=file.sha256, size=file.size) for name, file in files.items()}
-    return TransformersPart(folder=inner, files=seals)
+    files = tuple(PinnedFile.at(path, place) for path in sorted(place.iterdir()))
+    return TransformersBackend(folder=inner, files=files)
 
 
-COMMAND = CommandPart(steps=[["{python}", "-c", "import shutil, sys; shutil.copy(*sys.argv[1:])", "{in}", "{out}"]])
+COMMAND = CommandBackend(steps=[["{python}", "-c", "import shutil, sys; shutil.copy(*sys.argv[1:])", "{in}", "{out}"]])
 """Gives its input back, and needs nothing but Python."""
 
 
-def python_file(folder: Path, code: str, name: str = "codec", **settings: Any) -> PythonPart:
+def python_file(folder: Path, code: str, name: str = "codec", **settings: Any) -> PythonBackend:
     """A Python file beside the codec file."""
     (folder / "mine.py").write_text(code)
-    return PythonPart(name=name, file=sealed(folder / "mine.py", folder), **settings)
+    return PythonBackend(name=name, file=PinnedFile.at(folder / "mine.py", folder), **settings)
 
 
-def codec_file(folder: Path, name: str, way: WayPart, facts: CodecFacts, options: dict[str, Any] | None = None) -> Path:
+def codec_file(
+    folder: Path, name: str, backend: Backend, facts: CodecFacts, options: dict[str, Any] | None = None
+) -> Path:
     """A codec file in ``folder``."""
     path = folder / f"{name}.yaml"
-    write_codec_file(path, name, way, facts, options)
+    path.write_text(codec_file_text(str(path), name, backend, facts, options), encoding="utf-8")
     return path
+
+
+def entry_of(folder: Path, backend: Backend, options: dict[str, Any] | None = None, **known: Any) -> Entry:
+    """The entry of a codec file ``added`` in ``folder``."""
+    return codec_file_entry(codec_file(folder, "added", backend, facts(**known), options))
+
+
+def loaded(folder: Path, backend: Backend, options: dict[str, Any] | None = None, **known: Any) -> Adapter:
+    """The adapter of a codec file in ``folder``."""
+    return load_codec(entry_of(folder, backend, options, **known))

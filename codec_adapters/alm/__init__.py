@@ -8,7 +8,69 @@ clip's class is that of the codec.
 'mimi_8codebooks'
 """
 
-from codec_adapters.alm.registry import is_builtin, load, names, register, registered, spec
-from codec_adapters.alm.spec import AlmSpec
+from __future__ import annotations
 
-__all__ = ["AlmSpec", "is_builtin", "load", "names", "register", "registered", "spec"]
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codec_adapters.catalogue import default_catalogue, register
+from codec_adapters.loading import load_alm
+from codec_adapters.spec import AlmSpec, OptionValue
+
+if TYPE_CHECKING:
+    from codec_adapters.alm.base import Alm
+
+__all__ = ["AlmSpec", "load", "names", "register", "spec"]
+
+
+def names() -> list[str]:
+    """List every ALM of the default catalogue, built-in ones first. Imports no model.
+
+    >>> from codec_adapters import alm
+    >>> "moshi" in alm.names()
+    True
+    """
+    return [spec.name for spec in default_catalogue().alms()]
+
+
+def spec(name: str) -> AlmSpec:
+    """Return the spec of ALM ``name`` of the default catalogue.
+
+    Raises:
+        UnknownVariantError: no such ALM; the message names the nearest one.
+
+    >>> from codec_adapters import alm
+    >>> alm.spec("moshi").codec_variant
+    'mimi_8codebooks'
+    """
+    return default_catalogue().alm(name)
+
+
+def load(
+    name: str,
+    checkpoint: str | Path | None = None,
+    codec_checkpoint: str | Path | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    options: Mapping[str, OptionValue] | None = None,
+    codec_options: Mapping[str, OptionValue] | None = None,
+) -> Alm:
+    """Load an ALM of the default catalogue with the codec that it speaks through; one that decodes by itself, without.
+
+    Args:
+        name: an ALM's name, see :func:`names`.
+        checkpoint: local folder in the ALM's official file layout; ``None`` uses the pinned official weights.
+        codec_checkpoint: the same for the codec.
+        device: a torch device, e.g. ``cpu`` or ``cuda:1``; of both.
+        dtype: ``float32``, ``bfloat16`` or ``float16``; of both.
+        options: overrides of the ALM's own options (``spec(name).options``).
+        codec_options: overrides of the codec variant's options.
+
+    Raises:
+        UnknownVariantError, OptionError, CheckpointError: one line each, naming what and where.
+    """
+    catalogue = default_catalogue()
+    own = catalogue.entry(catalogue.alm(name).name)
+    codec = catalogue.entry(catalogue.speaking_codec(name).name)
+    return load_alm(own, codec, checkpoint, codec_checkpoint, device, dtype, options, codec_options)

@@ -16,10 +16,9 @@ import torch
 from torch import Generator, Tensor
 
 from codec_adapters.alm.sampling import Sampler
-from codec_adapters.alm.spec import AlmSpec
 from codec_adapters.base import Adapter
 from codec_adapters.errors import CheckpointError, InputError, OptionError
-from codec_adapters.spec import OptionValue
+from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,8 @@ class AlmSetup:
     device: torch.device
     dtype: torch.dtype
     """For the networks; probabilities are in float32."""
+    codec_spec: CodecSpec
+    """What is known of the codec that speaks, loaded or not."""
 
     @property
     def folder(self) -> Path:

@@ -1,31 +1,6 @@
-"""Codecs that somebody added without touching this package: one generic adapter per way in.
+"""External codecs: somebody else's codec without a line of code in this package.
 
-``ways.py`` says what each way is made of (data that travels between processes; no torch), ``files.py`` checks the
-files; one module per way runs it: ``transformers_codec``, ``onnx_codec``, ``torchscript_codec``, ``exported_codec``,
-``python_codec``, ``command_codec``. How a user writes one down is in ``docs/codec_files.md``.
+A codec file (``codec_file.py``, see ``docs/codec_files.md``) names one backend: ``transformers.py``, ``onnx.py``,
+``torchscript.py``, ``exported.py``, ``python.py`` or ``command.py``. A backend is data, and ``adapters/`` runs it.
+``plugins.py`` is code of a recipe's author, ``worker/`` a process in an environment of its own.
 """
-
-from codec_adapters.external.files import HubFolder, ListedFile
-from codec_adapters.external.ways import (
-    AddedCodec,
-    CommandWay,
-    ExportedWay,
-    OnnxWay,
-    PythonWay,
-    TorchscriptWay,
-    TransformersWay,
-    Way,
-)
-
-__all__ = [
-    "AddedCodec",
-    "CommandWay",
-    "ExportedWay",
-    "HubFolder",
-    "ListedFile",
-    "OnnxWay",
-    "PythonWay",
-    "TorchscriptWay",
-    "TransformersWay",
-    "Way",
-]

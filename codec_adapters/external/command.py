@@ -1,91 +1,57 @@
-"""Codecs that came as commands, which read one audio file and write another. Never through a shell."""
+"""Backend ``command``: programs that read one audio file and write another. Never through a shell."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
-import soundfile
-import torch
-from torch import Tensor
+from pydantic import BeforeValidator, Field
 
-from codec_adapters.base import Setup
-from codec_adapters.errors import OutputError
-from codec_adapters.external.command_line import filled, program
-from codec_adapters.external.functions import AddedAdapter
-from codec_adapters.external.wave_files import read_mono
-from codec_adapters.external.ways import CommandWay
+from codec_adapters.external.backend import Backend
+from codec_adapters.external.command_line import program_hashes
+from codec_adapters.files.pinned import PinnedFile
 
-
-def adapter(way: CommandWay, setup: Setup) -> CommandAdapter:
-    """The adapter of a command."""
-    return CommandAdapter(setup, way)
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter, Setup
 
 
-class CommandAdapter(AddedAdapter):
-    """Runs the steps once per clip, in a folder that is gone afterwards."""
+def _words(step: object) -> object:
+    return shlex.split(step) if isinstance(step, str) else step
 
-    def __init__(self, setup: Setup, way: CommandWay) -> None:
-        super().__init__(setup)
-        for step in way.steps:
-            program(step, way.folder)
-        self._way = way
 
-    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
-        waves = [self._clip(item, seed) for item, seed in zip(wav, seeds, strict=True)]
-        lengths = {len(wave) for wave in waves}
-        if len(lengths) > 1:
-            raise OutputError(f"{self.spec.name}: outputs of {sorted(lengths)} samples for inputs of equal length")
-        return torch.stack(waves).to(self.device)[:, : wav.shape[1]]
+Step = Annotated[list[str], BeforeValidator(_words), Field(min_length=1)]
+"""A program and its arguments; one string is split as a shell would, and no shell ever sees it."""
 
-    def _clip(self, wave: Tensor, seed: int) -> Tensor:
-        with tempfile.TemporaryDirectory(prefix="codecfake-", ignore_cleanup_errors=True) as name:
-            work = Path(name)
-            source, target = work / "in.wav", work / "out.wav"
-            soundfile.write(source, wave.cpu().numpy(), self.sample_rate, subtype="FLOAT")
-            values: dict[str, object] = {name: str(value) for name, value in self.options.items()}
-            values |= {"in": source, "out": target, "work": work, "folder": self._way.folder, "seed": seed}
-            values |= {"python": sys.executable, "rate": self.sample_rate}
-            for step in self._way.steps:
-                self._run([filled(argument, values) for argument in step], work)
-            who = f"{self.spec.name}: {self._way.steps[-1][0]}"
-            samples = read_mono(target, self.sample_rate, who, OutputError)
-            if not len(samples):
-                raise OutputError(f"{who} wrote no samples")
-            return torch.from_numpy(samples)
 
-    def _run(self, arguments: Sequence[str], work: Path) -> None:
-        what = f"{self.spec.name}: {Path(arguments[0]).name}"
-        with (work / ".stderr").open("w+b") as errors:
-            try:
-                process = subprocess.Popen(  # noqa: S603 - running the command that the user names is what this is for
-                    arguments,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=errors,
-                    cwd=work,
-                    env={**os.environ, "TMPDIR": str(work)},
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise OutputError(f"{what}: does not start: {error.strerror}") from error
-            try:
-                code = process.wait(self._way.timeout_seconds)
-            except subprocess.TimeoutExpired as error:
-                raise OutputError(f"{what}: did not end within {self._way.timeout_seconds:g} s") from error
-            finally:
-                with suppress(ProcessLookupError):  # and whatever it started, which would outlive the clip's folder
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            if code:
-                errors.seek(max(0, errors.tell() - 4096))
-                lines = errors.read().decode(errors="replace").strip().splitlines()
-                said = f": {lines[-1].strip()[:200]}" if lines else ", without a word on stderr"
-                ending = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-                raise OutputError(f"{what}: ended with {ending}{said}")
+class CommandBackend(Backend):
+    """Programs, run one after the other for each clip."""
+
+    key: ClassVar[str] = "command"
+    runs_code: ClassVar[bool] = True
+
+    steps: list[Step] = Field(min_length=1)
+    """Argument lists with placeholders, run one after the other."""
+    beside: list[PinnedFile] = Field(default_factory=list)
+    """What the programs read."""
+    timeout_seconds: float = Field(default=60.0, gt=0)
+    version: Step | None = None
+    """A command whose output tells the version of the programs and their libraries."""
+
+    @property
+    def pinned(self) -> tuple[PinnedFile, ...]:
+        return tuple(self.beside)
+
+    @classmethod
+    def placed(cls, home: Path, steps: list[str], version: str | None = None) -> Self:
+        """Split commands into programs and arguments."""
+        said = {"steps": steps, "version": version, "timeout_seconds": 60.0}
+        return cls.model_validate(said).at(home)
+
+    def hashes(self) -> dict[str, str]:
+        return {**super().hashes(), **program_hashes(self.steps, self.version or (), self.home)}
+
+    def adapter(self, setup: Setup) -> Adapter:
+        from codec_adapters.external.adapters.command import adapter
+
+        return adapter(self, setup)

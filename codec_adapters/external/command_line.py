@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from codec_adapters.errors import CheckpointError
-from codec_adapters.external.files import sha256_once
+from codec_adapters.files.hashing import sha256_once
 
 PLACEHOLDERS = ("in", "out", "work", "folder", "python", "seed", "rate")
 """What an argument may hold in braces, beside the names of the codec's options: the input and output file, the

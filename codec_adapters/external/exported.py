@@ -1,116 +1,31 @@
-"""Codecs that came as ``torch.export`` programs (.pt2): a round trip, or an encoder and a decoder.
-
-Items go in one by one. A program says itself which lengths it takes; the input is padded to the next of them.
-"""
+"""Backend ``exported``: programs of ``torch.export`` (.pt2)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
+from codec_adapters.external.backend import GraphBackend, place_graphs
 
-from codec_adapters.base import Setup
-from codec_adapters.errors import CheckpointError, OutputError
-from codec_adapters.external.code_order import code_form, from_order, to_order
-from codec_adapters.external.exported_archive import load_program
-from codec_adapters.external.files import ListedFile
-from codec_adapters.external.functions import Functions, FunctionsAdapter, failing_clips, seeded
-from codec_adapters.external.ways import ExportedWay
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter, Setup
 
 
-def adapter(way: ExportedWay, setup: Setup) -> FunctionsAdapter:
-    """The adapter of one or two exported programs.
+class ExportedBackend(GraphBackend):
+    """One round-trip program, or an encoder and a decoder."""
 
-    Raises:
-        CheckpointError: no program that can be loaded without executing what a file holds; it takes one length only,
-            or no single item; or the order of its codes cannot be told.
-    """
-    name = setup.spec.name
-    if way.round_trip:
-        whole = _Program.load(way.round_trip, setup)
-
-        def round_trip(wav: Tensor, seeds: Sequence[int]) -> Any:
-            with seeded(seeds[0], setup.device):
-                return whole(wav)
-
-        return FunctionsAdapter(setup, Functions(round_trip=round_trip))
-    assert way.encoder is not None
-    assert way.decoder is not None
-    encoder, decoder = _Program.load(way.encoder, setup), load_program(way.decoder.path).module().to(setup.device)
-    with torch.inference_mode():
-        order, codebooks = code_form(setup, encoder, way.codes, setup.device)
-
-    def encode(wav: Tensor) -> Tensor:
-        made = encoder(wav)
-        return from_order(name, made, order) if order else made
-
-    def decode(codes: Tensor) -> Any:
-        with failing_clips(f"{name}: decoder"):
-            return decoder(to_order(codes, order) if order else codes)
-
-    return FunctionsAdapter(setup, Functions(encode=encode, decode=decode, codebooks=codebooks))
-
-
-@dataclass(frozen=True)
-class _Program:
-    """A program that takes one waveform: its module, and the lengths it allows."""
-
-    name: str
-    run: Any
-    channel: bool
-    step: int
-    shortest: int
-    longest: float
+    key: ClassVar[str] = "exported"
 
     @classmethod
-    def load(cls, file: ListedFile, setup: Setup) -> _Program:
-        program = load_program(file.path)
-        nodes = [node for node in program.graph.nodes if node.op == "placeholder"]
-        inputs = [node for node in nodes if node.name in program.graph_signature.user_inputs]
-        shapes = [node.meta["val"].shape for node in inputs]
-        if len(shapes) != 1 or len(shapes[0]) not in (2, 3) or (len(shapes[0]) == 3 and shapes[0][1] != 1):
-            found = ", ".join(str([str(size) for size in shape]) for shape in shapes)
-            raise CheckpointError(
-                f"{file.path}: takes {found or 'nothing'}; expected [batch, samples] or a channel of 1"
-            )
-        low, high, _ = _range(shapes[0][0], program.range_constraints)
-        if not low <= 1 <= high:
-            raise CheckpointError(f"{file.path}: takes {low} or more items at once; export it for a batch from 1")
-        low, high, step = _range(shapes[0][-1], program.range_constraints)
-        if low == high:
-            raise CheckpointError(
-                f"{file.path}: takes {low} samples and no other length; export it with dynamic_shapes"
-            )
-        run = program.module().to(setup.device)
-        return cls(setup.spec.name, run, len(shapes[0]) == 3, step, int(low), high)
+    def placed(cls, home: Path, graphs: tuple[Path, ...]) -> Self:
+        """Copy programs into the codec's folder ``home``.
 
-    def __call__(self, wav: Tensor) -> Tensor:
-        samples = max(wav.shape[1], self.shortest)
-        samples += -samples % self.step
-        if samples > self.longest:
-            has = f"in whole frames the clip has {wav.shape[1]}"
-            raise OutputError(f"{self.name}: takes at most {self.longest:g} samples, {has}")
-        given = pad(wav, (0, samples - wav.shape[1]))
-        with failing_clips(self.name):
-            made = self.run(given[:, None] if self.channel else given)
-        made = made[0] if isinstance(made, list | tuple) and len(made) == 1 else made
-        if not isinstance(made, Tensor):
-            raise OutputError(f"{self.name}: gave a {type(made).__name__}, expected a tensor")
-        return made
+        Raises:
+            CheckpointError: neither one program nor two, or no such file.
+        """
+        return cls(**place_graphs(graphs, home)).at(home)  # type: ignore[arg-type] # each key is a field of that type
 
+    def adapter(self, setup: Setup) -> Adapter:
+        from codec_adapters.external.adapters.exported import adapter
 
-def _range(size: Any, constraints: Any) -> tuple[int, float, int]:
-    """Least and greatest value of a dimension, and the step between those it may have."""
-    if isinstance(size, int):
-        return size, size, 1
-    expression = size.node.expr
-    factor = int(expression.as_coeff_Mul()[0])
-    known = constraints.get(expression)
-    if known is None:
-        return factor, float("inf"), factor
-    # what export does not know it calls a very large number
-    return int(known.lower), float(known.upper), factor
+        return adapter(self, setup)

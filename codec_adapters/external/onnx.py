@@ -1,211 +1,46 @@
-"""Codecs that came as ONNX graphs, through onnxruntime (extra ``onnx``): a round trip, or an encoder and a decoder.
-
-A graph of a fixed batch of one, or of any batch, runs item by item. Libraries of custom operators are code and are
-never loaded; tensors beside a graph are read from files that the codec file lists, and from no others.
-"""
+"""Backend ``onnx``: ONNX graphs, run by onnxruntime (extra ``onnx``)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar, Self
 
-import numpy as np
-import torch
-from torch import Tensor
+from pydantic import Field
 
-from codec_adapters.base import Setup
-from codec_adapters.errors import CheckpointError, OutputError
-from codec_adapters.external.code_order import code_form, from_order, to_order
-from codec_adapters.external.files import ListedFile, refuse_escape
-from codec_adapters.external.functions import Functions, FunctionsAdapter
-from codec_adapters.external.ways import OnnxWay
+from codec_adapters.external.backend import GraphBackend, copied, place_graphs
+from codec_adapters.files.pinned import PinnedFile
 
-_RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli")
-_TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter, Setup
 
 
-def adapter(way: OnnxWay, setup: Setup) -> FunctionsAdapter:
-    """The adapter of one or two ONNX graphs.
+class OnnxBackend(GraphBackend):
+    """ONNX graphs, with the files that hold their tensors where those lie beside them."""
 
-    Raises:
-        CheckpointError: onnxruntime is not installed; a graph cannot be loaded, takes one length only, draws random
-            numbers, names files that are not listed, or takes or gives something that is no waveform and no codes.
-    """
-    name = setup.spec.name
-    if way.round_trip:
-        whole = _Graph(way.round_trip, way, setup)
-        takes = whole.wave_layout()
-        return FunctionsAdapter(setup, Functions(round_trip=lambda wav, _: whole(_laid_out(wav, takes))))
-    assert way.encoder is not None
-    assert way.decoder is not None
-    encoder, decoder = _Graph(way.encoder, way, setup), _Graph(way.decoder, way, setup)
-    layout = encoder.wave_layout()
+    key: ClassVar[str] = "onnx"
 
-    def raw(wav: Tensor) -> Tensor:
-        return encoder(_laid_out(wav, layout))
+    data: list[PinnedFile] = Field(default_factory=list)
+    """Files beside a graph that hold its tensors."""
 
-    order, codebooks = code_form(setup, raw, way.codes, torch.device("cpu"))
-    if order and len(order) != len(decoder.shape):
-        raise CheckpointError(
-            f"{way.decoder.path}: takes {len(decoder.shape)} axes {decoder.shape}, its encoder gives codes as {order}"
-        )
+    @property
+    def pinned(self) -> tuple[PinnedFile, ...]:
+        return (*super().pinned, *self.data)
 
-    def encode(wav: Tensor) -> Tensor:
-        codes = raw(wav)
-        return from_order(name, codes, order) if order else codes
-
-    def decode(codes: Tensor) -> Tensor:
-        return decoder(to_order(codes, order) if order else codes)
-
-    return FunctionsAdapter(setup, Functions(encode=encode, decode=decode, codebooks=codebooks))
-
-
-class _Graph:
-    """One graph with one input: its session, and what it takes."""
-
-    def __init__(self, file: ListedFile, way: OnnxWay, setup: Setup) -> None:
-        onnxruntime = _runtime()
-        _refuse_unlisted(file, way)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.inter_op_num_threads = 1
-        options.use_deterministic_compute = True
-        options.log_severity_level = 4  # what goes wrong comes as an exception
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(file.path), options, providers=_providers(onnxruntime, setup)
-            )
-        except Exception as error:  # onnxruntime's own kinds
-            reason = str(error).strip().splitlines()[0][:200]
-            raise CheckpointError(
-                f"{file.path}: onnxruntime cannot load it ({reason}); operators of libraries are not taken"
-            ) from error
-        self._path = file.path
-        self._name = setup.spec.name
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1 or inputs[0].type not in _TYPES:
-            found = ", ".join(f"{value.name} {value.type}" for value in inputs)
-            raise CheckpointError(
-                f"{file.path}: takes {found or 'nothing'}; expected one waveform or one tensor of codes"
-            )
-        self._input, self._type = inputs[0].name, _TYPES[inputs[0].type]
-        self.shape = list(inputs[0].shape)
-
-    def wave_layout(self) -> str:
-        """``BS`` or ``BCS``, by the input's rank.
+    @classmethod
+    def placed(cls, home: Path, graphs: tuple[Path, ...]) -> Self:
+        """Copy graphs, and the files that they read tensors from, into the codec's folder ``home``.
 
         Raises:
-            CheckpointError: the input is no waveform, has several channels or items, or is of one length only.
+            CheckpointError: neither one graph nor two, no ONNX graph, or one that reads files outside of its folder.
         """
-        shape = self.shape
-        if (
-            self._type is not np.float32
-            or len(shape) not in (2, 3)
-            or (len(shape) == 3 and shape[1] not in (1,) and isinstance(shape[1], int))
-        ):
-            raise CheckpointError(
-                f"{self._path}: takes {np.dtype(self._type).name} {shape}; expected float32 [batch, samples] or "
-                "[batch, 1, samples]"
-            )
-        if isinstance(shape[0], int) and shape[0] != 1:
-            raise CheckpointError(f"{self._path}: takes {shape[0]} items at once; export it for a batch of one, or any")
-        if isinstance(shape[-1], int):
-            raise CheckpointError(
-                f"{self._path}: takes {shape[-1]} samples and no other length; export it with a dynamic length"
-            )
-        return "BS" if len(shape) == 2 else "BCS"
+        from codec_adapters.external.adapters.onnx import external_files
 
-    def __call__(self, given: Tensor) -> Tensor:
-        array = np.ascontiguousarray(given.cpu().numpy().astype(self._type, copy=False))
-        try:
-            made = self._session.run(None, {self._input: array})
-        except Exception as error:  # onnxruntime's own kinds
-            said = str(error).strip().splitlines()[0][:200]
-            if "CUDA" in said:  # the device's failure, not the clip's
-                raise RuntimeError(f"CUDA error in {self._path.name}: {said}") from error
-            raise OutputError(f"{self._name}: {self._path.name}: {said}") from error
-        return torch.from_numpy(np.asarray(made[0]))
+        parts = place_graphs(graphs, home)
+        beside = {graph.parent / name: home / name for graph in graphs for name in sorted(external_files(graph))}
+        data = [copied(source, target, home) for source, target in beside.items()]
+        return cls(**parts, data=data).at(home)  # type: ignore[arg-type] # each key is a field of that type
 
+    def adapter(self, setup: Setup) -> Adapter:
+        from codec_adapters.external.adapters.onnx import adapter
 
-def _runtime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise CheckpointError("onnxruntime is not installed: pip install 'codecfake-builder[onnx]'") from error
-    return onnxruntime
-
-
-def _providers(onnxruntime: Any, setup: Setup) -> list[Any]:
-    if setup.device.type != "cuda":
-        return ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise CheckpointError(
-            f"{setup.spec.name}: this onnxruntime has no CUDA; install onnxruntime-gpu, or set execution.device to cpu"
-        )
-    cuda = {"device_id": setup.device.index or 0, "use_tf32": 0, "cudnn_conv_algo_search": "DEFAULT"}
-    return [("CUDAExecutionProvider", cuda), "CPUExecutionProvider"]
-
-
-def external_files(path: Path) -> set[str]:
-    """Names of the files beside ``path`` that hold tensors of its graph.
-
-    Raises:
-        CheckpointError: it is no ONNX file, or such a file lies outside of the graph's folder.
-    """
-    model = _model(path)
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
-    names = {ExternalDataInfo(tensor).location for tensor in _tensors(model) if uses_external_data(tensor)}
-    for name in names:
-        refuse_escape(name)
-    return names
-
-
-def _model(path: Path) -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        raise CheckpointError("onnx is not installed: pip install 'codecfake-builder[onnx]'") from error
-    try:
-        return onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf's own kinds
-        raise CheckpointError(f"{path}: no ONNX graph ({str(error).splitlines()[0][:200]})") from error
-
-
-def _graphs(model: Any) -> Iterator[Any]:
-    """The graph, its functions, and the graphs within nodes."""
-    waiting = [model.graph, *model.functions]
-    while waiting:
-        graph = waiting.pop()
-        yield graph
-        for node in graph.node:
-            for attribute in node.attribute:
-                waiting += [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
-
-
-def _tensors(model: Any) -> Iterator[Any]:
-    for graph in _graphs(model):
-        yield from getattr(graph, "initializer", ())
-        for sparse in getattr(graph, "sparse_initializer", ()):
-            yield from (sparse.values, sparse.indices)
-        for node in graph.node:
-            for attribute in node.attribute:
-                yield from ([attribute.t] if attribute.HasField("t") else [])
-                yield from attribute.tensors
-
-
-def _refuse_unlisted(file: ListedFile, way: OnnxWay) -> None:
-    model = _model(file.path)
-    drawn = sorted({node.op_type for graph in _graphs(model) for node in graph.node if node.op_type in _RANDOM})
-    if drawn:
-        raise CheckpointError(f"{file.path}: draws random numbers ({', '.join(drawn)}), which no clip's seed decides")
-    beside = Path(file.name).parent
-    listed = {data.name for data in way.data}
-    for name in sorted(external_files(file.path)):
-        if (beside / name).as_posix() not in listed:
-            raise CheckpointError(f"{file.path}: reads {name}, which the codec file does not list under onnx.data")
-
-
-def _laid_out(wav: Tensor, layout: str) -> Tensor:
-    return wav[:, None] if layout == "BCS" else wav
+        return adapter(self, setup)

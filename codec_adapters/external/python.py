@@ -1,117 +1,83 @@
-"""Codecs that came as a Python object: an adapter class, anything with encode and decode, or a function wave to wave.
-
-This is code, and runs with the user's rights.
-"""
+"""Backend ``python``: a Python object. It is code, and runs with the user's rights."""
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import inspect
-import threading
-from collections.abc import Callable, Sequence
-from types import ModuleType
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
 
-import numpy as np
-import torch
-from torch import Tensor
+from pydantic import Field, model_validator
 
-from codec_adapters.base import Adapter, Setup
-from codec_adapters.errors import CheckpointError, CodecError
-from codec_adapters.external.functions import Functions, FunctionsAdapter, seeded
-from codec_adapters.external.ways import PythonWay
-from codec_adapters.files.python_files import import_file
+from codec_adapters.errors import CheckpointError
+from codec_adapters.external.backend import Backend, copied
+from codec_adapters.files.hashing import sha256_of
+from codec_adapters.files.pinned import PinnedFile
+
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter, Setup
 
 
-def adapter(way: PythonWay, setup: Setup) -> Adapter:
-    """The adapter of a Python object.
+class PythonBackend(Backend):
+    """An adapter, anything with encode and decode, or a function: ``name`` in a ``module`` or in a ``file``."""
 
-    Raises:
-        CheckpointError: it cannot be imported or made, is no codec, or works at another rate than its codec file says.
-    """
-    where = f"python: {way.file.name if way.file else way.module}:{way.name}"
+    key: ClassVar[str] = "python"
+    runs_code: ClassVar[bool] = True
+
+    name: str = Field(pattern=r"^[A-Za-z_][\w.]*$")
+    """Of the class, function or object."""
+    module: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*$")
+    file: PinnedFile | None = None
+    beside: list[PinnedFile] = Field(default_factory=list)
+    """What the code reads: weights, further modules."""
+    batched: bool = False
+    """It takes whole batches; else items go in one by one."""
+    numpy: bool = False
+    """It takes and gives numpy arrays."""
+    factory: bool = False
+    """A function that makes the codec, where it would else be taken for the codec itself."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.module is None) == (self.file is None):
+            raise ValueError("give either module or file")
+        return self
+
+    @property
+    def pinned(self) -> tuple[PinnedFile, ...]:
+        return (*((self.file,) if self.file else ()), *self.beside)
+
+    @classmethod
+    def placed(cls, home: Path, given: str, batched: bool = False, numpy: bool = False, factory: bool = False) -> Self:
+        """Point at ``module:Name``; the file of ``file.py:Name`` is copied into the codec's folder ``home``.
+
+        Raises:
+            CheckpointError: neither form, or no such file.
+        """
+        where, colon, name = given.rpartition(":")
+        if not colon or not where or not name:
+            raise CheckpointError(f"--python {given}: expected module:Class, or file.py:Class")
+        if not where.endswith(".py"):
+            return cls(name=name, module=where, batched=batched, numpy=numpy, factory=factory).at(home)
+        file = copied(Path(where), home / Path(where).name, home)
+        return cls(name=name, file=file, batched=batched, numpy=numpy, factory=factory).at(home)
+
+    def hashes(self) -> dict[str, str]:
+        found = super().hashes()
+        if self.module:
+            found[f"module {self.module}"] = sha256_of(_source_of(self.module))
+        return found
+
+    def adapter(self, setup: Setup) -> Adapter:
+        from codec_adapters.external.adapters.python import adapter
+
+        return adapter(self, setup)
+
+
+def _source_of(module: str) -> Path:
     try:
-        found: Any = _module(way)
-        for part in way.name.split("."):
-            found = getattr(found, part)
-        if isinstance(found, type) and issubclass(found, Adapter):
-            made: Any = found(setup)
-        elif isinstance(found, type) or way.factory:
-            made = found(**_arguments(found, setup))
-        else:
-            made = found
-    except CodecError:
-        raise
-    except Exception as error:  # somebody else's code: whatever it raises is one sentence to the user
-        reason = str(error).splitlines()[0] if str(error) else ""
-        raise CheckpointError(f"{where}: cannot be made ({type(error).__name__}: {reason})") from error
-    rate = getattr(made, "sample_rate", None)
-    if isinstance(rate, int) and rate != setup.spec.sample_rate:
-        raise CheckpointError(f"{where}: works at {rate} Hz, its codec file says {setup.spec.sample_rate} Hz")
-    if isinstance(made, Adapter):
-        return made
-    paired = callable(getattr(made, "encode", None)) and callable(getattr(made, "decode", None))
-    if not paired and not callable(made):
-        raise CheckpointError(f"{where}: is a {type(made).__name__}, neither encode and decode nor a function")
-    return FunctionsAdapter(setup, _functions(made, paired, way), whole_frames=False)
-
-
-def _functions(made: Any, paired: bool, way: PythonWay) -> Functions:
-    """Called by one thread at a time, since nobody said that it may be called by several."""
-    lock = threading.Lock()
-    into: Callable[[Any], Any] = _array if way.numpy else _same
-    back: Callable[[Any], Any] = _tensor if way.numpy else _same
-
-    def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(given: Any, **seeds: Any) -> Any:
-            with lock:
-                return back(function(into(given), **seeds))
-
-        return call
-
-    if paired:
-        return Functions(encode=guarded(made.encode), decode=guarded(made.decode), batched=way.batched)
-    run, wants = guarded(made), _parameters(made)
-
-    def round_trip(wav: Tensor, seeds: Sequence[int]) -> Any:
-        named = {"seeds": list(seeds)} if "seeds" in wants else {"seed": seeds[0]} if "seed" in wants else {}
-        with seeded(seeds[0], wav.device):
-            return run(wav, **named)
-
-    return Functions(round_trip=round_trip, batched=way.batched)
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _array(value: Any) -> Any:
-    return value.cpu().numpy() if isinstance(value, Tensor) else value
-
-
-def _tensor(value: Any) -> Any:
-    return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
-
-
-def _arguments(made_by: Any, setup: Setup) -> dict[str, Any]:
-    """The codec file's options by name, and the device for those who ask for it."""
-    given: dict[str, Any] = dict(setup.options)
-    if "device" in _parameters(made_by):
-        given.setdefault("device", str(setup.device))
-    return given
-
-
-def _parameters(function: Any) -> frozenset[str]:
-    try:
-        return frozenset(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return frozenset()
-
-
-def _module(way: PythonWay) -> ModuleType:
-    if way.file is None:
-        assert way.module is not None
-        return importlib.import_module(way.module)
-    path = way.file.checked()
-    return import_file(path, f"added {path.absolute()} {way.file.sha256}")
+        specification = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"python.module: {module}: cannot be found ({error})") from error
+    if specification is None or not specification.has_location or specification.origin is None:
+        raise CheckpointError(f"python.module: {module}: no such module, or none that is a file; is it installed?")
+    return Path(specification.origin)

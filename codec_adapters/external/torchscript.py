@@ -1,92 +1,49 @@
-"""Codecs that came as TorchScript: ``encode`` and ``decode`` where the module has both, else the round trip.
-
-A TorchScript archive is a program for torch's own interpreter. It cannot run Python; what it could do beyond arithmetic
-(reading and writing files) is refused by name before it is loaded.
-"""
+"""Backend ``torchscript``: a TorchScript archive."""
 
 from __future__ import annotations
 
-import re
-import warnings
-import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar, Self
 
-import torch
-from torch import Tensor
+from pydantic import Field
 
-from codec_adapters.base import Setup
-from codec_adapters.errors import CheckpointError
-from codec_adapters.external.code_order import code_form, from_order, to_order
-from codec_adapters.external.functions import Functions, FunctionsAdapter, failing_clips, is_codes, last_line, seeded
-from codec_adapters.external.ways import TorchscriptWay
+from codec_adapters.external.backend import Backend, CodeOrder, WaveLayout, copied
+from codec_adapters.files.pinned import SHA256, FileName, PinnedFile
 
-_TOUCHES_FILES = re.compile(
-    r"\b(?:torch|ops\.aten)\.(from_file|save|load)\(|\bops\.(?!prim\b|aten\b|quantized\b)\w+\.(\w+)\("
-)
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter, Setup
 
 
-def adapter(way: TorchscriptWay, setup: Setup) -> FunctionsAdapter:
-    """The adapter of a TorchScript module.
+class TorchscriptBackend(Backend):
+    """A TorchScript module: ``encode`` and ``decode`` where it has both, else ``forward`` as the round trip."""
 
-    Raises:
-        CheckpointError: no TorchScript archive, one that touches files or needs a library, or the order of its codes
-            cannot be told.
-    """
-    name = setup.spec.name
-    module = _loaded(way.file.path, setup)
-    if not (hasattr(module, "encode") and hasattr(module, "decode")):
+    key: ClassVar[str] = "torchscript"
 
-        def round_trip(wav: Tensor, seeds: Any) -> Any:
-            with seeded(seeds[0], setup.device), failing_clips(name):
-                return module(_laid_out(wav, way))
+    file: FileName
+    sha256: str = Field(pattern=SHA256)
+    size: int = Field(ge=0)
+    layout: WaveLayout = "BCS"
+    codes: CodeOrder | None = None
 
-        return FunctionsAdapter(setup, Functions(round_trip=round_trip))
+    @property
+    def archive(self) -> PinnedFile:
+        """The archive, which the section names in its own fields."""
+        return PinnedFile(file=self.file, sha256=self.sha256, size=self.size)
 
-    def raw(wav: Tensor) -> Any:
-        return _only(module.encode(_laid_out(wav, way)))
+    @property
+    def pinned(self) -> tuple[PinnedFile, ...]:
+        return (self.archive,)
 
-    try:
-        with torch.inference_mode(), seeded(0, setup.device):
-            order, codebooks = code_form(setup, raw, way.codes, setup.device)
-    except (RuntimeError, torch.jit.Error) as error:
-        raise CheckpointError(
-            f"{way.file.path}: encode fails on silence as {way.layout} ({last_line(error)}); "
-            "torchscript.layout may be the other one, BS or BCS"
-        ) from error
+    @classmethod
+    def placed(cls, home: Path, archive: Path) -> Self:
+        """Copy an archive into the codec's folder ``home``.
 
-    def encode(wav: Tensor) -> Any:
-        with failing_clips(name):
-            codes = raw(wav)
-        return from_order(name, codes, order) if order else codes
+        Raises:
+            CheckpointError: no such file.
+        """
+        return cls(**copied(archive, home / archive.name, home).model_dump()).at(home)
 
-    def decode(codes: Any) -> Any:
-        with failing_clips(name):
-            return module.decode(to_order(codes, order) if order and is_codes(codes) else codes)
+    def adapter(self, setup: Setup) -> Adapter:
+        from codec_adapters.external.adapters.torchscript import adapter
 
-    return FunctionsAdapter(setup, Functions(encode=encode, decode=decode, codebooks=codebooks))
-
-
-def _loaded(path: Path, setup: Setup) -> Any:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                source = archive.read(member).decode() if member.endswith(".py") else ""
-                if found := _TOUCHES_FILES.search(source):
-                    raise CheckpointError(
-                        f"{path}: refused, since it calls {found[0]}...), which is no arithmetic of torch's own"
-                    )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit as a whole
-            torch.jit.set_fusion_strategy([])  # kernels fused after the first runs would round otherwise than those
-            return torch.jit.load(str(path), map_location=setup.device).eval()
-    except (zipfile.BadZipFile, UnicodeDecodeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: no TorchScript archive that can be loaded ({last_line(error)})") from error
-
-
-def _laid_out(wav: Tensor, way: TorchscriptWay) -> Tensor:
-    return wav[:, None] if way.layout == "BCS" else wav
-
-
-def _only(made: Any) -> Any:
-    return made[0] if isinstance(made, list | tuple) and len(made) == 1 else made
+        return adapter(self, setup)

@@ -1,197 +1,157 @@
-"""Any audio codec class of ``transformers``, found from the ``model_type`` of a config.
-
-EnCodec, DAC and Mimi run through the adapters that the built-in variants have. The others share one adapter: what a
-class takes is read off the signatures of its ``encode`` and ``decode``, what it gives off the names of their outputs.
-"""
+"""Backend ``transformers``: any audio codec class of the library, in a local folder or a hub repository."""
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar, Self
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
+from pydantic import Field, model_validator
 
-from codec_adapters.base import Adapter, Codes, Setup
-from codec_adapters.errors import CheckpointError, InputError, OptionError
-from codec_adapters.external.functions import AddedAdapter, seeded
-from codec_adapters.external.speech_features import log_mel, paired
-from codec_adapters.external.transformers_config import entries_of, figures_of, model_class
-from codec_adapters.external.ways import TransformersWay
-from codec_adapters.families.dac import DacAdapter
-from codec_adapters.families.encodec import EncodecAdapter
-from codec_adapters.families.mimi import MimiAdapter
-from codec_adapters.families.pretrained import load_pretrained
-from codec_adapters.files.checkpoint import read_json, required_file
-from codec_adapters.layers.sinc_resample import resample
-from codec_adapters.spec import CodecSpec, OptionValue
+from codec_adapters.errors import CheckpointError
+from codec_adapters.external.backend import Backend, copied
+from codec_adapters.files import weights
+from codec_adapters.files.pinned import PinnedFile, PinnedFiles
 
-OWN_ADAPTERS: Mapping[str, type[Adapter]] = {"encodec": EncodecAdapter, "dac": DacAdapter, "mimi": MimiAdapter}
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter, Setup
+
+MODEL_FOLDER = "model"
+"""Within the codec's folder: a copied checkpoint."""
+_PICKED = (".json", ".safetensors", ".bin")
+"""What transformers may pick in a model folder."""
 
 
-def adapter(way: TransformersWay, setup: Setup) -> Adapter:
-    """The adapter of a ``transformers`` codec.
+class TransformersBackend(Backend):
+    """An audio codec class of transformers, found from the config."""
 
-    Raises:
-        CheckpointError: no codec of transformers, files that the codec file does not list, weights that do not fit, or
-            facts that contradict the config.
-    """
-    _refuse_unlisted(way)
-    kind = read_json(required_file(way.folder, "config.json")).get("model_type")
-    if kind in OWN_ADAPTERS:
-        options = _own_options(str(kind), setup)
-        spec = dataclasses.replace(setup.spec, options=options)
-        setup = dataclasses.replace(setup, spec=spec, options={**options, **setup.options}, checkpoint=way.folder)
-        made: Adapter = OWN_ADAPTERS[str(kind)](setup)
-    else:
-        made = TransformersAdapter(setup, way.folder)
-    as_listed = dict(setup.options) == dict(setup.spec.options)
-    _refuse_wrong_facts(setup.spec, made, _FACTS if as_listed else _FACTS[:2])
-    return made
+    key: ClassVar[str] = "transformers"
+    placing: ClassVar[set[str]] = {"folder"}
 
+    folder: str | None = None
+    """A local folder, relative to the codec file."""
+    repo: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+    """A hub repository."""
+    commit: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """All 40 digits, so that the files cannot become others."""
+    files: PinnedFiles = Field(min_length=1)
 
-def _refuse_unlisted(way: TransformersWay) -> None:
-    """transformers picks files by name: one that nobody listed must not be among those it may pick."""
-    names = {file.name for file in way.listed}
-    for path in sorted(way.folder.iterdir()):
-        if path.suffix in (".json", ".safetensors", ".bin") and path.name not in (*names, "hashes.json"):
-            raise CheckpointError(f"{path}: is not listed in the codec file; list it or take it away")
-    if "model.safetensors" not in names and "model.safetensors.index.json" in names:
-        parts = read_json(way.folder / "model.safetensors.index.json").get("weight_map")
-        unlisted = sorted(set(map(str, parts.values() if isinstance(parts, dict) else ())) - names)
-        if unlisted:
-            raise CheckpointError(f"{way.folder}: the index names {unlisted[0]}, which the codec file does not list")
-
-
-def _own_options(kind: str, setup: Setup) -> dict[str, OptionValue]:
-    """What the built-in adapter wants to know, from the facts where the codec file's options do not say."""
-    if kind == "encodec":
-        return {"bandwidth": setup.spec.bitrate / 1000, **setup.spec.options}
-    return {"codebooks": setup.spec.codebooks, **setup.spec.options}
-
-
-_FACTS = ("sample_rate", "hop", "codebooks", "bitrate")
-"""The first two hold whatever the options."""
-
-
-def _refuse_wrong_facts(spec: CodecSpec, made: Adapter, facts: Sequence[str]) -> None:
-    for fact in facts:
-        said, found = getattr(spec, fact), getattr(made, fact)
-        if not math.isclose(said, found, rel_tol=0.01 if fact == "bitrate" else 0):
-            raise CheckpointError(f"{spec.name}: codec.{fact} is {said:g} in its codec file, {found:g} in its config")
-
-
-class TransformersAdapter(AddedAdapter):
-    """A codec class of ``transformers`` that no variant here is made of.
-
-    Options, where the codec file has them: ``bandwidth`` (kbit/s, for classes that take one), ``sample`` (true adds the
-    noise that a variational codec was trained with; off without the option). Items go one by one on the CPU, since
-    matrix products round by the shape of the whole batch; and everywhere where noise is added.
-    """
-
-    def __init__(self, setup: Setup, folder: Path) -> None:
-        super().__init__(setup)
-        self.model = load_pretrained(model_class(folder), folder).to(setup.device)
-        self.config = self.model.config
-        self._takes = frozenset(inspect.signature(self.model.encode).parameters)
-        self._sample = bool(setup.options.get("sample", False))
-        figures = figures_of(self.config, folder, self._bandwidth())
-        self._rate = int(figures.get("sample_rate", setup.spec.sample_rate))
-        self._input_rate = int(getattr(self.config, "input_sampling_rate", self._rate))
-        self._hop = int(figures.get("hop", setup.spec.hop))
-        self._codebooks = int(figures.get("codebooks", setup.spec.codebooks))
-        self._bitrate = float(figures.get("bitrate", setup.spec.bitrate))
-        self._entries = entries_of(self.config)
-        unknown = sorted(set(setup.options) - ({"sample", "bandwidth"} & self._takes))
-        if unknown:
-            raise OptionError(f"{setup.spec.name}: {type(self.model).__name__} has no option {unknown[0]!r}")
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.folder is None) == (self.repo is None):
+            raise ValueError("give either folder, or repo with commit")
+        if (self.repo is None) != (self.commit is None):
+            raise ValueError("a repo needs its commit, all 40 digits, and a folder none")
+        if "config.json" not in {file.file for file in self.files}:
+            raise ValueError("files: config.json is missing")
+        return self
 
     @property
-    def sample_rate(self) -> int:
-        return self._rate
+    def pinned(self) -> tuple[PinnedFile, ...]:
+        return self.files
 
     @property
-    def hop(self) -> int:
-        return self._hop
+    def address(self) -> str:
+        return f"https://huggingface.co/{self.repo}" if self.repo else ""
 
     @property
-    def codebooks(self) -> int:
-        return self._codebooks
+    def place(self) -> Path:
+        """Where config and weights lie; of a hub repository in the user's cache, once they are fetched."""
+        if self.repo and self.commit:
+            return _cached(self.repo, self.commit)
+        return self.home / Path(self.folder or ".").expanduser()
 
-    @property
-    def bitrate(self) -> float:
-        return self._bitrate
+    def prepare(self) -> None:
+        if self.repo and self.commit:
+            wanted = tuple(weights.LockedFile(file.file, file.size, file.sha256) for file in self.files)
+            _fetch(self.repo, self.commit, wanted, "give a local folder instead (transformers.folder)")
+        super().prepare()
 
-    def _bandwidth(self) -> float | None:
-        """In kbit/s, one of the config's own; by default that of the codec file's bit rate, else the highest."""
-        if "bandwidth" not in self._takes:
-            return None
-        known = [float(value) for value in self.config.target_bandwidths]
-        wanted = self.options.get("bandwidth")
-        if wanted is None:
-            wanted = min(known, key=lambda value: abs(value - self.spec.bitrate / 1000))
-        if float(wanted) not in known:
-            raise OptionError(f"{self.spec.name}: bandwidth {wanted} is not one of this checkpoint's: {known}")
-        return float(wanted)
+    @classmethod
+    def placed(cls, home: Path, given: str, revision: str = "main") -> Self:
+        """Copy a local model folder into the codec's folder ``home``, or pin a hub repository at the commit that
+        ``revision`` is now; its files are downloaded.
 
-    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
-        alone = self.device.type == "cpu" or self._sample
-        parts = zip(wav.split(1), seeds, strict=True) if alone else [(wav, 0)]
-        return torch.cat([self._part(part, seed) for part, seed in parts])
+        Raises:
+            CheckpointError: neither a folder nor a repository, no network, or one without config or weights.
+        """
+        local = Path(given).expanduser()
+        if local.is_dir():
+            for name in _model_files(local):
+                copied(local / name, home / MODEL_FOLDER / name, home)
+            return cls.in_folder(home / MODEL_FOLDER, home)
+        if local.exists() or given.count("/") != 1:
+            raise CheckpointError(f"--transformers {given}: neither a folder nor a hub repository (owner/name)")
+        return cls.in_repository(given, revision).at(home)
 
-    def _part(self, wav: Tensor, seed: int) -> Tensor:
-        if self._sample:
-            with seeded(seed, self.device):
-                given = self._analysed(wav)
-        else:
-            given = self._analysed(wav)
-        codes = given.get("audio_codes")
-        made = self.model.decode(given["latents"] if codes is None else codes)
-        return _audio(made)[:, : wav.shape[1]]
+    @classmethod
+    def in_folder(cls, model: Path, home: Path) -> Self:
+        """Pin the model in a local folder as it is, for a codec file in ``home``.
 
-    def _encode(self, wav: Tensor) -> Codes:
-        parts = wav.split(1) if self.device.type == "cpu" else (wav,)
-        found = [self._analysed(part).get("audio_codes") for part in parts]
-        known = [codes for codes in found if codes is not None]
-        if not known:
-            raise InputError(f"{self.spec.name}: has continuous latents, no codes; only resynthesize")
-        return Codes([torch.cat(known).to(torch.int64)])
+        Raises:
+            CheckpointError: no such folder, or one without config or weights.
+        """
+        place = model.absolute()
+        inside = place.is_relative_to(home.absolute())
+        said = place.relative_to(home.absolute()).as_posix() if inside else str(place)
+        files = tuple(PinnedFile.of(place, name) for name in _model_files(model))
+        return cls(folder=said, files=files).at(home)
 
-    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        if self._entries is None:
-            raise InputError(f"{self.spec.name}: has continuous latents, takes no codes; only resynthesize")
-        checked = self._checked_codes(codes, [self._entries] * self.codebooks)
-        parts = checked.split(1) if self.device.type == "cpu" else (checked,)
-        return torch.cat([_audio(self.model.decode(part)) for part in parts])
+    @classmethod
+    def in_repository(cls, repo: str, revision: str = "main") -> Self:
+        """Pin a hub repository at the commit that ``revision`` is now; its files are downloaded.
 
-    def _analysed(self, wav: Tensor) -> dict[str, Any]:
-        """What ``encode`` gives for float32 ``[batch, samples]``, its input made as the class's own tools make it."""
-        if self._input_rate != self._rate:
-            wav = resample(wav, self._rate, self._input_rate)
-        step = self._hop * self._input_rate // self._rate
-        given: dict[str, Any] = {}
-        if "input_features" in self._takes:
-            wav = pad(wav, (0, 1))  # as the feature extractors of these classes do
-            whole = pad(wav, (0, -wav.shape[1] % step))
-            margin = step // 2 if self._input_rate == self._rate else 0
-            pairs = [paired(log_mel(pad(item, (margin, margin)))) for item in whole]
-            given["input_features"] = torch.stack([features for features, _ in pairs]).to(self.device)
-            given["input_features_mask"] = torch.stack([mask for _, mask in pairs]).to(self.device)
-        whole = pad(wav, (0, -wav.shape[1] % step))
-        if "sample" in self._takes:
-            given["sample"] = self._sample
-        if (bandwidth := self._bandwidth()) is not None:
-            given["bandwidth"] = bandwidth
-        made = self.model.encode(whole[:, None], **given)
-        return {name: getattr(made, name, None) for name in ("audio_codes", "latents")}
+        Raises:
+            CheckpointError: no network, no such repository, or one without config or weights.
+        """
+        import huggingface_hub
+
+        try:
+            info = huggingface_hub.HfApi().model_info(repo, revision=revision)
+            commit, there = str(info.sha), [str(file.rfilename) for file in info.siblings or ()]
+        except Exception as error:  # the client raises a dozen kinds
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise CheckpointError(f"{repo}: cannot be found on the hub at {revision} ({reason})") from error
+        names = _picked_from(there)
+        _refuse_incomplete(f"{repo}@{commit}", names)
+        _fetch(repo, commit, tuple(weights.LockedFile(name) for name in names), "give a local folder instead")
+        files = tuple(PinnedFile.of(_cached(repo, commit), name) for name in names)
+        return cls(repo=repo, commit=commit, files=files)
+
+    def adapter(self, setup: Setup) -> Adapter:
+        from codec_adapters.external.adapters.transformers import adapter
+
+        return adapter(self, setup)
 
 
-def _audio(made: Any) -> Tensor:
-    audio = getattr(made, "audio_values", None)
-    audio = made.audio if audio is None else audio
-    return audio[:, 0] if audio.ndim == 3 else audio
+def _cached(repo: str, commit: str) -> Path:
+    """Where the files of a hub repository lie in the user's cache."""
+    return weights.cache_root() / "added" / repo.replace("/", "--") / commit
+
+
+def _fetch(repo: str, commit: str, files: tuple[weights.LockedFile, ...], otherwise: str) -> None:
+    entry = weights.LockedCheckpoint(repo, "", files, hub=repo, revision=commit)
+    weights.fetch_into(_cached(repo, commit), entry, otherwise)
+
+
+def _model_files(model: Path) -> list[str]:
+    """The files of a local model folder that transformers may pick."""
+    if not model.is_dir():
+        raise CheckpointError(f"{model}: no such folder")
+    names = sorted(path.name for path in model.iterdir() if path.suffix in _PICKED and path.is_file())
+    _refuse_incomplete(str(model), names)
+    return names
+
+
+def _picked_from(there: Collection[str]) -> list[str]:
+    """The files of a hub repository that are needed: config, and weights as safetensors where it has them."""
+    tensors = [name for name in there if name.startswith("model") and name.endswith(".safetensors")]
+    tensors = tensors or [name for name in there if name == "pytorch_model.bin"]
+    beside = ("config.json", "preprocessor_config.json", "model.safetensors.index.json")
+    return sorted([*(name for name in there if name in beside), *tensors])
+
+
+def _refuse_incomplete(where: str, names: Collection[str]) -> None:
+    if "config.json" not in names or not any(name.endswith((".safetensors", ".bin")) for name in names):
+        found = ", ".join(sorted(names)[:8]) or "nothing"
+        raise CheckpointError(f"{where}: expected config.json and model.safetensors, found {found}")

@@ -26,6 +26,8 @@ def refuse_escape(name: str) -> None:
         raise CheckpointError(f"{name!r}: a file is named within its folder; neither absolute nor with ..")
 
 
+SHA256 = r"^[0-9a-f]{64}$"
+"""Hex, as a pattern."""
 FileName = Annotated[str, AfterValidator(_within)]
 """A path within the folder, with ``/``."""
 
@@ -35,7 +37,7 @@ class PinnedFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sha256: str = Field(pattern=SHA256)
     size: int = Field(ge=0)
     """Bytes."""
     file: FileName
@@ -53,6 +55,19 @@ class PinnedFile(BaseModel):
         if not path.is_file():
             raise CheckpointError(f"{path}: no such file")
         return cls(file=name, sha256=sha256_once(path), size=path.stat().st_size)
+
+    @classmethod
+    def at(cls, path: Path, folder: Path) -> Self:
+        """Pin a file as it is now, by its path within ``folder``.
+
+        Raises:
+            CheckpointError: it does not lie in the folder, or there is no such file.
+        """
+        try:
+            name = path.absolute().relative_to(folder.absolute()).as_posix()
+        except ValueError as error:
+            raise CheckpointError(f"{path}: does not lie in the codec file's folder {folder}; copy it there") from error
+        return cls.of(folder, name)
 
     def path(self, folder: Path) -> Path:
         """Where it lies in ``folder``."""

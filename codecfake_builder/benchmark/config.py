@@ -8,10 +8,10 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
+from codec_adapters.files.documents import nearest
 from codecfake_builder.benchmark.models.config import AnyModelConfig
 from codecfake_builder.errors import BenchmarkError
-from codecfake_builder.recipe.overrides import apply_override
-from codecfake_builder.resources import nearest
+from codecfake_builder.recipe.load import apply_override
 
 PRESETS = Path(__file__).parent / "presets"
 

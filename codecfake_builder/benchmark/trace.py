@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
+from codec_adapters.files.documents import nearest
 from codecfake_builder.audio import RATE, decode, resample
 from codecfake_builder.benchmark.clips import repeat_or_crop
 from codecfake_builder.benchmark.detectors import ALL, Detector, dev_threshold
@@ -20,7 +21,6 @@ from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
 from codecfake_builder.benchmark.scoring.predictions import read_predictions
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.rejections import RejectedError
-from codecfake_builder.resources import nearest
 
 UNKNOWN = "unknown"
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import codec_adapters
-from codec_adapters import CodecError
-from codec_adapters.registry import unregister
+from codec_adapters.catalogue import Catalogue, Entry
+from codec_adapters.errors import CodecError
+from codec_adapters.loading import load_codec
 from codecfake_builder.changes.drafts import CODEC_FILE, FOLDER, Draft
 from codecfake_builder.changes.fact_sheet import Ask, Facts, first_facts, learn_by_measuring, rough_hop
 from codecfake_builder.changes.target import Target, codec_edit
-from codecfake_builder.codecs.variants import known_variants
 from codecfake_builder.conformance.loading import loaded
 from codecfake_builder.conformance.subject import THOROUGH, Settings
 from codecfake_builder.conformance.suite import CheckResult, failed, run_suite
@@ -69,31 +68,31 @@ def add_codec(request: Request, report: Callable[[Added], None]) -> Added:
         BuilderError, CodecError: it cannot be loaded, its facts cannot be known, or the recipe cannot take it in.
     """
     name, target = request.name, request.target
-    refuse_name(name)
+    refuse_name(name, target.catalogue)
     settle_numerics()
     with _drafted(request) as draft:
         facts, splits = _learned(request, draft)
-        draft.register(facts.codec())
-        adapter = _loaded(name, request.device)
-        results = run_suite(adapter, request.settings, lambda: _loaded(name, request.device))
+        entry = draft.entry(facts.codec())
+        adapter = _loaded(entry, request.device)
+        results = run_suite(adapter, request.settings, lambda: _loaded(entry, request.device))
         added = Added(facts, results, splits)
         report(added)
         if failed(results) and not request.force:
             return added
         added.folder = _settle(draft, target.folder / FOLDER / name)
-    recipe = target.edited(codec_edit(name, splits, draft.recipe_entry()))
-    if recipe is not None and target.dataset is not None:
+    resolved = target.edited(codec_edit(name, splits, target.catalogue.with_entries(entry), draft.recipe_entry()))
+    if resolved is not None and target.dataset is not None:
         from codecfake_builder.changes.build import build
 
-        added.build = build(recipe, target.dataset)
+        added.build = build(resolved, target.dataset)
     return added
 
 
-def refuse_name(name: str) -> None:
-    """Raise :class:`BuilderError` for a name that cannot be one, or that another codec has."""
+def refuse_name(name: str, catalogue: Catalogue) -> None:
+    """Raise :class:`BuilderError` for a name that cannot be one, or that another codec of the catalogue has."""
     if not re.fullmatch(r"[A-Za-z0-9_]+", name):
         raise BuilderError(f"{name}: a codec's name has letters, digits and underscores only")
-    if name in known_variants():
+    if name in catalogue:
         raise BuilderError(f"{name}: a codec of this name is there already; choose another, or remove-codec it first")
 
 
@@ -111,7 +110,6 @@ def _drafted(request: Request) -> Iterator[Draft]:
         draft.place()
         yield draft
     finally:
-        unregister(request.name)  # what stays is registered anew, by the recipe that names it
         shutil.rmtree(folder, ignore_errors=True)
         if made and not any(parent.iterdir()):
             parent.rmdir()
@@ -120,16 +118,14 @@ def _drafted(request: Request) -> Iterator[Draft]:
 def _learned(request: Request, draft: Draft) -> tuple[Facts, list[str]]:
     """All facts, and the splits that the codec goes into, which are asked for before minutes of measuring."""
     name, target = request.name, request.target
-    figures = draft.figures(request.given.get("bitrate"))
+    figures = draft.config_figures(request.given.get("bitrate"))
     facts = first_facts(name, request.given, figures, target.label_of)
     splits = target.splits(request.splits, facts.values["family"])
-    target.check(codec_edit(name, splits, {}))
+    target.check(codec_edit(name, splits, target.catalogue, {}))
     facts.complete(name, request.ask, among=("sample_rate",))
-    draft.register(facts.codec(provisional_hop=1))
-    adapter = _loaded(name, request.device)
+    adapter = _loaded(draft.entry(facts.codec(provisional_hop=1)), request.device)
     if "hop" not in facts.values and (hop := rough_hop(adapter)) > 1:
-        draft.register(facts.codec(provisional_hop=hop))
-        adapter = _loaded(name, request.device)
+        adapter = _loaded(draft.entry(facts.codec(provisional_hop=hop)), request.device)
     try:
         learn_by_measuring(facts, adapter)
     except CodecError as error:
@@ -139,8 +135,8 @@ def _learned(request: Request, draft: Draft) -> tuple[Facts, list[str]]:
     return facts, splits
 
 
-def _loaded(name: str, device: str) -> Adapter:
-    return loaded(name, lambda: codec_adapters.load(name, None, device))
+def _loaded(entry: Entry, device: str) -> Adapter:
+    return loaded(entry.name, lambda: load_codec(entry, None, device))
 
 
 def _settle(draft: Draft, place: Path) -> Path:

@@ -7,7 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from codec_adapters.spec import LABELS
+from codec_adapters.classes import LABELS
 from codecfake_builder.changes.build import BuildResult, build
 from codecfake_builder.changes.target import Target
 from codecfake_builder.errors import BuilderError, RecipeError
@@ -31,18 +31,16 @@ def add_imported(name: str, clips: Path, family: str, split: str | None, target:
         raise BuilderError("--imported: give --recipe FILE or --into DIR; clips alone make no codec")
     if not clips.is_dir():
         raise BuilderError(f"--imported {clips}: no such folder")
-    recipe = target.edited(imported_edit(name, clips, family, split or f"ood_{name}", target))
-    if recipe is None or target.dataset is None:
+    resolved = target.edited(imported_edit(name, clips, family, split or f"ood_{name}", target))
+    if resolved is None or target.dataset is None:
         return None
-    return build(recipe, target.dataset)
+    return build(resolved, target.dataset)
 
 
 def imported_edit(name: str, clips: Path, family: str, split: str, target: Target) -> Callable[[Document], Document]:
     """The edit that puts the clips into a recipe."""
-    from codecfake_builder.codecs.variants import known_variants
-
     label = target.label_of(family, None)
-    is_new = family not in LABELS and family not in known_variants()
+    is_new = family not in LABELS and family not in target.catalogue
 
     def edit(document: Document) -> Document:
         edited: Any = deepcopy(document)

@@ -11,10 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from codecfake_builder.clip_class import REAL
-from codecfake_builder.codecs.isolated import isolated_variants, resolved
-from codecfake_builder.codecs.jobs import make_jobs
-from codecfake_builder.codecs.plugins import load_plugins
+from codec_adapters.classes import REAL
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
 from codecfake_builder.dataset.contents import Contents
@@ -34,9 +31,11 @@ from codecfake_builder.files import remove_temporaries
 from codecfake_builder.plan.planning import Plan, announce, make_plan
 from codecfake_builder.plan.summary import facts_of
 from codecfake_builder.progress import say
+from codecfake_builder.recipe.resolve import Resolved
 from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedVariant, resolve_variants
 from codecfake_builder.shards.run import run_shards, split_done
-from codecfake_builder.shards.shard import AlmJob, Job, Shard, Utterance
+from codecfake_builder.shards.shard import Shard, Utterance
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,11 @@ class BuildResult:
     shards_kept: int
 
 
-def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
+def build(resolved: Resolved, out: Path, limit: int | None = None) -> BuildResult:
     """Build the dataset of a recipe, or bring an existing one to what the recipe says.
 
     Args:
-        recipe: a checked recipe.
+        resolved: a checked recipe with its catalogue.
         out: the dataset folder; new, empty, or one of an earlier build. A finished one is replaced in one step, by one
             that shares its unchanged shards.
         limit: scale the splits down for a trial, see :func:`codecfake_builder.plan.planning.make_plan`.
@@ -63,18 +62,16 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
         CheckFailedError: codecs failed on more clips than the audio policy allows; the dataset is there all the same.
     """
     _refuse_foreign(out)
-    load_plugins(recipe.plugins, Path())
-    isolated = isolated_variants(resolved(recipe.isolated, Path()))
-    plan = make_plan(recipe, limit)
+    recipe, plan = resolved.recipe, make_plan(resolved, limit)
     announce(plan)
-    jobs = make_jobs(recipe, [variant for split in plan.splits for variant in split.variants], isolated)
-    facts = facts_of(plan, recipe, limit)
-    classes_of(recipe, facts, jobs)  # before anything is made: refuses wrong labels
-    shards = list(_shards(recipe, plan, jobs))
+    made_by = resolve_variants(resolved, [variant for split in plan.splits for variant in split.variants])
+    facts = facts_of(plan, resolved, limit)
+    classes_of(recipe, facts, made_by)  # before anything is made: refuses wrong labels
+    shards = list(_shards(recipe, plan, made_by))
     with staging.locked(out) as held:  # only now: what is wrong with the input leaves no folder behind
         done, missing = split_done(shards, out)
         say(f"{len(shards)} shards: {len(done)} are there, {len(missing)} to make")
-        material = Material(recipe, facts, jobs, done, plan.left_out)
+        material = Material(recipe, facts, made_by, done, plan.left_out)
         if not missing and not _stale(out, shards) and is_current(out, material):
             save_state(out, material)  # paths may have changed
             staging.discard(out)
@@ -86,9 +83,9 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
         done, missing = split_done(shards, place)
         if recipe.card.stoi_clips:
             begin_import()
-        made = run_shards(missing, place, recipe.execution, recipe.plugins, isolated, extending) if missing else []
+        made = run_shards(missing, place, recipe.execution, extending) if missing else []
         _remove_stale(place, shards)
-        material = Material(recipe, facts, jobs, done + made, plan.left_out)
+        material = Material(recipe, facts, made_by, done + made, plan.left_out)
         root = finish(place, material)
         if extending:
             staging.publish(place, out, held)
@@ -116,18 +113,18 @@ def _refuse_foreign(out: Path) -> None:
         raise DatasetError(f"{out}: is not empty and not a folder of an earlier build; choose another --out")
 
 
-def _shards(recipe: Recipe, plan: Plan, jobs: dict[str, Job]) -> Iterator[Shard]:
+def _shards(recipe: Recipe, plan: Plan, made_by: dict[str, ResolvedVariant]) -> Iterator[Shard]:
     """All shards, sorted by variant so that a worker seldom changes its codec."""
     utterances = {split.name: _utterances(plan, split.rows) for split in plan.splits}
-    for variant in [REAL, *jobs]:
-        job = jobs.get(variant)
-        size = recipe.execution.prompts_per_shard if isinstance(job, AlmJob) else recipe.execution.clips_per_shard
+    for variant in [REAL, *made_by]:
+        made = made_by.get(variant)
+        size = recipe.execution.prompts_per_shard if isinstance(made, ResolvedAlm) else recipe.execution.clips_per_shard
         for split in plan.splits:
             if variant in split.variants:
                 members = utterances[split.name]
                 for number, start in enumerate(range(0, len(members), size)):
                     chunk = members[start : start + size]
-                    yield Shard(split.name, variant, number, chunk, job, recipe.audio)
+                    yield Shard(split.name, variant, number, chunk, made, recipe.audio)
     size = recipe.execution.clips_per_shard
     for split in plan.splits:
         for variant, rows in split.imported.items():

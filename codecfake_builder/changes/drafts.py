@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from codec_adapters.catalogue import Entry
+from codec_adapters.external.backend import Backend
+from codec_adapters.external.codec_file import codec_file_entry, codec_file_text
+from codec_adapters.external.facts import CodecFacts
+from codec_adapters.external.transformers import TransformersBackend
+from codec_adapters.external.worker.entry import IsolatedEntry, packaged_drivers
 from codec_adapters.spec import OptionValue
 from codecfake_builder.changes.fact_sheet import config_figures
-from codecfake_builder.changes.sources import Source
-from codecfake_builder.codecs.codec_facts import CodecFacts
-from codecfake_builder.codecs.codec_file import load_codec_file, write_codec_file
-from codecfake_builder.codecs.codec_ways import TransformersPart, WayPart
-from codecfake_builder.codecs.isolated import PACKAGED_DRIVERS, IsolatedEntry, resolved
 from codecfake_builder.errors import BuilderError
+from codecfake_builder.files import write_text
 
 CODEC_FILE = "codec.yaml"
 FOLDER = "codecs"
@@ -25,7 +27,7 @@ FOLDER = "codecs"
 
 @dataclass
 class Draft(ABC):
-    """What a way in leaves in the codec's folder, and in the recipe."""
+    """What a codec leaves in its own folder, and in the recipe."""
 
     name: str
     folder: Path
@@ -34,19 +36,23 @@ class Draft(ABC):
 
     @abstractmethod
     def place(self) -> None:
-        """Bring everything into the folder."""
+        """Bring everything into the folder.
 
-    def figures(self, bitrate: float | None) -> Mapping[str, Any]:
-        """What its own config tells."""
+        Raises:
+            CodecfakeError: something that the user points at is not there, or cannot be had.
+        """
+
+    def config_figures(self, bitrate: float | None) -> Mapping[str, Any]:
+        """Return what its own config tells."""
         return {}
 
     @abstractmethod
-    def register(self, facts: CodecFacts) -> None:
-        """Make the codec loadable under its name, with these facts."""
+    def entry(self, facts: CodecFacts) -> Entry:
+        """Return its entry in a catalogue, with these facts."""
 
     @abstractmethod
     def recipe_entry(self) -> dict[str, Any]:
-        """Arguments of ``recipe.edit.with_codec``; paths as from the recipe's folder, the codec's being
+        """Return arguments of ``recipe.edit.with_codec``; paths as from the recipe's folder, the codec's being
         ``codecs/<name>``."""
 
 
@@ -54,23 +60,24 @@ class Draft(ABC):
 class FileDraft(Draft):
     """A codec that a codec file describes."""
 
-    source: Source
-    part: WayPart | None = field(default=None, init=False)
+    placed: Callable[[Path], Backend]
+    """Copies what the user points at into a folder, and says how a codec file there names it."""
+    backend: Backend | None = field(default=None, init=False)
 
     def place(self) -> None:
-        self.part = self.source.place(self.folder)
+        self.backend = self.placed(self.folder)
 
-    def figures(self, bitrate: float | None) -> Mapping[str, Any]:
-        if not isinstance(self.part, TransformersPart):
+    def config_figures(self, bitrate: float | None) -> Mapping[str, Any]:
+        if not isinstance(self.backend, TransformersBackend):
             return {}
-        way = self.part.way(self.folder)
-        way.prepare()
-        return config_figures(way.files[0].folder, bitrate)
+        self.backend.prepare()
+        return config_figures(self.backend.place, bitrate)
 
-    def register(self, facts: CodecFacts) -> None:
-        assert self.part is not None
-        write_codec_file(self.folder / CODEC_FILE, self.name, self.part, facts, self.options)
-        load_codec_file(self.folder / CODEC_FILE).register()
+    def entry(self, facts: CodecFacts) -> Entry:
+        assert self.backend is not None
+        path = self.folder / CODEC_FILE
+        write_text(path, codec_file_text(str(path), self.name, self.backend, facts, self.options))
+        return codec_file_entry(path)
 
     def recipe_entry(self) -> dict[str, Any]:
         return {"plugin": f"{FOLDER}/{self.name}/{CODEC_FILE}"}
@@ -88,7 +95,7 @@ class WorkerDraft(Draft):
     @property
     def packaged(self) -> bool:
         """Whether the driver is one that this package has."""
-        return (PACKAGED_DRIVERS / f"{self.driver}.py").is_file()
+        return self.driver in packaged_drivers()
 
     def place(self) -> None:
         if self.packaged:
@@ -98,17 +105,20 @@ class WorkerDraft(Draft):
             raise BuilderError(f"--worker {self.driver}: no such driver; a Python file, or a packaged one")
         shutil.copyfile(driver, self.folder / "driver.py")
 
-    def _entry(self, driver: str) -> dict[str, Any]:
+    def _section(self, driver: str) -> dict[str, Any]:
         assert self.facts is not None
         said = self.facts.model_dump(mode="json", exclude_defaults=True)
         given = {key: value for key, value in self.environment.items() if value}
         return {"driver": driver, **given, **({"options": self.options} if self.options else {}), "codec": said}
 
-    def register(self, facts: CodecFacts) -> None:
+    def entry(self, facts: CodecFacts) -> Entry:
         self.facts = facts
         driver = self.driver if self.packaged else str(self.folder / "driver.py")
-        resolved({self.name: IsolatedEntry.model_validate(self._entry(driver))}, Path())
+        isolated = IsolatedEntry.model_validate(self._section(driver)).at(Path())
+        if problems := list(isolated.problems()):
+            raise BuilderError("\n".join(f"isolated.{self.name}{problem}" for problem in problems))
+        return isolated.provider(self.name).entry()
 
     def recipe_entry(self) -> dict[str, Any]:
         driver = self.driver if self.packaged else f"{FOLDER}/{self.name}/driver.py"
-        return {"isolated": self._entry(driver)}
+        return {"isolated": self._section(driver)}

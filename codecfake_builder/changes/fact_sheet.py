@@ -12,9 +12,9 @@ import torch
 from pydantic import ValidationError
 
 from codec_adapters import CodecError
-from codec_adapters.external.code_order import probe_samples
-from codec_adapters.spec import LABELS
-from codecfake_builder.codecs.codec_facts import CodecFacts
+from codec_adapters.classes import LABELS
+from codec_adapters.external.adapters.code_order import probe_samples
+from codec_adapters.external.facts import CodecFacts
 from codecfake_builder.conformance import measure
 from codecfake_builder.conformance.speech import bundled_speech
 from codecfake_builder.errors import BuilderError
@@ -137,7 +137,7 @@ def config_figures(folder: Path, bitrate: float | None) -> dict[str, float]:
     Args:
         bitrate: that is wanted, bit/s, for codecs of several.
     """
-    from codec_adapters.external.transformers_config import figures_of, model_class
+    from codec_adapters.external.adapters.transformers_config import figures_of, model_class
 
     config = model_class(folder).config_class.from_pretrained(folder, local_files_only=True)
     return figures_of(config, folder, None if bitrate is None else bitrate / 1000)

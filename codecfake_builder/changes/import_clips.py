@@ -8,7 +8,8 @@ from typing import Any
 from codecfake_builder.corpora.st_codecfake import FOLDERS, LABEL_FILES, StCodecfakeConfig, find
 from codecfake_builder.errors import CorpusError, RecipeError
 from codecfake_builder.recipe.load import load_recipe, parse_recipe
-from codecfake_builder.recipe.schema import IMPORTED, Recipe
+from codecfake_builder.recipe.resolve import Resolved
+from codecfake_builder.recipe.schema import IMPORTED
 
 RELEASE = "st_codecfake_release"
 """The packaged recipe of the authors' release."""
@@ -16,7 +17,7 @@ KINDS = ("clips", "st-codecfake", "speechgpt-gen")
 """What can be imported by name: any clips, the release of ST-Codecfake, the clips of SpeechGPT-Gen's demo page."""
 
 
-def release_recipe(root: Path, overrides: list[str]) -> Recipe:
+def release_recipe(root: Path, overrides: list[str]) -> Resolved:
     """The recipe of the parts of ST-Codecfake's release that are under ``root``.
 
     Raises:
@@ -32,7 +33,7 @@ def release_recipe(root: Path, overrides: list[str]) -> Recipe:
     return load_recipe(RELEASE, [*roots, *overrides])
 
 
-def demo_recipe(root: Path, overrides: list[str]) -> Recipe:
+def demo_recipe(root: Path, overrides: list[str]) -> Resolved:
     """The recipe of the 18 clips of SpeechGPT-Gen's demo page, under their names there or in ST-Codecfake's release."""
     corpus = {"kind": "imported", "root": str(root), "table": "speechgpt_gen_clips"}
     return _recipe("speechgpt_gen", "SpeechGPT-Gen's demo clips", corpus, "alm", overrides)
@@ -48,7 +49,7 @@ def clips_recipe(
     language: str | None = None,
     split: str,
     overrides: list[str],
-) -> Recipe:
+) -> Resolved:
     """The recipe of a folder of clips.
 
     Args:
@@ -76,7 +77,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, codec
 
 
-def _recipe(name: str, title: str, corpus: dict[str, Any], split: str, overrides: list[str]) -> Recipe:
+def _recipe(name: str, title: str, corpus: dict[str, Any], split: str, overrides: list[str]) -> Resolved:
     document = {
         "name": name,
         "title": title,

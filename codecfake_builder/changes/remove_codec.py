@@ -8,35 +8,35 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
-from codec_adapters import AlmSpec, CodecSpec
+from codec_adapters.catalogue import Catalogue, Entry, Provider, default_catalogue
+from codec_adapters.classes import REAL
+from codec_adapters.files.documents import nearest
 from codec_adapters.files.weights import sha256_of
 from codecfake_builder.changes.build import BuildResult
-from codecfake_builder.clip_class import REAL
-from codecfake_builder.codecs.variants import known_variants
-from codecfake_builder.corpora.imported import HISTORY
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
 from codecfake_builder.dataset.checksums import read_checksums
 from codecfake_builder.dataset.finishing import Material, finish, finished_root
-from codecfake_builder.dataset.provenance import jobs_of
+from codecfake_builder.dataset.provenance import told_variants
 from codecfake_builder.dataset.records import ShardRecord, load_record
 from codecfake_builder.dataset.saved import saved_document, saved_plan_facts
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.plan.planning import LEFT_OUT
 from codecfake_builder.plan.summary import PlanFacts
 from codecfake_builder.progress import say
-from codecfake_builder.recipe.edit import Document, VariantUse, use_of, variants_of, without_codec
+from codecfake_builder.recipe.edit import Document, variants_of, without_codec
 from codecfake_builder.recipe.edit_file import edited_text, read_recipe_text, write_edited
+from codecfake_builder.recipe.load import read_recipe
 from codecfake_builder.recipe.schema import IMPORTED, Recipe
-from codecfake_builder.resources import nearest
-from codecfake_builder.shards.shard import AlmJob, Job, speaking_codec
+from codecfake_builder.recipe.variants import ResolvedVariant, speaking_codec
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,34 @@ class _Finished:
 
     document: Document
     facts: PlanFacts
-    jobs: dict[str, Job]
+    made_by: dict[str, ResolvedVariant]
 
-    def use(self, name: str) -> VariantUse:
-        """What the recipe holds for a variant, as far as the dataset says."""
-        job = self.jobs.get(name)
-        if job is None:  # of a split that is not in the dataset
-            return use_of(name) if name in known_variants() else VariantUse("", 0, (name,))
-        codec = speaking_codec(job).spec
-        specs: list[AlmSpec | CodecSpec] = [job.spec, codec] if isinstance(job, AlmJob) else [codec]
-        names = tuple(spec.name for spec in specs)
-        plugins = tuple(plugin for own in names for plugin in self.facts.plugins.get(own, ()))
-        checkpoints = tuple(spec.checkpoint for spec in specs if spec.checkpoint)
-        return VariantUse(codec.family, codec.label, names, checkpoints, plugins)
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The variants as the dataset tells of them, over the default catalogue for those of splits that it lacks."""
+        told = {made.spec.name: made.spec for made in self.made_by.values()}
+        told |= {spec.name: spec for spec in (speaking_codec(made).spec for made in self.made_by.values())}
+        plugins = self.facts.plugins
+        own = [Entry(spec, _Told(next(iter(plugins.get(name, ())), None))) for name, spec in told.items()]
+        return Catalogue((*(entry for entry in default_catalogue().entries if entry.name not in told), *own))
+
+    def family(self, variant: str) -> str:
+        """The class of a variant's clips."""
+        return speaking_codec(self.made_by[variant]).spec.family
+
+
+@dataclass(frozen=True)
+class _Told(Provider):
+    """Stands for what made a variant's clips; it is not at hand, and not needed."""
+
+    plugin: str | None
+
+    @property
+    def added_by(self) -> str | None:
+        return self.plugin
+
+    def load(self, setup: Any) -> Any:
+        raise DatasetError(f"{setup.spec.name}: only the dataset tells of it; load the recipe")
 
 
 def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildResult:
@@ -83,7 +98,7 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
         before = there if variants else _cut_off(dataset, name)
         if before is None:
             staging.discard_remains(dataset)
-            known = [*there.jobs, *dict.fromkeys(there.use(variant).family for variant in there.jobs)]
+            known = [*there.made_by, *dict.fromkeys(map(there.family, there.made_by))]
             raise RecipeError(f"{dataset}: has no codec {name}; {nearest(name, known)}")
         edit = partial(_without, variants=_variants(before, name), there=before, again=not variants)
         if recipe is not None:
@@ -112,9 +127,9 @@ def _read(dataset: Path) -> _Finished:
     for name in (layout.PROVENANCE, layout.REJECTED):
         if not (dataset / name).is_file() or sha256_of(dataset / name) != hashes.get(name):
             raise DatasetError(f"{dataset / name}: is not as it was built; build the dataset again first")
-    jobs = jobs_of(json.loads((dataset / layout.PROVENANCE).read_text(encoding="utf-8")))
-    used = [variant for split in facts.splits.values() for variant in split.variants if variant in jobs]
-    return _Finished(document, facts, {variant: jobs[variant] for variant in used})
+    told = told_variants(json.loads((dataset / layout.PROVENANCE).read_text(encoding="utf-8")))
+    used = [variant for split in facts.splits.values() for variant in split.variants if variant in told]
+    return _Finished(document, facts, {variant: told[variant] for variant in used})
 
 
 def _records(dataset: Path) -> list[ShardRecord]:
@@ -145,7 +160,7 @@ def _variants(there: _Finished, name: str) -> list[str]:
         raise RecipeError(
             f"{name}: clips of {', '.join(imported)} were imported; take them out of their corpus, and build again"
         )
-    return [name] if name in there.jobs else [v for v in there.jobs if there.use(v).family == name]
+    return [name] if name in there.made_by else [v for v in there.made_by if there.family(v) == name]
 
 
 def _cut_off(dataset: Path, name: str) -> _Finished | None:
@@ -163,14 +178,14 @@ def _without(
     """The recipe without those of the variants that it has; ``again`` where it may be without them already."""
     named = [variant for variant in variants if variant in variants_of(document)]
     for variant in named if named or again else variants:
-        document = without_codec(document, variant, folder, there.use)
+        document = without_codec(document, variant, there.catalogue, folder)
     return document
 
 
 def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitStack) -> BuildResult:
     """Put the dataset without the variants in the place of the one with them."""
     gone = set(variants)
-    if gone == set(there.jobs):
+    if gone == set(there.made_by):
         raise RecipeError(f"{', '.join(variants)}: no other codec is in {dataset}; delete the folder instead")
     before, after = _checked(there.document), _checked(_without(there.document, variants, there))
     _refuse_other_selection(before, after, there.facts)
@@ -189,18 +204,16 @@ def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanFacts)
     left_out = rejected.filter(rejected["split"].is_null()).select(LEFT_OUT.names).cast(LEFT_OUT)
     cells = {(name, v) for name, split in facts.splits.items() for v in (*split.variants, *split.imported)}
     records = [record for record in _records(dataset) if layout.cell_of(record.file) in cells]
-    jobs = {variant: job for variant, job in there.jobs.items() if variant in {v for _, v in cells}}
-    return Material(recipe, facts, jobs, records, left_out)
+    made_by = {variant: made for variant, made in there.made_by.items() if variant in {v for _, v in cells}}
+    return Material(recipe, facts, made_by, records, left_out)
 
 
 def _checked(document: Document) -> Recipe:
     """The recipe; what it names need not be there."""
     try:
-        return Recipe.model_validate(document, context={HISTORY: True})
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise RecipeError(f"{layout.RECIPE}: {place}: {first['msg']}; build the dataset again first") from error
+        return read_recipe(deepcopy(document), layout.RECIPE)
+    except RecipeError as error:
+        raise RecipeError(f"{str(error).splitlines()[0]}; build the dataset again first") from error
 
 
 def _refuse_other_selection(before: Recipe, after: Recipe, facts: PlanFacts) -> None:

@@ -10,8 +10,8 @@ import jinja2
 import yaml
 
 import codec_adapters
-from codec_adapters.spec import LABELS
-from codecfake_builder.codecs.codec_facts import CodecFacts
+from codec_adapters.classes import LABELS
+from codec_adapters.external.facts import CodecFacts
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.files import write_text
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from codec_adapters.spec import LABELS
+from codec_adapters.catalogue import Catalogue, default_catalogue
+from codec_adapters.classes import LABELS
+from codec_adapters.files.documents import nearest
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.saved import saved_document
 from codecfake_builder.dataset.versions import finished
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.recipe.edit import Document, next_free_label, with_codec
 from codecfake_builder.recipe.edit_file import edited_text, read_recipe_text, write_edited
-from codecfake_builder.recipe.load import load_recipe, parse_recipe
-from codecfake_builder.recipe.schema import Recipe
-from codecfake_builder.resources import nearest
+from codecfake_builder.recipe.load import load_recipe, parse_recipe, recipe_document
+from codecfake_builder.recipe.resolve import Resolved
 
 UNKNOWN_SPLIT = "eval_ood"
 """Where a family goes that no training split has."""
@@ -31,7 +31,9 @@ class Target:
     recipe: Path | None
     dataset: Path | None
     document: Document
-    """The recipe as it is, its plugins loaded; empty where there is none."""
+    """The recipe as it is; empty where there is none."""
+    catalogue: Catalogue
+    """The recipe's; the default one where there is none."""
 
     @classmethod
     def of(cls, recipe: Path | None, dataset: Path | None) -> Target:
@@ -45,13 +47,11 @@ class Target:
         if recipe is not None:
             if not recipe.is_file():
                 raise RecipeError(f"{recipe}: no such recipe file; of a packaged recipe, extend a dataset (--into DIR)")
-            load_recipe(str(recipe))
-            return cls(recipe, dataset, yaml.safe_load(read_recipe_text(recipe)))
+            return cls(recipe, dataset, recipe_document(recipe), load_recipe(str(recipe)).catalogue)
         if dataset is not None:
-            document = saved_document(dataset)
-            parse_recipe(document, str(dataset / layout.RECIPE), dataset / layout.STATE)
-            return cls(None, dataset, saved_document(dataset))
-        return cls(None, None, {})
+            path, document = dataset / layout.RECIPE, saved_document(dataset)
+            return cls(None, dataset, document, parse_recipe(deepcopy(document), str(path), path.parent).catalogue)
+        return cls(None, None, {}, default_catalogue())
 
     @property
     def folder(self) -> Path:
@@ -66,7 +66,7 @@ class Target:
         Raises:
             BuilderError: another is ``given``.
         """
-        label = next_free_label(self.document, family)
+        label = next_free_label(self.document, self.catalogue, family)
         if given is not None and given != label and (self.document or family in LABELS):
             raise BuilderError(f"--label {given}: {family} gets label {label} here; leave it out")
         return label if given is None else given
@@ -94,7 +94,7 @@ class Target:
         elif self.document:
             edit(self.document)
 
-    def edited(self, edit: Callable[[Document], Document]) -> Recipe | None:
+    def edited(self, edit: Callable[[Document], Document]) -> Resolved | None:
         """The recipe with the codec; the user's file is edited."""
         if self.recipe is not None:
             write_edited(self.recipe, edit)
@@ -104,6 +104,8 @@ class Target:
         return None
 
 
-def codec_edit(name: str, splits: list[str], entry: dict[str, Any]) -> Callable[[Document], Document]:
-    """The edit that puts a codec into a recipe."""
-    return lambda document: with_codec(document, name, splits, **entry)
+def codec_edit(
+    name: str, splits: list[str], catalogue: Catalogue, entry: dict[str, Any]
+) -> Callable[[Document], Document]:
+    """Return the edit that puts a codec into a recipe."""
+    return lambda document: with_codec(document, name, splits, catalogue, **entry)

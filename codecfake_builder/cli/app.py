@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from codec_adapters.errors import CodecfakeError
 from codecfake_builder import __version__
 from codecfake_builder.cli.add_codec import EXAMPLE as ADD_EXAMPLE
 from codecfake_builder.cli.add_codec import add_codec
@@ -17,6 +18,9 @@ from codecfake_builder.cli.benchmark import app as benchmark
 from codecfake_builder.cli.conformance import EXAMPLE, conformance
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.progress import say
+
+if TYPE_CHECKING:
+    from codec_adapters.catalogue import Catalogue
 
 
 class _Interruptible(TyperGroup):
@@ -132,8 +136,8 @@ def import_(
     set_: SetOption = None,
 ) -> None:
     """Make a dataset of clips that exist already: same audio chain, same columns, provenance "imported"."""
+    from codec_adapters.files.documents import nearest
     from codecfake_builder.changes import import_clips as importing
-    from codecfake_builder.resources import nearest
 
     if what not in importing.KINDS:
         raise BuilderError(f"import {what}: unknown; {nearest(what, importing.KINDS)}")
@@ -163,7 +167,7 @@ def plan(recipe: RecipeArgument, set_: SetOption = None, limit: LimitOption = No
     loaded = load_recipe(recipe, set_)
     planned = make_plan(loaded, limit)
     announce(planned)
-    print(plan_table(planned))
+    print(plan_table(planned, loaded.catalogue))
 
 
 @app.command(epilog="Example: python -m codecfake_builder verify lyra-dataset")
@@ -206,16 +210,13 @@ def quality(
 @app.command(epilog="Example: python -m codecfake_builder codecs")
 def codecs(recipe: KnownOption = None, set_: SetOption = None) -> None:
     """List every codec variant: class, rate, frame rate, codebooks, bit rate, taxonomy, licence, weights in cache."""
-    import codec_adapters
     from codec_adapters.files import weights
     from codecfake_builder.tables import format_table
 
-    _make_known(recipe, set_)
     header = ["variant", "label", "family", "Hz", "frames/s", "codebooks", "bit/s"]
     header += ["quantizer", "auxiliary", "decoder", "weights' licence", "cached"]
     rows = []
-    for name in codec_adapters.names():
-        spec = codec_adapters.spec(name)
+    for spec in _catalogue(recipe, set_).codecs():
         there = "yes" if not spec.checkpoint or weights.cached(spec.checkpoint) else "no"
         figures = [
             spec.label,
@@ -227,39 +228,38 @@ def codecs(recipe: KnownOption = None, set_: SetOption = None) -> None:
         ]
         kind = spec.taxonomy
         taxonomy = [kind.quantizer, kind.auxiliary, kind.decoder_domain]
-        rows.append([name, *figures, *taxonomy, spec.weights_licence, there])
+        rows.append([spec.name, *figures, *taxonomy, spec.weights_licence, there])
     print(format_table(header, rows))
 
 
 @app.command(epilog="Example: python -m codecfake_builder alms")
 def alms(recipe: KnownOption = None, set_: SetOption = None) -> None:
     """List every audio language model: the codec it speaks through, its class, prompt, options, licence, weights."""
-    from codec_adapters import alm
     from codec_adapters.files import weights
-    from codecfake_builder.codecs.variants import codec_spec
     from codecfake_builder.tables import format_table
 
-    _make_known(recipe, set_)
+    catalogue = _catalogue(recipe, set_)
     header = ["name", "model", "label", "speaks through", "prompt", "options", "weights' licence", "cached"]
     rows = []
-    for name in alm.names():
-        spec = alm.spec(name)
+    for spec in catalogue.alms():
         there = ("yes" if weights.cached(spec.checkpoint) else "no") if spec.checkpoint else "-"
         options = " ".join(f"{key}={value}" for key, value in spec.options.items())
         prompt = " + ".join(spec.prompt)
-        label = codec_spec(name).label
-        rows.append([name, spec.title, label, spec.codec_variant, prompt, options, spec.weights_licence, there])
+        label = catalogue.label(spec.name)
+        rows.append([spec.name, spec.title, label, spec.codec_variant, prompt, options, spec.weights_licence, there])
     print(format_table(header, rows))
 
 
-def _make_known(recipe: str | None, overrides: list[str] | None) -> None:
-    """Make known what a recipe brings along: its plugins' variants and its isolated ones."""
+def _catalogue(recipe: str | None, overrides: list[str] | None) -> Catalogue:
+    """The default catalogue, or a recipe's with what it brings along."""
+    from codec_adapters.catalogue import default_catalogue
     from codecfake_builder.recipe.load import load_recipe
 
     if recipe is not None:
-        load_recipe(recipe, overrides)
-    elif overrides:
+        return load_recipe(recipe, overrides).catalogue
+    if overrides:
         raise BuilderError("--set overrides fields of a recipe; give one with --recipe")
+    return default_catalogue()
 
 
 @app.command(epilog="Example: python -m codecfake_builder fetch lyra_v2 (or: fetch vctk aishell3 --to /data)")
@@ -271,12 +271,15 @@ def fetch(
     to: Annotated[Path | None, typer.Option(help="Corpora: unpack them under this folder; else in the cache.")] = None,
 ) -> None:
     """Download official corpora and weights (an ALM's with its codec's), checked; an interrupted download goes on."""
+    from codec_adapters.catalogue import default_catalogue
     from codec_adapters.files import weights
-    from codecfake_builder.codecs.variants import codec_spec, known_variants, variant_spec
+    from codec_adapters.files.documents import nearest
     from codecfake_builder.corpora import official
-    from codecfake_builder.resources import nearest
 
-    needed = {name: [variant_spec(name).checkpoint, codec_spec(name).checkpoint] for name in known_variants()}
+    catalogue = default_catalogue()
+    needed = {
+        name: [catalogue.spec(name).checkpoint, catalogue.speaking_codec(name).checkpoint] for name in catalogue.names()
+    }
     known = [*official.lock(), *weights.lock(), *needed]
     for given in names:
         if given not in known:
@@ -329,14 +332,10 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0, 1 when a check failed, 2 for bad usage or input; no traceback for a user."""
-    from codec_adapters.errors import CodecError
-
     try:
         app(args=arguments, standalone_mode=True)
-    except BuilderError as error:
+    except CodecfakeError as error:
         _fail(str(error), error.exit_code)
-    except CodecError as error:
-        _fail(str(error), 2)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}", 1)

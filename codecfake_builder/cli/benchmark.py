@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from codec_adapters.files.documents import nearest
 from codecfake_builder.devices import resolve_device
 from codecfake_builder.errors import BenchmarkError, CheckFailedError
-from codecfake_builder.resources import nearest
 
 app = typer.Typer(
     name="benchmark",

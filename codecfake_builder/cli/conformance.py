@@ -14,6 +14,7 @@ from codecfake_builder.errors import BuilderError
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
+    from codec_adapters.catalogue import Entry
     from codec_adapters.spec import OptionValue
 
 EXAMPLE = "Example: python -m codecfake_builder conformance my_codec --recipe my.yaml --json my_codec.json"
@@ -39,7 +40,7 @@ def conformance(
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results there too.")] = None,
 ) -> None:
     """Judge a codec on bundled speech: does it behave as a build needs it to, and what are its figures?"""
-    folder, options = _from_recipe(name, recipe)
+    entry, folder, options = _found(name, recipe)
     folder, options = checkpoint or folder, {**options, **parsed_options(option or [])}
 
     # from here on torch is needed; a mistake above is answered without it
@@ -56,9 +57,9 @@ def conformance(
     settle_numerics()
 
     def load() -> Adapter:
-        import codec_adapters
+        from codec_adapters.loading import load_codec
 
-        return codec_adapters.load(name, folder, target, dtype, options)
+        return load_codec(entry, folder, target, dtype, options)
 
     adapter = loaded(name, load)
     results = run_suite(adapter, settings, load, own_weights=_own_weights(adapter.spec, folder, options))
@@ -78,20 +79,20 @@ def conformance(
     print(f"OK: {sum(result.verdict == 'pass' for result in results)} of {len(results)} checks pass, none fails")
 
 
-def _from_recipe(name: str, recipe: str | None) -> tuple[Path | None, dict[str, OptionValue]]:
-    """Weights and options that the recipe, if there is one, gives a codec; its code is loaded."""
-    from codec_adapters import alm
-    from codecfake_builder.codecs.variants import codec_spec
+def _found(name: str, recipe: str | None) -> tuple[Entry, Path | None, dict[str, OptionValue]]:
+    """The codec, with the weights and options that the recipe, if there is one, gives it."""
+    from codec_adapters.catalogue import default_catalogue
     from codecfake_builder.recipe.load import load_recipe
 
-    made = load_recipe(recipe) if recipe else None
-    spec = codec_spec(name)
-    if name in alm.names():
+    resolved = load_recipe(recipe) if recipe else None
+    catalogue = resolved.catalogue if resolved else default_catalogue()
+    spec = catalogue.speaking_codec(name)
+    if catalogue.is_alm(name):
         raise BuilderError(f"{name}: is an audio language model; conformance judges codecs, e.g. {spec.name}")
-    if made is None:
-        return None, {}
-    folder = made.weights.get(name) or made.weights.get(spec.checkpoint)
-    return folder, dict(made.options.get(name, {}))
+    if resolved is None:
+        return catalogue.entry(name), None, {}
+    weights, options = resolved.recipe.weights, resolved.recipe.options
+    return catalogue.entry(name), weights.get(name) or weights.get(spec.checkpoint), dict(options.get(name, {}))
 
 
 def parsed_options(given: list[str]) -> dict[str, OptionValue]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from codec_adapters.files.documents import nearest
 from codecfake_builder.conformance import contract
 from codecfake_builder.conformance import spec_checks as figures
 from codecfake_builder.conformance.offline import network_refused
 from codecfake_builder.conformance.subject import THOROUGH, Failed, NotJudged, Settings, Subject
 from codecfake_builder.progress import progress
-from codecfake_builder.resources import nearest
 from codecfake_builder.tables import format_table
 
 if TYPE_CHECKING:

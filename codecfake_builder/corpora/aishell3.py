@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from codec_adapters.catalogue import Catalogue
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile, relative
 
 PARTS: tuple[Literal["train", "test"], ...] = ("train", "test")
@@ -22,7 +23,7 @@ class Aishell3Config(CorpusConfig):
     parts: tuple[Literal["train", "test"], ...] = PARTS
     language: str = "zh"
 
-    def scan(self, root: Path) -> list[SourceFile]:
+    def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         present = [part for part in self.parts if (root / part / "wav").is_dir()]
         if not present:
             raise self.wrong_layout(root)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from codecfake_builder.clip_class import VOCODER
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.classes import VOCODER
 from codecfake_builder.corpora.base import CorpusConfig, Made, SourceFile
 from codecfake_builder.corpora.protocol import held_against, read_lines
 from codecfake_builder.errors import CorpusError
@@ -36,7 +37,7 @@ class Asvspoof2019LaConfig(CorpusConfig):
     select: Literal["bonafide", "spoof", "all"] = "all"
     language: str = "en"
 
-    def scan(self, root: Path) -> list[SourceFile]:
+    def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         home = next((folder for folder in (root, root / "LA") if self._audio(folder).is_dir()), None)
         if home is None:
             raise self.wrong_layout(root)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.files.paths import DocumentPath
 from codecfake_builder.corpora.lists import read_ids
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
@@ -16,9 +19,16 @@ from codecfake_builder.rejections import RejectionReason
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
 """File kinds that libsndfile decodes."""
 
-UserPath = Annotated[Path, BeforeValidator(lambda value: Path(value).expanduser() if isinstance(value, str) else value)]
+_Expanded = BeforeValidator(lambda value: Path(value).expanduser() if isinstance(value, str) else value)
+UserPath = Annotated[Path, _Expanded, DocumentPath()]
 """A path in a recipe: ``~`` is the home folder, a relative path is relative to the recipe, in ``--set`` to the
 working folder."""
+DataPath = Annotated[Path, _Expanded, DocumentPath(hidden=True)]
+"""A path of which nothing is published, since it says where somebody keeps their data."""
+ListName = Annotated[str, DocumentPath(packaged=True)]
+"""The name of a packaged list, or a path."""
+TableName = Annotated[str, DocumentPath(packaged=True, hidden=True)]
+"""The name of a packaged table, or a path of which nothing is published."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +70,40 @@ class CorpusConfig(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    noun: ClassVar[str] = "corpus"
+    """What such a section of a recipe is called, for messages."""
     layout: ClassVar[str]
     """The layout of this kind in words, for messages."""
 
     kind: str
-    root: UserPath | None = None
+    root: DataPath | None = None
     optional: bool = False
     """Without a root: leave out the splits that need it, instead of refusing to build."""
     speakers: list[str] | None = Field(default=None, min_length=1)
     """Only these speakers."""
     exclude_speakers: list[str] = []
-    ids: str | None = None
+    ids: ListName | None = None
     """Only these utterances: a packaged list by name, or a file with one id a line. Absent ones are listed."""
     min_seconds: float = Field(default=0.0, ge=0)
     max_seconds: float | None = Field(default=None, gt=0)
 
     @abstractmethod
-    def scan(self, root: Path) -> list[SourceFile]:
-        """All utterances under ``root``; raises :class:`CorpusError` where the layout is another."""
+    def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
+        """List all utterances under ``root``.
 
-    def listed(self) -> list[SourceFile]:
-        """The utterances that the recipe wants, by speaker and by list, sorted by id.
+        Args:
+            catalogue: the codecs and classes that clips may be of, for kinds of which clips exist already.
+
+        Raises:
+            CorpusError: the layout is another.
+        """
+
+    def problems(self, catalogue: Catalogue) -> Iterator[str]:
+        """Say what of the corpus contradicts the catalogue, each the rest of a line that begins with its place."""
+        yield from ()
+
+    def listed(self, catalogue: Catalogue) -> list[SourceFile]:
+        """List the utterances that the recipe wants, by speaker and by list, sorted by id.
 
         Raises:
             CorpusError: the root is not set, not there, or not in this kind's layout.
@@ -91,7 +114,7 @@ class CorpusConfig(BaseModel, ABC):
         unwanted = set(self.exclude_speakers)
         files = [
             file
-            for file in self.scan(root)
+            for file in self.scan(root, catalogue)
             if file.speaker not in unwanted and (wanted is None or file.speaker in wanted)
         ]
         if not files:

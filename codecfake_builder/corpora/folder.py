@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
+from codec_adapters.catalogue import Catalogue
 from codecfake_builder.corpora.base import (
     AUDIO_SUFFIXES,
     CorpusConfig,
+    DataPath,
     SourceFile,
-    UserPath,
     relative,
     safe_path,
 )
@@ -37,7 +38,7 @@ class FolderConfig(CorpusConfig):
     layout: ClassVar[str] = "audio files (wav, flac, ogg, opus, mp3, aiff) at any depth"
 
     kind: Literal["folder"]
-    table: UserPath | None = None
+    table: DataPath | None = None
     pattern: str | None = None
     language: str = "und"
     speaker: str | None = None
@@ -53,7 +54,7 @@ class FolderConfig(CorpusConfig):
                 raise ValueError(f"not a regular expression ({error})") from error
         return pattern
 
-    def scan(self, root: Path) -> list[SourceFile]:
+    def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         if self.table is not None:
             return [self._from_row(root, row, line) for line, row in table_rows(self.table)]
         paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.weights import cache_root
 from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, SourceFile
 from codecfake_builder.errors import CorpusError
@@ -70,7 +71,7 @@ class HuggingFaceConfig(CorpusConfig):
     def root_folder(self) -> Path:
         return self.audio_folder() if self.hub is not None else super().root_folder()
 
-    def scan(self, root: Path) -> list[SourceFile]:
+    def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         dataset = self._opened(root)
         self._check_columns(dataset.column_names)
         folder = self.audio_folder()
@@ -81,9 +82,9 @@ class HuggingFaceConfig(CorpusConfig):
                 advance(1)
         return files
 
-    def listed(self) -> list[SourceFile]:
+    def listed(self, catalogue: Catalogue) -> list[SourceFile]:
         self.audio_folder().mkdir(parents=True, exist_ok=True)
-        return super().listed()
+        return super().listed(catalogue)
 
     def _opened(self, root: Path) -> Any:
         """The split, its audio undecoded."""

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
-import codec_adapters
-from codecfake_builder.clip_class import known_classes
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, Made, SourceFile, relative, safe_path
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.files.documents import nearest
+from codecfake_builder.corpora.base import (
+    AUDIO_SUFFIXES,
+    CorpusConfig,
+    Made,
+    SourceFile,
+    TableName,
+    relative,
+    safe_path,
+)
 from codecfake_builder.corpora.folder import table_rows
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
-from codecfake_builder.resources import nearest, resource_folder
+from codecfake_builder.resources import resource_folder
 
-HISTORY = "history"
-"""In the context of a recipe's validation: see ``_is_history``."""
 OTHER_NAMES = {"descript-audio-codec": "dac", "hificodec": "academicodec", "hifi-codec": "academicodec"}
 """Names that codec families go by elsewhere."""
 
@@ -36,7 +43,7 @@ class ImportedConfig(CorpusConfig):
     layout: ClassVar[str] = "a folder per codec with audio files (wav, flac, ogg, opus, mp3, aiff) at any depth in it"
 
     kind: Literal["imported"]
-    table: str | None = None
+    table: TableName | None = None
     """A file, or the name of a packaged table."""
     codec: str | None = None
     """A variant or family for all files that name none themselves."""
@@ -47,54 +54,50 @@ class ImportedConfig(CorpusConfig):
     language: str = "und"
     speaker: str | None = None
 
-    @field_validator("codec")
-    @classmethod
-    def _one_known(cls, codec: str | None, info: ValidationInfo) -> str | None:
-        if codec is not None and not _is_history(info):
-            _codec_and_variant(codec)
-        return codec
+    def problems(self, catalogue: Catalogue) -> Iterator[str]:
+        named = {"codec": self.codec, **{f"folders.{folder}": codec for folder, codec in self.folders.items()}}
+        for place, codec in named.items():
+            try:
+                _ = codec is None or class_and_variant(catalogue, codec)
+            except ValueError as error:
+                yield f"{place}: {error}"
 
-    @field_validator("folders")
-    @classmethod
-    def _all_known(cls, folders: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        for codec in () if _is_history(info) else folders.values():
-            _codec_and_variant(codec)
-        return folders
-
-    def scan(self, root: Path) -> list[SourceFile]:
+    def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         if self.table is not None:
             table = _table(self.table)
-            return [self._from_row(root, table, line, row) for line, row in table_rows(table)]
+            return [self._from_row(root, catalogue, table, line, row) for line, row in table_rows(table)]
         paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
         if not paths:
             raise self.wrong_layout(root)
-        return self._from_paths(root, [PurePosixPath(relative(path, root)) for path in paths])
+        return self._from_paths(root, catalogue, [PurePosixPath(relative(path, root)) for path in paths])
 
-    def _from_paths(self, root: Path, paths: list[PurePosixPath]) -> list[SourceFile]:
+    def _from_paths(self, root: Path, catalogue: Catalogue, paths: list[PurePosixPath]) -> list[SourceFile]:
         tops = sorted({path.parts[0] for path in paths if len(path.parts) > 1})
-        classes = {top: self._folder_class(top) for top in tops}
+        classes = {top: self._folder_class(catalogue, top) for top in tops}
         unknown = [top for top, found in classes.items() if found is None]
         loose = [str(path) for path in paths if len(path.parts) == 1]
         if unknown or (loose and self.codec is None):
             names = ", ".join([*unknown, *loose[:3]])
             raise CorpusError(
                 f"{root}: what made the clips in {names} is not known; say so with folders: {{NAME: CODEC}} or codec: "
-                f"CODEC, where CODEC is a variant or one of {', '.join(known_classes())}"
+                f"CODEC, where CODEC is a variant or one of {', '.join(catalogue.classes)}"
             )
-        return [self._file(path, classes.get(path.parts[0])) for path in paths]
+        default = None if self.codec is None else class_and_variant(catalogue, self.codec)
+        return [self._file(path, classes.get(path.parts[0]) or default or ("", "")) for path in paths]
 
-    def _folder_class(self, folder: str) -> tuple[str, str] | None:
+    def _folder_class(self, catalogue: Catalogue, folder: str) -> tuple[str, str] | None:
         """Class and variant of a folder's clips, or ``None``."""
         named = self.folders.get(folder) or self.codec
         if named is not None:
-            return _codec_and_variant(named)
-        if folder in known_classes() or folder in codec_adapters.names():
-            return _codec_and_variant(folder)
-        beginning = next((name for name in [*family_names(), *OTHER_NAMES] if _begins(folder, name)), None)
+            return class_and_variant(catalogue, named)
+        if folder in catalogue.classes or catalogue.is_codec(folder):
+            return class_and_variant(catalogue, folder)
+        families = [name for name, label in catalogue.classes.items() if label > 0]
+        beginning = next((name for name in [*families, *OTHER_NAMES] if _begins(folder, name)), None)
         return None if beginning is None else (OTHER_NAMES.get(beginning, beginning), plain_name(folder))
 
-    def _file(self, path: PurePosixPath, found: tuple[str, str] | None) -> SourceFile:
-        codec, variant = found or _codec_and_variant(self.codec or "")
+    def _file(self, path: PurePosixPath, found: tuple[str, str]) -> SourceFile:
+        codec, variant = found
         inner = (
             path if self.codec is not None and path.parts[0] not in self.folders else path.relative_to(path.parts[0])
         )
@@ -102,7 +105,7 @@ class ImportedConfig(CorpusConfig):
         made = Made(codec, variant, self.alm)
         return SourceFile(identity, str(path), self.speaker or "unknown", self.language, made=made)
 
-    def _from_row(self, root: Path, table: Path, line: int, row: dict[str, Any]) -> SourceFile:
+    def _from_row(self, root: Path, catalogue: Catalogue, table: Path, line: int, row: dict[str, Any]) -> SourceFile:
         place = f"{table.name}: line {line}"
         names = [str(row[key]) for key in ("path", "other_path") if row.get(key)]
         if not names:
@@ -111,7 +114,7 @@ class ImportedConfig(CorpusConfig):
             if not safe_path(root, name):
                 raise CorpusError(f"{place}: path {name} leads out of the corpus root {root}")
         path = next((name for name in names if (root / name).is_file()), None)
-        codec, variant = self._row_class(place, row)
+        codec, variant = self._row_class(catalogue, place, row)
         return SourceFile(
             utterance_id=row.get("utterance_id") or "-".join(PurePosixPath(names[0]).with_suffix("").parts),
             path=str(PurePosixPath(path or names[0])),
@@ -124,17 +127,18 @@ class ImportedConfig(CorpusConfig):
             sha256=row.get("sha256") or None,
         )
 
-    def _row_class(self, place: str, row: dict[str, Any]) -> tuple[str, str]:
+    def _row_class(self, catalogue: Catalogue, place: str, row: dict[str, Any]) -> tuple[str, str]:
         """Class and variant of a row; the columns that say it must not contradict each other."""
         found: list[tuple[str, str]] = []
         for key in ("variant", "codec", "label"):
             if row.get(key) not in (None, ""):
                 try:
-                    found.append(_by_label(str(row[key])) if key == "label" else _codec_and_variant(str(row[key])))
+                    find = _by_label if key == "label" else class_and_variant
+                    found.append(find(catalogue, str(row[key])))
                 except ValueError as error:
                     raise CorpusError(f"{place}: {key}: {error}") from error
         if not found and self.codec is not None:
-            found.append(_codec_and_variant(self.codec))
+            found.append(class_and_variant(catalogue, self.codec))
         if not found:
             raise CorpusError(f"{place}: no value for variant, codec or label, so what made the clip is not known")
         if len({codec for codec, _ in found}) > 1:
@@ -152,28 +156,22 @@ def unspecified(codec: str) -> str:
     return codec if codec == "real" else f"{codec}_unspecified"
 
 
-def family_names() -> list[str]:
-    """The codec families: every class that is not ``real`` or ``vocoder``."""
-    return [name for name, label in known_classes().items() if label > 0]
+def class_and_variant(catalogue: Catalogue, name: str) -> tuple[str, str]:
+    """Return class and variant that the name of a codec variant or of a class stands for.
 
-
-def _is_history(info: ValidationInfo) -> bool:
-    """Whether a recipe is looked at of which a dataset was built already: what it names may be gone since."""
-    return bool(info.context and info.context.get(HISTORY))
-
-
-def _codec_and_variant(name: str) -> tuple[str, str]:
-    """Class and variant of a variant's or a class's name; :class:`ValueError` for any other."""
-    if name in codec_adapters.names():
-        return codec_adapters.spec(name).family, name
-    if name in known_classes():
+    Raises:
+        ValueError: it is neither.
+    """
+    if catalogue.is_codec(name):
+        return catalogue.codec(name).family, name
+    if name in catalogue.classes:
         return name, unspecified(name)
-    known = [*known_classes(), *codec_adapters.names()]
+    known = [*catalogue.classes, *(spec.name for spec in catalogue.codecs())]
     raise ValueError(f"{name!r} is neither a codec family nor a variant; {nearest(name, known)}")
 
 
-def _by_label(text: str) -> tuple[str, str]:
-    families = {label: name for name, label in known_classes().items()}
+def _by_label(catalogue: Catalogue, text: str) -> tuple[str, str]:
+    families = {label: name for name, label in catalogue.classes.items()}
     if not text.lstrip("-").isdigit() or int(text) not in families:
         raise ValueError(f"{text!r} is no class; known: {', '.join(f'{n} {name}' for n, name in families.items())}")
     return families[int(text)], unspecified(families[int(text)])

@@ -10,7 +10,8 @@ import csv
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from codecfake_builder.clip_class import VOCODER
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.classes import VOCODER
 from codecfake_builder.corpora.base import CorpusConfig, Made, SourceFile, relative
 from codecfake_builder.corpora.protocol import held_against
 from codecfake_builder.errors import CorpusError
@@ -33,7 +34,7 @@ class InTheWildConfig(CorpusConfig):
     select: Literal["bonafide", "spoof", "all"] = "all"
     language: str = "en"
 
-    def scan(self, root: Path) -> list[SourceFile]:
+    def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         homes = [folder for folder in (root, root / "release_in_the_wild") if (folder / TABLE).is_file()]
         if not homes:
             raise self.wrong_layout(root)

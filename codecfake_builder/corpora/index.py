@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.weights import cache_root
 from codecfake_builder.audio import decode
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile
@@ -68,13 +69,13 @@ class CorpusIndex:
         return self.table.filter(pc.is_valid(self.table["reason"]))
 
 
-def index_corpus(name: str, config: CorpusConfig) -> CorpusIndex:
+def index_corpus(name: str, config: CorpusConfig, catalogue: Catalogue) -> CorpusIndex:
     """Index a corpus, in parallel, reading only what is new or changed since the last time.
 
     Raises:
         CorpusError: the root is missing or of another layout.
     """
-    files = config.listed()
+    files = config.listed(catalogue)
     root = config.audio_folder().resolve()
     cache = cache_root() / "index" / f"{config.kind}-{_cache_key(config, root)}.parquet"
     probed = _probed(name, [file for file in files if file.problem != RejectionReason.MISSING], root, cache)

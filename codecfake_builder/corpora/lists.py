@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from codec_adapters.files.documents import nearest
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.resources import nearest, resource_folder
+from codecfake_builder.resources import resource_folder
 
 PACKAGED_SUFFIX = "_utterances.txt"
 

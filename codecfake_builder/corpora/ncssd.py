@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from codec_adapters.catalogue import Catalogue
 from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, SourceFile, relative
 
 _NAME = re.compile(r"R-(?P<language>EN|ZH)_\d+_\d+_(?P<dialogue>d\d+)")
@@ -22,7 +23,7 @@ class NcssdConfig(CorpusConfig):
 
     kind: Literal["ncssd"]
 
-    def scan(self, root: Path) -> list[SourceFile]:
+    def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         files = []
         for path in sorted(root.rglob("*")):
             match = _NAME.fullmatch(path.stem)

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
+from codec_adapters.catalogue import builtin_catalogue
 from codec_adapters.files.weights import cache_root, keep_download
 from codecfake_builder.corpora import AnyCorpus, CorpusConfig
 from codecfake_builder.corpora.archives import unpack
@@ -103,6 +104,6 @@ def _refuse_small_disk(entry: OfficialCorpus, parent: Path, partial: Path) -> No
 def _checked(entry: OfficialCorpus, folder: Path) -> Path:
     """The folder, which must be in the layout that its kind has."""
     config: CorpusConfig = TypeAdapter(AnyCorpus).validate_python({"kind": entry.name, "root": folder})
-    count = len(config.listed())
+    count = len(config.listed(builtin_catalogue()))
     say(f"{entry.name}: {count} utterances; use it with --set corpora.{entry.name}.root={folder}")
     return folder

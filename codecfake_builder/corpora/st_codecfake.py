@@ -15,7 +15,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from codec_adapters.spec import LABELS
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.classes import LABELS
 from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, Made, SourceFile, relative
 from codecfake_builder.corpora.imported import OTHER_NAMES, unspecified
 from codecfake_builder.corpora.lists import read_ids
@@ -94,7 +95,7 @@ class StCodecfakeConfig(CorpusConfig):
     part: Part
     prefixes: dict[str, str] = Field(default={})
 
-    def scan(self, root: Path) -> list[SourceFile]:
+    def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         if unknown := [family for family in self.prefixes.values() if family not in LABELS]:
             raise CorpusError(f"prefixes: {unknown[0]!r} is no codec family; known: {', '.join(LABELS)}")
         if self.part in LABEL_FILES:

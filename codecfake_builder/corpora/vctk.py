@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from codec_adapters.catalogue import Catalogue
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile, relative
 from codecfake_builder.rejections import RejectionReason
 
@@ -29,7 +30,7 @@ class VctkConfig(CorpusConfig):
     mic: Literal["mic1", "mic2"] = "mic1"
     language: str = "en"
 
-    def scan(self, root: Path) -> list[SourceFile]:
+    def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         new, old = root / "wav48_silence_trimmed", root / "wav48"
         if new.is_dir():
             files = self._scan_092(root, new)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from codec_adapters import AlmSpec, CodecSpec
-from codecfake_builder.clip_class import NO_LABEL, REAL, ClipClass
+from codec_adapters.classes import NO_LABEL, REAL
+from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.recipe.schema import IMPORTED, Recipe
-from codecfake_builder.shards.shard import AlmJob, Job, speaking_codec
+from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedVariant, speaking_codec
 
 NO_AUDIO_CONFIG = "metadata"
 ALL_CONFIG = "all"
@@ -100,14 +101,14 @@ def count_contents(
     recipe: Recipe,
     splits: Iterable[str],
     records: Iterable[ShardRecord],
-    jobs: dict[str, Job],
+    made_by: dict[str, ResolvedVariant],
     classes: tuple[str, ...],
     imported: Mapping[str, ClipClass],
 ) -> Contents:
     """Count the clips of every split and variant.
 
     Args:
-        jobs: of every variant but ``real``.
+        made_by: of every variant but ``real``.
     """
     grouped: dict[tuple[str, str], list[ShardRecord]] = {}
     for record in sorted(records, key=lambda record: record.file):
@@ -129,6 +130,6 @@ def count_contents(
                     endings=dict(sum((Counter(record.endings) for record in own), Counter())),
                 )
             )
-    specs = {name: speaking_codec(job).spec for name, job in jobs.items()}
-    alms = {name: job.spec for name, job in jobs.items() if isinstance(job, AlmJob)}
+    specs = {name: speaking_codec(made).spec for name, made in made_by.items()}
+    alms = {name: made.spec for name, made in made_by.items() if isinstance(made, ResolvedAlm)}
     return Contents(recipe, tuple(cells), specs, alms, classes, imported)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from codec_adapters.classes import NO_LABEL
 from codec_adapters.files import weights
-from codecfake_builder.clip_class import NO_LABEL
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.card import card
 from codecfake_builder.dataset.checksums import hash_files, read_checksums, root_hash, write_checksums
@@ -30,7 +30,7 @@ from codecfake_builder.errors import CheckFailedError
 from codecfake_builder.files import sha256_text, write_text
 from codecfake_builder.plan.summary import PlanFacts
 from codecfake_builder.recipe.schema import Recipe
-from codecfake_builder.shards.shard import Job, speaking_codec
+from codecfake_builder.recipe.variants import ResolvedVariant, speaking_codec
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Material:
 
     recipe: Recipe
     facts: PlanFacts
-    jobs: dict[str, Job]
+    made_by: dict[str, ResolvedVariant]
     """Of every variant but ``real``."""
     records: list[ShardRecord]
     left_out: pa.Table
@@ -53,7 +53,7 @@ class Material:
             CheckFailedError: there is none.
         """
         contents = count_contents(
-            self.recipe, self.facts.splits, self.records, self.jobs, self.classes, self.facts.imported
+            self.recipe, self.facts.splits, self.records, self.made_by, self.classes, self.facts.imported
         )
         if not contents.splits:
             raise CheckFailedError(f"every clip was rejected, so there is no dataset: {_reasons(self.records)}")
@@ -62,12 +62,12 @@ class Material:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Class names by label."""
-        return classes_of(self.recipe, self.facts, self.jobs)
+        return classes_of(self.recipe, self.facts, self.made_by)
 
     @cached_property
     def document(self) -> str:
         """The text of ``provenance.json``."""
-        return provenance_text(provenance(self.recipe, self.facts, self.jobs, self.records))
+        return provenance_text(provenance(self.recipe, self.facts, self.made_by, self.records))
 
     @property
     def state(self) -> str:
@@ -75,13 +75,13 @@ class Material:
         return sha256_text(self.document, *sorted(f"{r.key} {r.sha256} {r.file}" for r in self.records))
 
 
-def classes_of(recipe: Recipe, facts: PlanFacts, jobs: dict[str, Job]) -> tuple[str, ...]:
+def classes_of(recipe: Recipe, facts: PlanFacts, made_by: dict[str, ResolvedVariant]) -> tuple[str, ...]:
     """Class names by label of all that a dataset may hold.
 
     Raises:
         RecipeError: labels of new families leave a gap, or are taken.
     """
-    specs = [speaking_codec(job).spec for job in jobs.values()]
+    specs = [speaking_codec(made).spec for made in made_by.values()]
     used = {spec.family: spec.label for spec in specs}
     used |= {own.codec: own.label for own in facts.imported.values() if own.label != NO_LABEL}
     return tuple(class_names(used, recipe.retired_labels))

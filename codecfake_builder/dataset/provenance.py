@@ -12,11 +12,12 @@ from typing import Any
 
 import codecfake_builder
 from codec_adapters import AlmSpec, CodecSpec, Taxonomy
-from codecfake_builder.audio import AUDIO_CHAIN_VERSION
+from codec_adapters.files.paths import paths_in
+from codecfake_builder.audio import CHAIN_VERSION
 from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.plan.summary import PlanFacts
 from codecfake_builder.recipe.schema import Recipe
-from codecfake_builder.shards.shard import AlmJob, CodecJob, Job
+from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedCodec, ResolvedVariant
 
 FORMAT = 1
 _PACKAGES = (
@@ -35,12 +36,12 @@ _PACKAGES = (
 
 
 def provenance(
-    recipe: Recipe, facts: PlanFacts, jobs: Mapping[str, Job], records: Iterable[ShardRecord]
+    recipe: Recipe, facts: PlanFacts, made_by: Mapping[str, ResolvedVariant], records: Iterable[ShardRecord]
 ) -> dict[str, Any]:
     """The document as data.
 
     Args:
-        jobs: of each variant but ``real``.
+        made_by: of each variant but ``real``.
         records: of all shards; they say on which kinds of device (``cpu``, ``cuda``) the codecs ran.
     """
     return {
@@ -49,7 +50,7 @@ def provenance(
         "packages": {name: _version(name) for name in _PACKAGES},
         "devices": sorted({record.device for record in records if record.device}),
         "dtype": recipe.execution.dtype,
-        "audio_chain": AUDIO_CHAIN_VERSION,
+        "audio_chain": CHAIN_VERSION,
         "recipe": _portable(recipe),
         "corpora": {name: {"usable_utterances": count} for name, count in facts.corpora.items()},
         "splits": {
@@ -62,35 +63,37 @@ def provenance(
             }
             for name, split in facts.splits.items()
         },
-        "variants": {name: _made_with(job) for name, job in sorted(jobs.items()) if not isinstance(job, AlmJob)},
+        "variants": {
+            name: _made_with(made) for name, made in sorted(made_by.items()) if not isinstance(made, ResolvedAlm)
+        },
         "alms": {
-            name: {**_made_with(job), "codec": _made_with(job.codec)}
-            for name, job in sorted(jobs.items())
-            if isinstance(job, AlmJob)
+            name: {**_made_with(made), "codec": _made_with(made.codec)}
+            for name, made in sorted(made_by.items())
+            if isinstance(made, ResolvedAlm)
         },
         "imported": {variant: asdict(own) for variant, own in facts.imported.items()},
         "notes": [str(note) for note in facts.notes],
     }
 
 
-def _made_with(job: Job) -> dict[str, Any]:
-    return {"spec": asdict(job.spec), "options": job.options, "checkpoint_sha256": job.checkpoint_hashes}
+def _made_with(made: ResolvedVariant) -> dict[str, Any]:
+    return {"spec": asdict(made.spec), "options": made.options, "checkpoint_sha256": made.checkpoint_hashes}
 
 
-def jobs_of(document: Mapping[str, Any]) -> dict[str, Job]:
-    """The jobs that a document tells of, by variant: what was loaded, but for where it lies."""
+def told_variants(document: Mapping[str, Any]) -> dict[str, ResolvedVariant]:
+    """Return the variants that a document tells of, by name: what was loaded, but for where it lies."""
     dtype = document["dtype"]
-    codecs: dict[str, Job] = {name: _codec_job(made, dtype) for name, made in document["variants"].items()}
+    told: dict[str, ResolvedVariant] = {name: _told_codec(made, dtype) for name, made in document["variants"].items()}
     for name, made in document["alms"].items():
         spec = AlmSpec(**{**made["spec"], "prompt": tuple(made["spec"]["prompt"])})
-        codec = _codec_job(made["codec"], dtype)
-        codecs[name] = AlmJob(spec, made["options"], None, made["checkpoint_sha256"], codec)
-    return codecs
+        codec = _told_codec(made["codec"], dtype)
+        told[name] = ResolvedAlm(spec, made["options"], None, made["checkpoint_sha256"], None, codec)
+    return told
 
 
-def _codec_job(made: Mapping[str, Any], dtype: str) -> CodecJob:
+def _told_codec(made: Mapping[str, Any], dtype: str) -> ResolvedCodec:
     spec = CodecSpec(**{**made["spec"], "taxonomy": Taxonomy(**made["spec"]["taxonomy"])})
-    return CodecJob(spec, made["options"], None, made["checkpoint_sha256"], dtype)
+    return ResolvedCodec(spec, made["options"], None, made["checkpoint_sha256"], None, dtype)
 
 
 def provenance_text(document: dict[str, Any]) -> str:
@@ -101,20 +104,8 @@ def provenance_text(document: dict[str, Any]) -> str:
 def _portable(recipe: Recipe) -> dict[str, Any]:
     """The recipe without what says where things lie or how the work is spread."""
     document = recipe.model_dump(mode="json", exclude={"execution": True, "weights": True})
-    for corpus in document["corpora"].values():
-        for key in ("root", "table"):
-            corpus.pop(key, None)
-        if corpus.get("ids"):
-            corpus["ids"] = Path(corpus["ids"]).name
-    for entry in document["isolated"].values():
-        entry["driver"] = Path(entry["driver"]).name
-        if entry["repo"] and "://" not in entry["repo"]:
-            entry["repo"] = Path(entry["repo"]).name
-    document["plugins"] = [Path(plugin).name for plugin in document["plugins"]]
-    for split in document["splits"].values():
-        for key in ("labels", "ids", "only"):
-            if split.get(key):
-                split[key] = Path(split[key]).name
+    for field in list(paths_in(document, Recipe)):
+        field.publish()
     return document
 
 

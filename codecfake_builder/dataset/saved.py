@@ -11,24 +11,21 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from codec_adapters.files.paths import paths_in
 from codecfake_builder.dataset import layout
-from codecfake_builder.errors import DatasetError, RecipeError
+from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import write_text
 from codecfake_builder.plan.summary import PlanFacts
-from codecfake_builder.recipe.schema import PACKAGED_OR_FILE, Recipe
+from codecfake_builder.recipe.load import recipe_document
+from codecfake_builder.recipe.schema import Recipe
 
 
 def saved_text(recipe: Recipe) -> str:
     """The complete recipe as YAML, every path absolute."""
     document = recipe.model_dump(mode="json")
     document["retired_labels"] = dict(recipe.retired_labels)  # JSON has no numbers for keys, YAML has
-    places = [(corpus, key) for corpus in document["corpora"].values() for key in ("root", "table", "ids")]
-    places += [(split, key) for split in document["splits"].values() for key in ("labels", "ids", "only")]
-    places += [(document["weights"], key) for key in document["weights"]]
-    for group, key in places:
-        value = group.get(key)
-        if value is not None and (key not in PACKAGED_OR_FILE or Path(value).expanduser().is_file()):
-            group[key] = str(Path(value).expanduser().absolute())
+    for field in list(paths_in(document, Recipe)):
+        field.make_absolute()
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
@@ -38,22 +35,16 @@ def save_recipe(recipe: Recipe, dataset: Path) -> None:
 
 
 def saved_document(dataset: Path) -> dict[str, Any]:
-    """The kept recipe as data.
+    """Return the kept recipe as data.
 
     Raises:
         DatasetError: there is none.
         RecipeError: it is damaged.
     """
     path = dataset / layout.RECIPE
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}); build the dataset again to have it") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise RecipeError(f"{path}: expected a mapping with name, corpora and splits")
-    return document
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file; build the dataset again to have it")
+    return recipe_document(path)
 
 
 def save_plan_facts(facts: PlanFacts, dataset: Path) -> None:

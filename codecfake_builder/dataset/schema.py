@@ -9,7 +9,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
-from codec_adapters.spec import LABELS
+from codec_adapters.classes import LABELS
 from codecfake_builder.audio import RATE
 from codecfake_builder.errors import RecipeError
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
+from codec_adapters.classes import REAL
 from codec_adapters.files.weights import sha256_of
 from codecfake_builder.audio import RATE
-from codecfake_builder.clip_class import REAL
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.checksums import dataset_files, read_checksums, root_hash
 from codecfake_builder.dataset.schema import COLUMNS

@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from codec_adapters import alm
+from codec_adapters.catalogue import Catalogue
 from codecfake_builder.clip_class import ClipClass, clip_class
-from codecfake_builder.codecs.variants import is_alm
 from codecfake_builder.corpora.index import SCHEMA, CorpusIndex, index_corpus
 from codecfake_builder.errors import CorpusError, PlanError
 from codecfake_builder.files import sha256_text
 from codecfake_builder.plan.notes import Note
 from codecfake_builder.plan.selection import Rows, Selection
 from codecfake_builder.progress import say
+from codecfake_builder.recipe.resolve import Resolved
 from codecfake_builder.recipe.schema import IMPORTED, Recipe, Split
 from codecfake_builder.rejections import RejectionReason
 
@@ -80,11 +80,11 @@ def membership_hash(utterances: Iterable[tuple[str, str]]) -> str:
     return sha256_text(*sorted(f"{corpus}/{utterance_id}" for corpus, utterance_id in utterances))
 
 
-def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
+def make_plan(resolved: Resolved, limit: int | None = None) -> Plan:
     """Index the corpora and select the utterances of every split.
 
     Args:
-        recipe: a checked recipe.
+        resolved: a checked recipe with its catalogue.
         limit: scale all splits down so that the largest has this many utterances (a trial).
 
     Raises:
@@ -92,7 +92,8 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         PlanError: the corpora hold fewer utterances than the recipe asks for.
     """
     notes: list[str] = []
-    recipe = _without_absent(_without_weightless(recipe, notes), notes)
+    catalogue = resolved.catalogue
+    recipe = _without_absent(_without_weightless(resolved, notes), notes)
     rootless = [f"--set corpora.{name}.root=FOLDER" for name, config in recipe.corpora.items() if not config.located()]
     if rootless:
         raise CorpusError(
@@ -101,7 +102,7 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
     indexes = []
     for name, config in recipe.corpora.items():
         try:
-            indexes.append(index_corpus(name, config))
+            indexes.append(index_corpus(name, config, catalogue))
         except CorpusError as error:
             raise CorpusError(f"corpora.{name}: {error}") from error
     utterances, left_out = _gathered(recipe, indexes)
@@ -109,14 +110,14 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
     splits = tuple(_planned(name, split, selection.rows[name], utterances) for name, split in recipe.splits.items())
     _refuse_twice(splits)
     notes += [f"{index.name}: {note}" for index in indexes for note in index.notes]
-    remarks = [*(Note(text=note) for note in notes), *selection.notes, *_without_text(splits, utterances)]
+    remarks = [*(Note(text=note) for note in notes), *selection.notes, *_without_text(splits, utterances, catalogue)]
     return Plan(
         utterances,
         {index.name: index.root for index in indexes},
         splits,
         left_out,
         tuple(remarks),
-        _imported_classes(utterances),
+        _imported_classes(utterances, catalogue),
     )
 
 
@@ -141,7 +142,7 @@ def _planned(name: str, split: Split, rows: Rows, utterances: pa.Table) -> Plann
     return PlannedSplit(name, variants, speech, imported)
 
 
-def _imported_classes(utterances: pa.Table) -> dict[str, ClipClass]:
+def _imported_classes(utterances: pa.Table, catalogue: Catalogue) -> dict[str, ClipClass]:
     """The class of each imported variant; a variant stands for one class."""
     codecs: dict[str, str] = {}
     pairs = utterances.select(["variant", "codec"]).filter(pc.is_valid(utterances["variant"]))
@@ -149,12 +150,14 @@ def _imported_classes(utterances: pa.Table) -> dict[str, ClipClass]:
         other = codecs.setdefault(pair["variant"], pair["codec"])
         if other != pair["codec"]:
             raise PlanError(f"clips of variant {pair['variant']} are said to be {other} and {pair['codec']} too")
-    return {variant: clip_class(codec, variant) for variant, codec in sorted(codecs.items())}
+    return {variant: clip_class(catalogue, codec, variant) for variant, codec in sorted(codecs.items())}
 
 
-def _without_weightless(recipe: Recipe, notes: list[str]) -> Recipe:
+def _without_weightless(resolved: Resolved, notes: list[str]) -> Recipe:
     """The recipe without optional splits of an ALM that has weights, but none to fetch and none given."""
-    lacking = {name for name in recipe.variants() if is_alm(name) and alm.spec(name).local_only} - set(recipe.weights)
+    recipe = resolved.recipe
+    local_only = {spec.name for spec in resolved.catalogue.alms() if spec.local_only}
+    lacking = (local_only & set(resolved.variants())) - set(recipe.weights)
     gone: list[str] = []
     for name, split in recipe.splits.items():
         if (split.optional and lacking & set(split.variants)) or split.same_as in gone:
@@ -241,13 +244,12 @@ def _refuse_twice(splits: tuple[PlannedSplit, ...]) -> None:
                 )
 
 
-def _without_text(splits: tuple[PlannedSplit, ...], utterances: pa.Table) -> Iterator[Note]:
+def _without_text(splits: tuple[PlannedSplit, ...], utterances: pa.Table, catalogue: Catalogue) -> Iterator[Note]:
     """Notes on prompts that an ALM cannot be given, since it needs a text that the corpus does not have."""
     for split in splits:
         textless = pc.sum(pc.is_null(utterances["text"].take(pa.array(split.rows)))).as_py()
-        readers = [
-            name for name in split.variants if is_alm(name) and {"text", "transcript"} & set(alm.spec(name).prompt)
-        ]
+        alms = [catalogue.alm(name) for name in split.variants if catalogue.is_alm(name)]
+        readers = [spec.name for spec in alms if {"text", "transcript"} & set(spec.prompt)]
         if textless and readers:
             text = (
                 f"{split.name}: {textless} of {len(split.rows)} utterances have no text, so that {{names}} will make "

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from codecfake_builder.clip_class import REAL, ClipClass
-from codecfake_builder.codecs.plugins import plugins_of
-from codecfake_builder.codecs.variants import codec_spec
+from codec_adapters.classes import REAL
+from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.plan.notes import Note
 
 if TYPE_CHECKING:
     from codecfake_builder.plan.planning import Plan
     from codecfake_builder.plan.selection import Rows
-    from codecfake_builder.recipe.schema import Recipe
+    from codecfake_builder.recipe.resolve import Resolved
 
 
 class _Part(BaseModel):
@@ -73,7 +72,7 @@ class PlanFacts(_Part):
         return split.model_copy(update={"variants": tuple(v for v in split.variants if v not in variants)})
 
 
-def facts_of(plan: Plan, recipe: Recipe, limit: int | None) -> PlanFacts:
+def facts_of(plan: Plan, resolved: Resolved, limit: int | None) -> PlanFacts:
     """The facts of a plan.
 
     Args:
@@ -92,19 +91,21 @@ def facts_of(plan: Plan, recipe: Recipe, limit: int | None) -> PlanFacts:
             split.name: SplitFacts(
                 **dict(members(split.rows)),
                 variants=split.variants,
-                selected_by=recipe.selected_by(split.name),
+                selected_by=resolved.recipe.selected_by(split.name),
                 imported={variant: members(rows) for variant, rows in split.imported.items()},
             )
             for split in plan.splits
         },
         imported=dict(plan.imported),
         notes=plan.remarks,
-        plugins=_plugins(plan, recipe),
+        plugins=_plugins(plan, resolved),
     )
 
 
-def _plugins(plan: Plan, recipe: Recipe) -> dict[str, tuple[str, ...]]:
+def _plugins(plan: Plan, resolved: Resolved) -> dict[str, tuple[str, ...]]:
+    """The recipe's plugins that added each variant in use, an ALM's codec among them."""
+    catalogue = resolved.catalogue
     used = {variant for split in plan.splits for variant in split.variants} - {REAL}
-    used |= {codec_spec(name).name for name in used}
-    found = {name: tuple(plugin for plugin in recipe.plugins if plugin in plugins_of(name)) for name in sorted(used)}
-    return {name: plugins for name, plugins in found.items() if plugins}
+    used |= {catalogue.speaking_codec(name).name for name in used}
+    found = {name: catalogue.entry(name).provider.added_by for name in sorted(used)}
+    return {name: (plugin,) for name, plugin in found.items() if plugin is not None}

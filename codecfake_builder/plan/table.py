@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codecfake_builder.clip_class import REAL
-from codecfake_builder.codecs.variants import codec_spec, is_alm
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.classes import REAL
 from codecfake_builder.plan.planning import Plan
 from codecfake_builder.tables import format_table
 
@@ -11,28 +11,28 @@ BYTES_PER_SECOND = 20_000
 """Of 16 kHz, 16-bit mono speech as FLAC."""
 
 
-def plan_table(plan: Plan) -> str:
-    """A row per split and class, and a total; how long an ALM will speak is not known before it has."""
+def plan_table(plan: Plan, catalogue: Catalogue) -> str:
+    """Return a row per split and class, and a total; how long an ALM will speak is not known before it has."""
     rows: list[list[object]] = []
     clips, seconds = 0, 0.0
     for split in plan.splits:
         for variant in [*split.variants, *split.imported]:
             members = split.rows_of(variant)
             clips += len(members)
-            if is_alm(variant) and variant not in split.imported:
-                rows.append([split.name, _family(plan, variant), variant, len(members), "-", "-"])
+            if catalogue.is_alm(variant) and variant not in split.imported:
+                rows.append([split.name, _family(plan, catalogue, variant), variant, len(members), "-", "-"])
                 continue
             speech = plan.seconds(members)
-            rows.append([split.name, _family(plan, variant), variant, *_figures(len(members), speech)])
+            rows.append([split.name, _family(plan, catalogue, variant), variant, *_figures(len(members), speech)])
             seconds += speech
     rows.append(["total", "", "", *_figures(clips, seconds)])
     return format_table(["split", "class", "variant", "clips", "hours", "GB on disk"], rows)
 
 
-def _family(plan: Plan, variant: str) -> str:
+def _family(plan: Plan, catalogue: Catalogue, variant: str) -> str:
     if variant in plan.imported:
         return plan.imported[variant].codec
-    return REAL if variant == REAL else codec_spec(variant).family
+    return REAL if variant == REAL else catalogue.speaking_codec(variant).family
 
 
 def _figures(clips: int, seconds: float) -> list[object]:

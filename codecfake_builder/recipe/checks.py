@@ -1,49 +1,53 @@
-"""What of a recipe only shows when its parts are held against each other."""
+"""What is wrong with a recipe that only shows when its parts are held against each other, and against the catalogue."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
-from codec_adapters import OptionError
-from codec_adapters.registry import merged_options
-from codecfake_builder.clip_class import REAL
-from codecfake_builder.codecs.plugins import added_codecs
-from codecfake_builder.codecs.variants import known_variants, nearest_variant, variant_spec
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.classes import REAL
+from codec_adapters.errors import OptionError
+from codec_adapters.files.documents import nearest
+from codec_adapters.loading import merged_options
 from codecfake_builder.recipe.schema import IMPORTED, Recipe, Split
-from codecfake_builder.resources import nearest
 
 
-def cross_checks(recipe: Recipe) -> Iterator[str]:
-    """One line per problem, each with the path of the field."""
-    known = [REAL, IMPORTED, *known_variants()]
-    yield from (f"plugins: {name} is both a codec variant and an ALM" for name in _doubles(known))
-    twice = sorted(set(recipe.isolated) & set(added_codecs(recipe.plugins))) if recipe.isolated else []
-    yield from (f"isolated.{name}: a codec file of plugins adds a codec of this name too" for name in twice)
+def cross_checks(recipe: Recipe, catalogue: Catalogue) -> Iterator[str]:
+    """Yield one line per problem, each with the path of the field."""
+    known = [REAL, IMPORTED, *catalogue.names()]
+    for name, corpus in recipe.corpora.items():
+        yield from (f"corpora.{name}.{problem}" for problem in corpus.problems(catalogue))
     for name, split in recipe.splits.items():
         for number, variant in enumerate(split.variants):
             if variant not in known:
-                yield f"splits.{name}.variants.{number}: unknown variant {variant!r}; {nearest_variant(variant, known)}"
-        for number, corpus in enumerate(split.own_corpora or ()):
-            if corpus not in recipe.corpora:
-                place = f"draw.{corpus}" if split.corpora is None else f"corpora.{number}"
+                hint = nearest_variant(catalogue, variant, known)
+                yield f"splits.{name}.variants.{number}: unknown variant {variant!r}; {hint}"
+        for number, corpus_name in enumerate(split.own_corpora or ()):
+            if corpus_name not in recipe.corpora:
+                place = f"draw.{corpus_name}" if split.corpora is None else f"corpora.{number}"
                 yield (
-                    f"splits.{name}.{place}: the recipe has no corpus {corpus!r}; "
-                    f"{nearest(corpus, list(recipe.corpora))}"
+                    f"splits.{name}.{place}: the recipe has no corpus {corpus_name!r}; "
+                    f"{nearest(corpus_name, list(recipe.corpora))}"
                 )
         yield from _check_selection(recipe, name, split)
     for variant, options in recipe.options.items():
-        if variant in (REAL, IMPORTED) or variant not in known:
-            yield f"options.{variant}: unknown variant; {nearest_variant(variant, known)}"
+        if variant not in catalogue:
+            yield f"options.{variant}: unknown variant; {nearest_variant(catalogue, variant, known)}"
             continue
         try:
-            merged_options(variant_spec(variant), options)
+            merged_options(catalogue.spec(variant), options)
         except OptionError as error:
             yield f"options: {error}"
-    checkpoints = {variant_spec(name).checkpoint for name in known[2:]} - {""}
+    checkpoints = {entry.spec.checkpoint for entry in catalogue.entries} - {""}
     for key in recipe.weights:
-        if key not in checkpoints and key not in known[2:]:
+        if key not in checkpoints and key not in catalogue:
             yield f"weights.{key}: neither a checkpoint nor a variant; {nearest(key, sorted(checkpoints))}"
+
+
+def nearest_variant(catalogue: Catalogue, variant: str, allowed: list[str]) -> str:
+    """Suggest a variant among the ``allowed``; a family's bare name is answered with its variants."""
+    own = [name for name in allowed if name in catalogue and catalogue.speaking_codec(name).family == variant]
+    return f"choose a variant of it: {', '.join(own)}" if own else nearest(variant, allowed)
 
 
 def _check_selection(recipe: Recipe, name: str, split: Split) -> Iterator[str]:
@@ -60,7 +64,3 @@ def _check_selection(recipe: Recipe, name: str, split: Split) -> Iterator[str]:
         yield f"{place}.draw: numbers per corpus cannot be kept speaker-disjoint; give one number, or use method: paper"
     if len(set(split.variants)) != len(split.variants):
         yield f"{place}.variants: a variant is named twice"
-
-
-def _doubles(names: list[str]) -> list[str]:
-    return [name for name, count in Counter(names).items() if count > 1]

@@ -7,19 +7,17 @@ lets a user's file keep its comments and layout meanwhile.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codec_adapters import AlmSpec, CodecSpec, UnknownVariantError, alm
-from codec_adapters.spec import LABELS
-from codecfake_builder.clip_class import REAL
-from codecfake_builder.codecs.plugins import plugins_of
-from codecfake_builder.codecs.variants import codec_spec, is_alm
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.classes import LABELS, REAL
+from codec_adapters.external.plugins import anchored
+from codec_adapters.files.documents import nearest
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.recipe.schema import IMPORTED
-from codecfake_builder.resources import nearest
 
 Document = dict[str, Any]
 """A recipe as YAML has it."""
@@ -36,23 +34,18 @@ class VariantUse:
     checkpoints: tuple[str, ...] = ()
     """Entries of weights.lock that these load from: further keys of ``weights``."""
     plugins: tuple[str, ...] = ()
-    """The plugins that register them."""
+    """The plugins that add them."""
 
 
-UseOf = Callable[[str], VariantUse]
-
-
-def use_of(name: str) -> VariantUse:
-    """What is known of a variant that can be loaded: built-in, or of a plugin that is loaded.
-
-    Raises:
-        UnknownVariantError: there is no such variant.
-    """
-    codec = codec_spec(name)
-    specs: list[AlmSpec | CodecSpec] = [alm.spec(name), codec] if is_alm(name) else [codec]
-    plugins = dict.fromkeys(plugin for spec in specs for plugin in plugins_of(spec.name))
-    names, checkpoints = tuple(spec.name for spec in specs), tuple(spec.checkpoint for spec in specs if spec.checkpoint)
-    return VariantUse(codec.family, codec.label, names, checkpoints, tuple(plugins))
+def _use(catalogue: Catalogue, name: str) -> VariantUse:
+    """What a recipe holds for a variant; of one that the catalogue does not have, only its name is known."""
+    if name not in catalogue:
+        return VariantUse("", 0, (name,))
+    codec = catalogue.speaking_codec(name)
+    entries = [catalogue.entry(own) for own in dict.fromkeys((name, codec.name))]
+    checkpoints = tuple(entry.spec.checkpoint for entry in entries if entry.spec.checkpoint)
+    plugins = dict.fromkeys(entry.provider.added_by for entry in entries if entry.provider.added_by is not None)
+    return VariantUse(codec.family, codec.label, tuple(entry.name for entry in entries), checkpoints, tuple(plugins))
 
 
 def variants_of(document: Mapping[str, Any]) -> list[str]:
@@ -62,17 +55,17 @@ def variants_of(document: Mapping[str, Any]) -> list[str]:
     return [variant for variant in named if variant not in (REAL, IMPORTED)]
 
 
-def next_free_label(document: Mapping[str, Any], family: str | None = None, use: UseOf = use_of) -> int:
-    """The label for a new family in a recipe: the first after those that are used or retired.
+def next_free_label(document: Mapping[str, Any], catalogue: Catalogue, family: str | None = None) -> int:
+    """Return the label for a new family in a recipe: the first after those that are used or retired.
 
     Args:
-        document: a recipe whose plugins are loaded (as :func:`codecfake_builder.recipe.load.load_recipe` does).
+        document: a recipe.
+        catalogue: the recipe's.
         family: the new family's name; one that was retired gets its own label back, and one that is there has its.
-        use: what is known of each variant.
     """
     taken = {name: label for label, name in _retired(document).items()} | dict(document.get("classes") or {})
     for variant in variants_of(document):
-        known = _use(document, variant, use)
+        known = _use(catalogue, variant)
         taken[known.family] = known.label
     if family in taken:
         return taken[family]
@@ -83,10 +76,10 @@ def with_codec(
     document: Document,
     name: str,
     splits: Collection[str],
+    catalogue: Catalogue,
     plugin: str | None = None,
     weights: str | None = None,
     isolated: Mapping[str, Any] | None = None,
-    use: UseOf = use_of,
 ) -> Document:
     """The recipe with variant ``name`` in some of its splits.
 
@@ -94,10 +87,10 @@ def with_codec(
         document: a recipe.
         name: a codec variant or an ALM.
         splits: names of the recipe's splits.
+        catalogue: the recipe's; a variant that it does not have yet is taken to be none of a retired family.
         plugin: the module or file that registers the variant, as it is to stand under ``plugins``.
         weights: the variant's checkpoint folder, as it is to stand under ``weights``.
         isolated: its entry under ``isolated``.
-        use: what is known of each variant; one that is not known yet is none of a retired family.
 
     Raises:
         RecipeError: a split that the recipe does not have, or that has the variant already.
@@ -126,16 +119,13 @@ def with_codec(
         _group(edited, "weights")[name] = weights
     if isolated is not None:
         _group(edited, "isolated")[name] = copy.deepcopy(dict(isolated))
-    try:
-        known_use = _use(edited, name, use)
-    except RecipeError:
-        return edited
-    if _retired(edited).get(known_use.label) == known_use.family:
-        _drop(edited, "retired_labels", {known_use.label})
+    added = _use(catalogue, name)
+    if _retired(edited).get(added.label) == added.family:
+        _drop(edited, "retired_labels", {added.label})
     return edited
 
 
-def without_codec(document: Document, name: str, folder: Path = Path(), use: UseOf = use_of) -> Document:
+def without_codec(document: Document, name: str, catalogue: Catalogue, folder: Path = Path()) -> Document:
     """The recipe without variant ``name``, and without what it holds for that variant alone.
 
     A split that has no other variant goes too. The label of a new family (12 and up) of which no variant is left is
@@ -144,8 +134,8 @@ def without_codec(document: Document, name: str, folder: Path = Path(), use: Use
     Args:
         document: a recipe.
         name: a codec variant or an ALM that a split names.
+        catalogue: the recipe's.
         folder: that the recipe's relative paths are relative to.
-        use: what is known of each variant.
 
     Raises:
         RecipeError: no split names it; or it would leave a split that others take their utterances from empty.
@@ -153,7 +143,7 @@ def without_codec(document: Document, name: str, folder: Path = Path(), use: Use
     if name not in (there := variants_of(document)):
         raise RecipeError(f"{name}: no split of the recipe names this codec; {nearest(name, there)}")
     edited = copy.deepcopy(document)
-    gone, *others = (_use(document, variant, use) for variant in [name, *(v for v in there if v != name)])
+    gone, *others = (_use(catalogue, variant) for variant in [name, *(v for v in there if v != name)])
     splits = edited["splits"]
     for split in _sharing(splits):
         if name in splits[split]["variants"]:
@@ -168,28 +158,13 @@ def without_codec(document: Document, name: str, folder: Path = Path(), use: Use
     kept = {key for other in others for key in (*other.codecs, *other.checkpoints)}
     for part in ("options", "weights", "isolated"):
         _drop(edited, part, {*gone.codecs, *gone.checkpoints} - kept)
-    unused = {_anchored(plugin, folder) for plugin in gone.plugins} - {
-        _anchored(plugin, folder) for other in others for plugin in other.plugins
+    unused = {anchored(plugin, folder) for plugin in gone.plugins} - {
+        anchored(plugin, folder) for other in others for plugin in other.plugins
     }
     _drop_plugins(edited, unused, folder)
     if gone.label >= len(LABELS) and all(other.family != gone.family for other in others):
         _group(edited, "retired_labels")[gone.label] = gone.family
     return edited
-
-
-def _use(document: Mapping[str, Any], variant: str, use: UseOf) -> VariantUse:
-    """What is known of a variant, by the recipe's own entry where it has one."""
-    entry = (document.get("isolated") or {}).get(variant)
-    if entry is not None and entry.get("alm"):
-        codec = _use(document, entry["alm"]["codec_variant"], use)
-        return VariantUse(codec.family, codec.label, (variant, *codec.codecs), codec.checkpoints, codec.plugins)
-    if entry is not None:
-        facts = entry["codec"]
-        return VariantUse(facts["family"], LABELS.get(facts["family"], facts.get("label") or 0), (variant,))
-    try:
-        return use(variant)
-    except UnknownVariantError as error:
-        raise RecipeError(f"{variant}: {error}; load the recipe's plugins first") from error
 
 
 def _retired(document: Mapping[str, Any]) -> dict[int, str]:
@@ -222,13 +197,7 @@ def _drop(document: Document, part: str, keys: Iterable[str | int]) -> None:
 
 def _drop_plugins(document: Document, unused: set[str], folder: Path) -> None:
     plugins = document.get("plugins") or []
-    for plugin in [plugin for plugin in plugins if _anchored(plugin, folder) in unused]:
+    for plugin in [plugin for plugin in plugins if anchored(plugin, folder) in unused]:
         plugins.remove(plugin)
         if not plugins:
             del document["plugins"]
-
-
-def _anchored(plugin: str, folder: Path) -> str:
-    """A plugin as ``load_plugins`` names it: a file by its absolute path, a module by its name."""
-    is_file = Path(plugin).suffix in (".py", ".yaml")
-    return str((folder / plugin).resolve()) if is_file else plugin

@@ -12,6 +12,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
+from codec_adapters.errors import DocumentError
+from codec_adapters.files.documents import read_text
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.files import write_text
 from codecfake_builder.recipe.edit import Document
@@ -72,16 +74,15 @@ def write_edited(path: Path, edit: Callable[[Document], Document]) -> None:
 
 
 def read_recipe_text(path: Path) -> str:
-    """The text of a recipe file.
+    """Return the text of a recipe file.
 
     Raises:
         RecipeError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or "cannot be read") if isinstance(error, OSError) else "is no text in UTF-8"
-        raise RecipeError(f"{path}: {reason}") from error
+        return read_text(path)
+    except DocumentError as error:
+        raise RecipeError(str(error)) from error
 
 
 def _indents(text: str) -> dict[str, int]:

@@ -1,31 +1,29 @@
-"""Reading recipes: from a file or the package, with overrides, all of it checked."""
+"""Reading recipes: from a file or the package, with overrides; data alone, nothing runs and nothing is remembered."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
-from codecfake_builder.clip_class import declare_classes
-from codecfake_builder.codecs.isolated import resolved
-from codecfake_builder.codecs.plugins import load_plugins
+from codec_adapters.errors import DocumentError
+from codec_adapters.files.documents import nearest, parsed_yaml, read_mapping, validated_document
+from codec_adapters.files.paths import paths_in
 from codecfake_builder.errors import RecipeError
-from codecfake_builder.recipe.checks import cross_checks
-from codecfake_builder.recipe.messages import explained
-from codecfake_builder.recipe.overrides import apply_override
-from codecfake_builder.recipe.schema import PACKAGED_OR_FILE, Brought, Recipe
-from codecfake_builder.resources import nearest, resource_folder
+from codecfake_builder.recipe.resolve import Resolved, resolve
+from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.resources import resource_folder
+
+EXPECTED = "name, corpora and splits"
+"""Of every recipe."""
 
 
 def packaged_recipes() -> list[str]:
-    """Names of the recipes that travel with the package."""
+    """List the recipes that travel with the package."""
     return sorted(path.stem for path in resource_folder("recipes").glob("*.yaml"))
 
 
-def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
-    """Read a recipe, lay ``--set`` overrides over it, and check all of it.
+def load_recipe(recipe: str, overrides: list[str] | None = None) -> Resolved:
+    """Read a recipe, lay ``--set`` overrides over it, resolve it, and check all of it.
 
     Args:
         recipe: a path, or the name of a packaged recipe.
@@ -33,20 +31,19 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
 
     Raises:
         RecipeError: one line per problem, each with the path of the field.
+
+    >>> load_recipe("lyra").recipe.name
+    'lyra'
     """
     path = _recipe_path(recipe)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise RecipeError(f"{path}: expected a mapping with name, corpora and splits")
-    _anchor_paths(document, path.parent)
+    document = recipe_document(path)
+    for field in list(paths_in(document, Recipe)):
+        field.anchor(path.parent)
     return parse_recipe(document, recipe, path.parent, overrides)
 
 
-def parse_recipe(document: dict[str, Any], recipe: str, folder: Path, overrides: list[str] | None = None) -> Recipe:
-    """Lay overrides over a recipe that is read already, and check all of it.
+def parse_recipe(document: dict[str, Any], recipe: str, folder: Path, overrides: list[str] | None = None) -> Resolved:
+    """Lay overrides over a recipe that is read already, resolve it, and check all of it.
 
     Args:
         document: the recipe as data.
@@ -57,24 +54,58 @@ def parse_recipe(document: dict[str, Any], recipe: str, folder: Path, overrides:
     Raises:
         RecipeError: one line per problem, each with the path of the field.
     """
+    return resolve(read_recipe(document, recipe, overrides), recipe, folder)
+
+
+def read_recipe(document: dict[str, Any], recipe: str, overrides: list[str] | None = None) -> Recipe:
+    """Lay overrides over a recipe that is read already, and check its fields; what it names need not be there.
+
+    Raises:
+        RecipeError: one line per problem, each with the path of the field.
+    """
     for override in overrides or []:
         apply_override(document, override)
     for part in ("corpora", "splits"):
         if isinstance(document.get(part), dict):
             document[part] = {name: value for name, value in document[part].items() if value is not None}
     try:
-        brought = Brought.model_validate(document)
-        plugins = load_plugins(brought.plugins, folder)
-        declare_classes(brought.classes)
-        parsed = Recipe.model_validate(document)
-    except ValidationError as error:
-        raise RecipeError("\n".join(f"{recipe}: {line}" for line in explained(error))) from error
-    isolated = resolved(parsed.isolated, folder)
-    parsed = parsed.model_copy(update={"plugins": plugins, "isolated": isolated})
-    problems = list(cross_checks(parsed))
-    if problems:
-        raise RecipeError("\n".join(f"{recipe}: {line}" for line in problems))
-    return parsed
+        return validated_document(Recipe, document, recipe)
+    except DocumentError as error:
+        raise RecipeError(str(error)) from error
+
+
+def recipe_document(path: Path) -> dict[str, Any]:
+    """Return a recipe file as data.
+
+    Raises:
+        RecipeError: it cannot be read, is no YAML, or holds no mapping.
+    """
+    try:
+        return read_mapping(path, EXPECTED)
+    except DocumentError as error:
+        raise RecipeError(str(error)) from error
+
+
+def apply_override(document: dict[str, Any], override: str) -> None:
+    """Set the field ``a.b`` of a YAML document to the value of an override ``a.b=value``, which is YAML too.
+
+    Raises:
+        RecipeError: no such form, or ``a`` is a value.
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise RecipeError(f"--set {override}: expected KEY=VALUE with dots in KEY, e.g. corpora.vctk.root=/data/VCTK")
+    try:
+        value = parsed_yaml(text, "")
+    except DocumentError as error:
+        raise RecipeError(f"--set {override}: the value is not valid YAML") from error
+    *parents, last = key.split(".")
+    target = document
+    for parent in parents:
+        target = target.setdefault(parent, {})
+        if not isinstance(target, dict):
+            raise RecipeError(f"--set {override}: {parent} is a value, not a group of settings")
+    target[last] = value
 
 
 def _recipe_path(recipe: str) -> Path:
@@ -82,27 +113,3 @@ def _recipe_path(recipe: str) -> Path:
         if path.is_file():
             return path
     raise RecipeError(f"{recipe}: neither a file nor a packaged recipe; {nearest(recipe, packaged_recipes())}")
-
-
-def _anchor_paths(document: dict[str, Any], folder: Path) -> None:
-    """Make relative paths in a recipe relative to its own folder: it works from wherever it is named.
-
-    A packaged list or table is called by its name; only where the recipe's folder has such a file is it a path.
-    """
-
-    def groups(part: str) -> list[dict[str, Any]]:
-        group = document.get(part)
-        return [value for value in group.values() if isinstance(value, dict)] if isinstance(group, dict) else []
-
-    places = [(corpus, key) for corpus in groups("corpora") for key in ("root", "table", "ids")]
-    places += [(split, key) for split in groups("splits") for key in ("labels", "ids", "only")]
-    if isinstance(weights := document.get("weights"), dict):
-        places += [(weights, key) for key in weights]
-    for group, key in places:
-        value = group.get(key)
-        if (
-            isinstance(value, str)
-            and not value.startswith(("~", "/"))
-            and (key not in PACKAGED_OR_FILE or (folder / value).is_file())
-        ):
-            group[key] = str(folder / value)

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from codec_adapters.spec import LABELS
+from codec_adapters.classes import LABELS
+from codec_adapters.external.codec_file import SUFFIXES
+from codec_adapters.external.worker.entry import IsolatedEntry
+from codec_adapters.files.paths import DocumentPath
+from codec_adapters.spec import OptionValue
 from codecfake_builder.audio_policy import AudioPolicy
-from codecfake_builder.clip_class import REAL
-from codecfake_builder.codecs.isolated import IsolatedEntry
-from codecfake_builder.codecs.variants import codec_spec
 from codecfake_builder.corpora import AnyCorpus
-from codecfake_builder.corpora.base import UserPath
+from codecfake_builder.corpora.base import ListName, UserPath
 
 IMPORTED = "imported"
 """In a split's list of variants: the clips of its corpora that exist already, under the variant that each names."""
@@ -20,10 +21,8 @@ IMPORTED = "imported"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
 """A name that can stand in a file name and as a Hugging Face split or config name."""
 
-PACKAGED_OR_FILE = ("ids", "only", "table")
-"""Fields that hold the name of a packaged list or table, or a path."""
-
-OptionValue = bool | int | float | str
+Plugin = Annotated[str, DocumentPath(is_other=lambda text: not text.endswith((".py", *SUFFIXES)))]
+"""A module's name, or a Python file or codec file relative to the recipe."""
 
 
 class _Part(BaseModel):
@@ -50,10 +49,10 @@ class Split(_Part):
     """``None``: every corpus that no other split claims for itself. Beside ``same_as``: only these of the other's."""
     draw: Draw | None = None
     share: float | None = Field(default=None, gt=0, le=1)
-    ids: str | None = None
+    ids: ListName | None = None
     labels: UserPath | None = None
     same_as: str | None = None
-    only: str | None = None
+    only: ListName | None = None
     """With ``same_as``: only those of its utterances that are on this list (see ``ids``)."""
     optional: bool = False
     """Leave the split out where a variant's weights have no official source and no folder is given for them."""
@@ -119,19 +118,14 @@ class Execution(_Part):
     """Audio per batch; by default one clip on a CPU and a measured amount on a GPU."""
 
 
-class Brought(BaseModel):
-    """The parts of a recipe that make names known which its other parts may use."""
+class Recipe(_Part):
+    """Everything that decides what a dataset holds."""
 
-    plugins: list[str] = []
+    plugins: list[Plugin] = []
     """What adds further variants: Python modules, or files relative to the recipe (they are code, and run); and codec
     files (``.yaml``, data; see ``docs/codec_files.md``)."""
     classes: dict[Name, Annotated[int, Field(ge=len(LABELS))]] = {}
     """Labels of new classes of which there are imported clips only. (A codec's class comes with the codec.)"""
-
-
-class Recipe(_Part, Brought):
-    """Everything that decides what a dataset holds."""
-
     name: Name
     title: str
     notes: list[str] = []
@@ -150,11 +144,6 @@ class Recipe(_Part, Brought):
     retired_labels: dict[Annotated[int, Field(ge=len(LABELS))], str] = {}
     """Classes whose codecs were removed: their ids are not given again, so that no other class changes its own."""
     execution: Execution = Execution()
-
-    def variants(self) -> list[str]:
-        """Every variant that a split uses, ``real`` first, then in label order."""
-        used = {variant for split in self.splits.values() for variant in split.variants if variant != IMPORTED}
-        return sorted(used, key=lambda name: (name != REAL, name != REAL and codec_spec(name).label, name))
 
     def selected_by(self, name: str) -> str:
         """The split whose selection decides the utterances of split ``name``: itself, or the one it is the same as,

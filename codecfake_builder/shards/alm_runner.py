@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from codec_adapters import alm as alms
+from codec_adapters.loading import load_alm
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip
+from codecfake_builder.recipe.variants import ResolvedAlm
 from codecfake_builder.rejections import RejectedError, RejectionReason
 from codecfake_builder.resynthesis import halving
 from codecfake_builder.shards.codec_runner import kept, seed_of
 from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
-from codecfake_builder.shards.shard import AlmJob, Shard, Utterance
+from codecfake_builder.shards.shard import Shard, Utterance
 from codecfake_builder.shards.source_audio import read_source
 
 if TYPE_CHECKING:
@@ -38,13 +39,20 @@ class Spoken:
     """Ids that had to be cut, see :class:`codec_adapters.alm.base.Generation`."""
 
 
-def loaded_alm(job: AlmJob, device: str) -> Alm:
-    """The ALM of a job on a device, with its codec; a process keeps the last one."""
-    codec = job.codec
+def loaded_alm(alm: ResolvedAlm, device: str) -> Alm:
+    """Return an ALM on a device, with its codec; a process keeps the last one."""
+    codec = alm.codec
     return kept(
-        (job.fingerprint(), str(job.checkpoint), str(codec.checkpoint), device),
-        lambda: alms.load(
-            job.spec.name, job.checkpoint, codec.checkpoint, device, codec.dtype, job.options, codec.options
+        (alm.fingerprint(), str(alm.checkpoint), str(codec.checkpoint), device),
+        lambda: load_alm(
+            alm.entry(),
+            codec.entry(),
+            alm.checkpoint,
+            codec.checkpoint,
+            device,
+            codec.dtype,
+            alm.options,
+            codec.options,
         ),
     )
 

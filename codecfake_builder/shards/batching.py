@@ -12,7 +12,7 @@ import torch
 
 from codecfake_builder.dataset import layout
 from codecfake_builder.files import sha256_text, write_text
-from codecfake_builder.shards.shard import CodecJob
+from codecfake_builder.recipe.variants import ResolvedCodec
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
@@ -41,7 +41,7 @@ def equal_length_batches(lengths: list[int], limit: int) -> list[list[int]]:
     return batches
 
 
-def batch_limit(adapter: Adapter, job: CodecJob, batch_seconds: float | None, dataset: Path) -> int:
+def batch_limit(adapter: Adapter, codec: ResolvedCodec, batch_seconds: float | None, dataset: Path) -> int:
     """Samples per batch for an adapter on its device.
 
     On a CPU a batch of one is the fastest, and makes clips bit-equal whatever stands beside them. On a GPU the size is
@@ -53,7 +53,7 @@ def batch_limit(adapter: Adapter, job: CodecJob, batch_seconds: float | None, da
     if adapter.device.type != "cuda":
         return 1
     device = torch.cuda.get_device_name(adapter.device)
-    path = dataset / layout.batching(job.spec.name, sha256_text(job.fingerprint(), device)[:16])
+    path = dataset / layout.batching(codec.spec.name, sha256_text(codec.fingerprint(), device)[:16])
     if not path.is_file():
         clips = fastest_batch(lambda size: _timed_run(adapter, size))
         write_text(path, json.dumps({"device": device, "seconds": clips * CALIBRATION_SECONDS}) + "\n")

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import codec_adapters
-from codecfake_builder.shards.shard import CodecJob, Utterance
+from codec_adapters.loading import load_codec
+from codecfake_builder.recipe.variants import ResolvedCodec
+from codecfake_builder.shards.shard import Utterance
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
@@ -22,11 +23,11 @@ _Made = TypeVar("_Made")
 _kept: dict[tuple[str, ...], Any] = {}
 
 
-def loaded_adapter(job: CodecJob, device: str) -> Adapter:
-    """The adapter of a job on a device; a process keeps the last one, since shards come sorted by variant."""
+def loaded_adapter(codec: ResolvedCodec, device: str) -> Adapter:
+    """Return the adapter of a codec on a device; a process keeps the last one, since shards come sorted by variant."""
     return kept(
-        (job.fingerprint(), str(job.checkpoint), device),
-        lambda: codec_adapters.load(job.spec.name, job.checkpoint, device, job.dtype, job.options),
+        (codec.fingerprint(), str(codec.checkpoint), device),
+        lambda: load_codec(codec.entry(), codec.checkpoint, device, codec.dtype, codec.options),
     )
 
 

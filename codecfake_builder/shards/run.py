@@ -6,10 +6,9 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -20,12 +19,10 @@ from codecfake_builder.devices import resolve_devices
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.progress import progress
 from codecfake_builder.recipe.schema import Execution
+from codecfake_builder.recipe.variants import ResolvedAlm
 from codecfake_builder.shards import codec_runner
-from codecfake_builder.shards.shard import AlmJob, Shard
+from codecfake_builder.shards.shard import Shard
 from codecfake_builder.shards.worker import WorkerSettings, make_shard
-
-if TYPE_CHECKING:
-    from codec_adapters.external.worker import Isolated
 
 SCHEDULER_SECONDS = 20
 """How long a dask scheduler may take to answer."""
@@ -86,15 +83,13 @@ def _few(shards: Iterable[Shard]) -> bool:
     not known before it has, so an ALM's never are."""
     shards = list(shards)
     seconds = sum(utterance.samples / utterance.sample_rate for shard in shards for utterance in shard.utterances)
-    return seconds <= FEW_SECONDS and not any(isinstance(shard.job, AlmJob) for shard in shards)
+    return seconds <= FEW_SECONDS and not any(isinstance(shard.made_by, ResolvedAlm) for shard in shards)
 
 
 def run_shards(
     shards: list[Shard],
     dataset: Path,
     execution: Execution,
-    plugins: list[str],
-    isolated: Mapping[str, Isolated],
     few_here: bool = False,
 ) -> list[ShardRecord]:
     """Make shards in parallel, with progress.
@@ -108,9 +103,7 @@ def run_shards(
     """
     devices = chosen_devices(execution)
     claims = Path(tempfile.mkdtemp(prefix=layout.CLAIMS_PREFIX, dir=dataset.resolve() / layout.STATE))
-    settings = WorkerSettings(
-        dataset.resolve(), devices, claims, execution.batch_seconds, tuple(plugins), tuple(isolated.values())
-    )
+    settings = WorkerSettings(dataset.resolve(), devices, claims, execution.batch_seconds)
     tasks = (delayed(make_shard)(shard, settings) for shard in shards)
     clips = sum(len(shard.utterances) for shard in shards)
     records = []

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from codec_adapters.classes import REAL
 from codec_adapters.spec import CodecSpec
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip
-from codecfake_builder.clip_class import REAL, ClipClass
+from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.dataset.schema import schema
 from codecfake_builder.files import replacing
 from codecfake_builder.shards.alm_runner import Spoken

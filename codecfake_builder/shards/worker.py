@@ -18,22 +18,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip, Wave
-from codecfake_builder.codecs.plugins import load_plugins
 from codecfake_builder.dataset.records import Rejection, ShardRecord
 from codecfake_builder.devices import local_devices, settle_numerics
+from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedCodec
 from codecfake_builder.rejections import RejectedError, RejectionReason
 from codecfake_builder.resynthesis import PaddingRule, resynthesize
 from codecfake_builder.shards import alm_runner, codec_runner
 from codecfake_builder.shards.alm_runner import Spoken
 from codecfake_builder.shards.batching import batch_limit, equal_length_batches
 from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
-from codecfake_builder.shards.shard import AlmJob, CodecJob, Shard, Utterance
+from codecfake_builder.shards.shard import Shard, Utterance
 from codecfake_builder.shards.shard_file import clip_row, write_shard
 from codecfake_builder.shards.source_audio import Source, read_source
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
-    from codec_adapters.external.worker import Isolated
     from codec_adapters.spec import CodecSpec
 
 READ_AHEAD = 4
@@ -52,8 +51,6 @@ class WorkerSettings:
     claims: Path
     """An empty folder of this run, in which the processes of each machine claim their device."""
     batch_seconds: float | None
-    plugins: tuple[str, ...] = ()
-    isolated: tuple[Isolated, ...] = ()
 
     def device(self) -> str:
         """This process's device: the same for all shards it makes, and processes spread evenly over the devices."""
@@ -84,9 +81,6 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
     """
     started = time.monotonic()
     settle_numerics()
-    load_plugins(list(settings.plugins), Path())
-    for isolated in settings.isolated:
-        isolated.register()
     codec, device, outcomes = _made(shard, settings)
     rows, rejected = [], []
     for utterance, outcome in zip(shard.utterances, outcomes, strict=True):
@@ -114,11 +108,11 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
 
 def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | CodecSpec | None, str | None, Sequence[_Outcome]]:
     """What made the clips (see ``clip_row``), on which kind of device, and what became of each utterance."""
-    if isinstance(shard.job, AlmJob):
-        alm = alm_runner.loaded_alm(shard.job, settings.device())
-        codec = shard.job.codec.spec if alm.spec.decodes_itself else alm.codec
+    if isinstance(shard.made_by, ResolvedAlm):
+        alm = alm_runner.loaded_alm(shard.made_by, settings.device())
+        codec = shard.made_by.codec.spec if alm.spec.decodes_itself else alm.codec
         return codec, alm.device.type, alm_runner.spoken_clips(shard, alm, settings.batch_seconds)
-    adapter = codec_runner.loaded_adapter(shard.job, settings.device()) if shard.job else None
+    adapter = codec_runner.loaded_adapter(shard.made_by, settings.device()) if shard.made_by else None
     return adapter, adapter.device.type if adapter else None, _outcomes(shard, adapter, settings)
 
 
@@ -127,10 +121,10 @@ def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -
     rate = adapter.sample_rate if adapter else audio.RATE
     lengths = [audio.samples_at(u.samples, u.sample_rate, rate) for u in shard.utterances]
     limit = 1
-    if adapter and isinstance(shard.job, CodecJob):
+    if adapter and isinstance(shard.made_by, ResolvedCodec):
         rule = PaddingRule.of(adapter, shard.policy)
         lengths = [rule.padded(length) for length in lengths]
-        limit = batch_limit(adapter, shard.job, settings.batch_seconds, settings.dataset)
+        limit = batch_limit(adapter, shard.made_by, settings.batch_seconds, settings.dataset)
     batches = equal_length_batches(lengths, limit)
     outcomes: dict[int, Future[FinishedClip] | RejectedError] = {}
     with ThreadPoolExecutor(IO_THREADS) as pool:

@@ -13,7 +13,7 @@ import codec_adapters
 from benchmarks.adapter_speed import HEADER, TABLE, Timing, document, main, parsed_size, parsed_upstreams, table
 from benchmarks.report import machine, markdown_table
 from benchmarks.upstreams import UPSTREAMS
-from codec_adapters.registry import merged_options
+from codec_adapters.loading import merged_options
 
 TIMING = Timing(8, 3, ((1.0, 2.0), (3.0, 2.0), (1.0, 4.0)), 2e-6)
 

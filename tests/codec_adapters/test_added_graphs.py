@@ -15,27 +15,22 @@ from torch import Tensor, nn
 
 import codec_adapters
 from codec_adapters import CheckpointError, InputError, OptionError
-from codec_adapters.base import Adapter
 from codec_adapters.errors import OutputError
-from codec_adapters.external.code_order import CODE_ORDERS, guessed_order
-from codec_adapters.external.exported_archive import load_program
-from codec_adapters.external.ways import CodeOrder
-from codecfake_builder.codecs.codec_file import load_codec_file
-from codecfake_builder.codecs.codec_ways import ExportedPart, OnnxPart, TorchscriptPart, WayPart, sealed
+from codec_adapters.external.adapters.code_order import CODE_ORDERS, guessed_order
+from codec_adapters.external.adapters.exported_archive import load_program
+from codec_adapters.external.backend import Backend, CodeOrder
+from codec_adapters.external.exported import ExportedBackend
+from codec_adapters.external.onnx import OnnxBackend
+from codec_adapters.external.torchscript import TorchscriptBackend
+from codec_adapters.files.pinned import PinnedFile
 from tests import added_codecs
-from tests.added_codecs import CODEBOOKS, HOP, codec_file, facts
+from tests.added_codecs import CODEBOOKS, HOP, loaded
 
 WAV = torch.rand(3, 5 * HOP + 37, generator=torch.Generator().manual_seed(1)) - 0.5
 
 
-def loaded(folder: Path, way: WayPart, **known: Any) -> Adapter:
-    codec = load_codec_file(codec_file(folder, "added", way, facts(**known)))
-    codec.register()
-    return codec_adapters.load("added")
-
-
 @pytest.mark.parametrize("make", [added_codecs.torchscript, added_codecs.exported])
-def test_an_encoder_and_a_decoder(make: Callable[[Path], WayPart], tmp_path: Path) -> None:
+def test_an_encoder_and_a_decoder(make: Callable[[Path], Backend], tmp_path: Path) -> None:
     adapter = loaded(tmp_path, make(tmp_path))
     made = adapter.resynthesize(WAV)
     torch.testing.assert_close(made, added_codecs.reference(WAV))
@@ -123,7 +118,7 @@ class Evil:
 def test_a_pickle_in_place_of_a_script_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(Evil(), tmp_path / "codec.pt")
-    way = TorchscriptPart(**sealed(tmp_path / "codec.pt", tmp_path).model_dump())
+    way = TorchscriptBackend(**PinnedFile.at(tmp_path / "codec.pt", tmp_path).model_dump())
     with pytest.raises(CheckpointError, match=r"codec\.pt: no TorchScript archive"):
         loaded(tmp_path, way)
     assert not (tmp_path / "touched").exists()
@@ -240,9 +235,9 @@ def test_a_pickle_within_an_exported_archive_does_not_run(
 
 
 def test_an_exported_program_says_which_inputs_it_takes(tmp_path: Path) -> None:
-    def program(name: str, example: Tensor, **dynamic: Any) -> ExportedPart:
+    def program(name: str, example: Tensor, **dynamic: Any) -> ExportedBackend:
         path = added_codecs.export(added_codecs.RoundTrip(), tmp_path / name, example, **dynamic)
-        return ExportedPart(round_trip=sealed(path, tmp_path))
+        return ExportedBackend(round_trip=PinnedFile.at(path, tmp_path))
 
     frames = torch.export.Dim("frames", min=100, max=500)
     adapter = loaded(tmp_path, program("a.pt2", torch.zeros(2, 1, 800), axis0=torch.export.Dim("b"), axis2=frames * 4))
@@ -254,8 +249,8 @@ def test_an_exported_program_says_which_inputs_it_takes(tmp_path: Path) -> None:
         loaded(tmp_path, program("b.pt2", torch.zeros(1, 1, 800)))
     with pytest.raises(CheckpointError, match=r"c\.pt2: takes 2 or more items at once"):
         loaded(tmp_path, program("c.pt2", torch.zeros(2, 1, 800), axis2=frames * 4))
-    way = ExportedPart(
-        round_trip=sealed(
+    way = ExportedBackend(
+        round_trip=PinnedFile.at(
             added_codecs.export(nn.Identity(), tmp_path / "d.pt2", torch.zeros(1, 2, 800), axis2=frames * 4), tmp_path
         )
     )
@@ -269,9 +264,9 @@ def onnx() -> None:
     pytest.importorskip("onnxruntime", reason="extra onnx is not installed")
 
 
-def one_graph(path: Path, data: list[Path] | None = None) -> OnnxPart:
-    beside = [sealed(file, path.parent) for file in data or []]
-    return OnnxPart(round_trip=sealed(path, path.parent), data=beside)
+def one_graph(path: Path, data: list[Path] | None = None) -> OnnxBackend:
+    beside = [PinnedFile.at(file, path.parent) for file in data or []]
+    return OnnxBackend(round_trip=PinnedFile.at(path, path.parent), data=beside)
 
 
 @pytest.mark.usefixtures("onnx")
@@ -373,7 +368,7 @@ def test_a_program_of_unnamed_modules_is_taken(tmp_path: Path) -> None:
         nn.Conv1d(1, 4, 5, padding=2), nn.GELU(), nn.Sequential(nn.Conv1d(4, 1, 3, padding=1))
     ).eval()
     path = added_codecs.export(module, tmp_path / "c.pt2", torch.zeros(1, 1, 40), axis2=frames * 4)
-    adapter = loaded(tmp_path, ExportedPart(round_trip=sealed(path, tmp_path)))
+    adapter = loaded(tmp_path, ExportedBackend(round_trip=PinnedFile.at(path, tmp_path)))
     padded = torch.nn.functional.pad(WAV, (0, -WAV.shape[1] % HOP))
     expected = module(padded[:, None])[:, 0, : WAV.shape[1]].detach()
     torch.testing.assert_close(adapter.resynthesize(WAV), expected)
@@ -393,7 +388,7 @@ def test_a_script_of_latents_that_takes_no_channel_axis(tmp_path: Path) -> None:
 
     traced = torch.jit.trace_module(Flat(), {"encode": torch.zeros(1, 160), "decode": torch.zeros(1, 1, 160)})
     traced.save(str(tmp_path / "codec.pt"))
-    way = TorchscriptPart(**sealed(tmp_path / "codec.pt", tmp_path).model_dump())
+    way = TorchscriptBackend(**PinnedFile.at(tmp_path / "codec.pt", tmp_path).model_dump())
     adapter = loaded(tmp_path, way.model_copy(update={"layout": "BS"}))
     assert torch.equal(adapter.resynthesize(WAV), WAV * 2)
     with pytest.raises(InputError, match="has continuous latents"):

@@ -9,20 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-import codec_adapters
 from codec_adapters import CheckpointError, InputError
-from codec_adapters.base import Adapter
 from codec_adapters.errors import OutputError
-from codecfake_builder.codecs.codec_file import load_codec_file
-from codecfake_builder.codecs.codec_ways import CommandPart, PythonPart, WayPart, sealed
-from tests.added_codecs import COMMAND, codec_file, facts, python_file
+from codec_adapters.external.codec_file import codec_file_entry
+from codec_adapters.external.command import CommandBackend
+from codec_adapters.external.python import PythonBackend
+from codec_adapters.files.pinned import PinnedFile
+from tests.added_codecs import COMMAND, entry_of, loaded, python_file
 
 WAV = torch.rand(3, 4000, generator=torch.Generator().manual_seed(1)) - 0.5
-
-
-def loaded(folder: Path, way: WayPart, options: dict[str, Any] | None = None, **known: Any) -> Adapter:
-    load_codec_file(codec_file(folder, "added", way, facts(**known), options)).register()
-    return codec_adapters.load("added")
 
 
 FUNCTION = "def codec(wav):\n    assert wav.shape == (1, 4000), wav.shape\n    return wav * 0.5\n"
@@ -86,16 +81,16 @@ def test_a_module_is_imported_and_counts_in_the_key(tmp_path: Path, monkeypatch:
     (tmp_path / "their_codec.py").write_text("class Codec:\n    gain = 0.5\n    def __call__(self, wav, seed):\n"
                                              "        return wav * self.gain + seed\n")  # fmt: skip
     monkeypatch.syspath_prepend(str(tmp_path))
-    way = PythonPart(module="their_codec", name="Codec")
+    way = PythonBackend(module="their_codec", name="Codec")
     adapter = loaded(tmp_path, way)
     assert torch.equal(adapter.resynthesize(WAV, [0, 1, 2])[2], WAV[2] * 0.5 + 2)
-    hashes = load_codec_file(tmp_path / "added.yaml").hashes()
+    hashes = codec_file_entry(tmp_path / "added.yaml").provider.prepare()
     assert set(hashes) == {"codec file", "module their_codec"}
     (tmp_path / "their_codec.py").write_text("class Codec: pass\n")
-    assert load_codec_file(tmp_path / "added.yaml").hashes() != hashes
-    absent = load_codec_file(codec_file(tmp_path, "added", PythonPart(module="no_such_thing", name="x"), facts()))
+    assert codec_file_entry(tmp_path / "added.yaml").provider.prepare() != hashes
+    absent = entry_of(tmp_path, PythonBackend(module="no_such_thing", name="x"))
     with pytest.raises(CheckpointError, match=r"python\.module: no_such_thing: no such module"):
-        absent.hashes()
+        absent.provider.prepare()
 
 
 @pytest.mark.parametrize(
@@ -127,8 +122,8 @@ def test_outputs_that_are_no_waveform(code: str, words: str, tmp_path: Path) -> 
         loaded(tmp_path, python_file(tmp_path, code)).resynthesize(WAV)
 
 
-def command(*steps: str | list[str], **settings: Any) -> CommandPart:
-    return CommandPart.model_validate({"steps": list(steps), **settings})
+def command(*steps: str | list[str], **settings: Any) -> CommandBackend:
+    return CommandBackend.model_validate({"steps": list(steps), **settings})
 
 
 SCRIPT = """
@@ -147,7 +142,7 @@ def test_a_command(tmp_path: Path) -> None:
     way = command(
         "{python} {folder}/scale.py {in} {work}/half.wav {gain} {seed} {rate}",
         "{python} -c 'import shutil, sys; shutil.move(*sys.argv[1:])' {work}/half.wav {out}",
-    ).model_copy(update={"beside": [sealed(tmp_path / "scale.py", tmp_path)]})
+    ).model_copy(update={"beside": [PinnedFile.at(tmp_path / "scale.py", tmp_path)]})
     adapter = loaded(tmp_path, way, {"gain": 0.5})
     assert torch.equal(adapter.resynthesize(WAV, [0, 1, 2]), WAV * 0.5 + torch.tensor([[0.0], [1.0], [2.0]]))
     with pytest.raises(InputError, match="gives no codes"):
@@ -187,15 +182,15 @@ def test_the_programs_are_in_the_key(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\ncp $1 $2\n")
     program.chmod(0o755)
     way = command("{folder}/encode {in} {out}", version=["{python}", "-c", "print('libcodec 1')"])
-    before = load_codec_file(codec_file(tmp_path, "added", way, facts())).hashes()
+    before = entry_of(tmp_path, way).provider.prepare()
     assert set(before) == {"codec file", "program encode", "version"}
     assert torch.equal(loaded(tmp_path, way).resynthesize(WAV), WAV)
     newer = way.model_copy(update={"version": ["{python}", "-c", "print('libcodec 2')"]})
-    after = load_codec_file(codec_file(tmp_path, "added", newer, facts())).hashes()
+    after = entry_of(tmp_path, newer).provider.prepare()
     assert {key for key in before if before[key] != after[key]} == {"codec file", "version"}
-    absent = load_codec_file(codec_file(tmp_path, "added", command("no-such-program {in} {out}"), facts()))
+    absent = entry_of(tmp_path, command("no-such-program {in} {out}"))
     with pytest.raises(CheckpointError, match="command: no-such-program: no such program; install it"):
-        absent.hashes()
+        absent.provider.prepare()
 
 
 FFMPEG = {

@@ -14,13 +14,12 @@ import torch
 import codec_adapters
 from codec_adapters import CheckpointError, InputError, OptionError
 from codec_adapters.base import Adapter
-from codec_adapters.external.files import HubFolder
-from codec_adapters.external.speech_features import log_mel, paired
-from codec_adapters.external.transformers_config import codec_kinds, figures_of, model_class
-from codec_adapters.external.ways import TransformersWay
+from codec_adapters.external.adapters.speech_features import log_mel, paired
+from codec_adapters.external.adapters.transformers_config import codec_kinds, figures_of, model_class
+from codec_adapters.external.codec_file import codec_file_entry, read_codec_file
+from codec_adapters.external.transformers import TransformersBackend
 from codec_adapters.layers.sinc_resample import resample
-from codecfake_builder.codecs.codec_file import load_codec_file, read_codec_file
-from codecfake_builder.codecs.codec_ways import TransformersPart
+from codec_adapters.loading import load_codec
 from tests import tiny_checkpoints
 from tests.added_codecs import codec_file, facts, transformers_part
 from tests.synthetic import voice
@@ -104,8 +103,7 @@ def add(folder: Path, inner: str, options: dict[str, Any] | None = None, **chang
     figures = {"sample_rate": 24000, "codebooks": 1, "bitrate": 1000.0, **told}
     known = facts(**{"label": 12, **figures, **changes})
     path = codec_file(folder, "added", transformers_part(folder, inner), known, options)
-    load_codec_file(path).register()
-    return codec_adapters.load("added")
+    return load_codec(codec_file_entry(path))
 
 
 def waves(rate: int, seconds: float = 0.6) -> torch.Tensor:
@@ -248,25 +246,21 @@ def test_a_hub_repository_at_a_commit(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", from_hub)
     monkeypatch.setenv("CODECFAKE_CACHE", str(tmp_path / "cache"))
-    way = TransformersPart(repo="someone/xcodec2", commit=commit, files=local.files)
+    way = TransformersBackend(repo="someone/xcodec2", commit=commit, files=local.files)
     path = codec_file(tmp_path, "added", way, facts(hop=320, codebooks=1, bitrate=300.0))
     assert read_codec_file(path).transformers == way
-    codec = load_codec_file(path)
+    codec = codec_file_entry(path)
     assert codec.spec.repo == "https://huggingface.co/someone/xcodec2"
-    codec.register()
     assert not asked
     for _ in range(2):
-        assert codec_adapters.load("added").sample_rate == 16000
-    assert asked == [("someone/xcodec2", name, commit) for name in local.files]
-    first = next(iter(local.files))
+        assert load_codec(codec).sample_rate == 16000
+    assert asked == [("someone/xcodec2", file.file, commit) for file in local.files]
+    first = local.files[0].file
     monkeypatch.setenv("CODECFAKE_CACHE", str(tmp_path / "other"))
     (tmp_path / "model" / first).write_bytes(b"{}")
-    assert isinstance(codec.way, TransformersWay)
-    files = [
-        type(file)(HubFolder("a/b", commit).folder, file.name, file.sha256, file.size) for file in codec.way.listed
-    ]
+    other = TransformersBackend(repo="a/b", commit=commit, files=local.files)
     with pytest.raises(CheckpointError, match=rf"{first} from hub repository a/b@{commit} has sha256 .*; not used"):
-        HubFolder("a/b", commit).fetch(files)
+        other.prepare()
 
 
 @pytest.mark.parametrize(("rate", "target"), [(24000, 16000), (16000, 24000), (44100, 16000)])

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import codec_adapters
 from codec_adapters.base import Adapter, Codes
-from codec_adapters.catalog import builtin
-from codec_adapters.spec import LABELS
+from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.classes import LABELS
 from tests.tiny_checkpoints import MAKERS
 
 VARIANTS = sorted(MAKERS)
@@ -142,7 +142,7 @@ def test_unknown_variant_names_the_nearest() -> None:
 
 
 def test_specs_are_consistent() -> None:
-    for name in builtin():
+    for name in (spec.name for spec in builtin_catalogue().codecs()):
         spec = codec_adapters.spec(name)
         assert spec.name == name
         assert spec.label == LABELS[spec.family]

@@ -17,8 +17,12 @@ import torch
 
 import codec_adapters
 from codec_adapters.errors import EnvironmentFailedError, InputError, WorkerError, WorkerRefusedError
-from codec_adapters.external.worker import Environment, EnvironmentSpec, Limits, Worker, environment, prepare
-from codec_adapters.external.worker.adapter import IsolatedAdapter, IsolatedCodec
+from codec_adapters.external.worker import environment
+from codec_adapters.external.worker.adapter import IsolatedAdapter
+from codec_adapters.external.worker.entry import Isolated
+from codec_adapters.external.worker.environment import Environment, EnvironmentSpec, prepare
+from codec_adapters.external.worker.worker import Limits, Worker
+from codec_adapters.loading import load_codec
 from tests.synthetic import voice
 
 DRIVERS = Path(environment.__file__).parent / "drivers"
@@ -27,19 +31,16 @@ HERE = Environment(Path(sys.executable), None, {})
 SHORT, LONG = torch.from_numpy(voice(0.5, 16000, 1))[None], torch.from_numpy(voice(1.0, 16000, 2))[None]
 
 
-def codec(
-    name: str, driver: Path, rate: int = 16000, options: dict[str, Any] | None = None, **limits: Any
-) -> IsolatedCodec:
+def codec(name: str, driver: Path, rate: int = 16000, options: dict[str, Any] | None = None, **limits: Any) -> Isolated:
     base = codec_adapters.spec("dac_16khz")
     spec = dataclasses.replace(
         base, name=name, family="other", label=12, checkpoint="", sample_rate=rate, hop=1, options=options or {}
     )
-    return IsolatedCodec(spec, EnvironmentSpec(), driver, Limits(**{"clip_seconds": 20.0, **limits}))
+    return Isolated(spec, EnvironmentSpec(), driver, Limits(**{"clip_seconds": 20.0, **limits}))
 
 
-def load(made: IsolatedCodec) -> IsolatedAdapter:
-    made.register()
-    adapter = codec_adapters.load(made.spec.name)
+def load(made: Isolated) -> IsolatedAdapter:
+    adapter = load_codec(made.entry())
     assert isinstance(adapter, IsolatedAdapter)
     return adapter
 

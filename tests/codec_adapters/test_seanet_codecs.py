@@ -16,7 +16,7 @@ from _pytest.mark import ParameterSet
 from torch import Tensor
 
 import codec_adapters
-from codec_adapters.catalog import builtin
+from codec_adapters.catalogue import Packaged, builtin_catalogue
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.files import weights
 from tests.codec_adapters.goldens import (
@@ -231,7 +231,7 @@ def test_official_names_and_shapes_fit(variant: str, tmp_path: Path, monkeypatch
     shapes = _official_shapes(variant)
     state = {name: torch.empty(*shape, device="meta") for name, shape in shapes.items()}
     in_training = {"state_dict": state, "optimizer_states": [], "epoch": 3, "hyper_parameters": {}}
-    module = builtin()[variant].adapter.split(":")[0]
+    module = _target(variant).split(":")[0]
     document = in_training if spec.family == "wavtokenizer" else state
     monkeypatch.setattr(f"{module}.read_tensors", lambda path: document)
     _write_official_config(tmp_path, variant)
@@ -405,3 +405,9 @@ def test_academicodec_file_names(golden: Golden, copy: Path, name: str) -> None:
     (copy / "encodec_24khz_240d.pth").rename(copy / "encodec_24khz_32d.pth")
     with pytest.raises(CheckpointError, match=r"expected encodec_24khz_240d\.pth"):
         codec_adapters.load("academicodec_encodec_24k_240d", copy)
+
+
+def _target(variant: str) -> str:
+    provider = builtin_catalogue().entry(variant).provider
+    assert isinstance(provider, Packaged)
+    return provider.target

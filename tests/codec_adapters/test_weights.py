@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import codec_adapters
-from codec_adapters.catalog import builtin
+from codec_adapters.catalogue import builtin_catalogue
 from codec_adapters.files import weights
 from codec_adapters.files.weights import LockedCheckpoint, LockedFile
 
@@ -83,7 +83,7 @@ def test_no_network_is_one_clear_line(locked: Path) -> None:
 
 
 def test_every_variants_checkpoint_is_locked() -> None:
-    for name in builtin():
+    for name in (spec.name for spec in builtin_catalogue().codecs()):
         checkpoint = codec_adapters.spec(name).checkpoint
         assert checkpoint in weights.lock(), name
         assert weights.lock()[checkpoint].licence

@@ -10,7 +10,7 @@ import huggingface_hub
 import pooch
 import pytest
 
-from codec_adapters.catalog import builtin
+from codec_adapters.catalogue import builtin_catalogue
 from codec_adapters.errors import CheckpointError
 from codec_adapters.files import weights
 
@@ -73,8 +73,8 @@ def test_names_of_official_files(monkeypatch: pytest.MonkeyPatch) -> None:
     assert weights.official_files("somebody_elses", "*.ckpt") == ["*.ckpt"]
 
 
-@pytest.mark.parametrize("variant", [name for name, entry in builtin().items() if entry.spec.checkpoint])
+@pytest.mark.parametrize("variant", [spec.name for spec in builtin_catalogue().codecs() if spec.checkpoint])
 def test_every_variant_has_its_checkpoint_in_the_lock(variant: str) -> None:
-    entry = weights.locked(builtin()[variant].spec.checkpoint)
+    entry = weights.locked(builtin_catalogue().codec(variant).checkpoint)
     assert entry.files
     assert [bool(entry.hub and entry.revision), bool(entry.url), bool(entry.archive)].count(True) == 1

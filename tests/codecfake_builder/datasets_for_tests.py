@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from codecfake_builder.changes.build import BuildResult, build
-from codecfake_builder.recipe.load import load_recipe
-from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.recipe.load import load_recipe, parse_recipe
+from codecfake_builder.recipe.resolve import Resolved
 
 FAULTY_PLUGIN = str(Path(__file__).parent / "faulty_codecs.py")
 
 
 def small_recipe(
     vctk: Path, aishell3: Path, variants: list[str], weights: dict[str, Path] | None = None, **changes: Any
-) -> Recipe:
+) -> Resolved:
     """The lyra recipe's corpora and splits, through other variants, in one process."""
     recipe = load_recipe("lyra", [f"corpora.vctk.root={vctk}", f"corpora.aishell3.root={aishell3}"])
-    document = recipe.model_dump(mode="json")
+    document = recipe.recipe.model_dump(mode="json")
     for split in document["splits"].values():
         split["variants"] = variants
     document["weights"] = {name: str(folder) for name, folder in (weights or {}).items()}
     document["execution"] = {"workers": 1, "device": "cpu", "clips_per_shard": 5}
     for key, value in changes.items():
         document[key] = {**document.get(key, {}), **value} if isinstance(value, dict) else value
-    return Recipe.model_validate(document)
+    return parse_recipe(document, "test", Path())
 
 
-def built(recipe: Recipe, out: Path) -> BuildResult:
+def changed(recipe: Resolved, **fields: Any) -> Resolved:
+    """The recipe with other fields."""
+    return dataclasses.replace(recipe, recipe=recipe.recipe.model_copy(update=fields))
+
+
+def built(recipe: Resolved, out: Path) -> BuildResult:
     """The recipe's dataset in ``out``."""
     return build(recipe, out)
 

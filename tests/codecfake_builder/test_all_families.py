@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 import codec_adapters
-from codec_adapters.spec import LABELS
+from codec_adapters.classes import LABELS
 from codecfake_builder.dataset.verify import verify
 from tests.codecfake_builder.datasets_for_tests import built, rows, small_recipe
 

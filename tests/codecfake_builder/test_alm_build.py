@@ -30,10 +30,11 @@ from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.plan.table import plan_table
-from codecfake_builder.recipe.load import load_recipe
-from codecfake_builder.recipe.schema import Recipe
-from codecfake_builder.shards.shard import AlmJob, CodecJob, Shard, Utterance
-from tests.codecfake_builder.datasets_for_tests import built, files, rows, small_recipe
+from codecfake_builder.recipe.load import load_recipe, parse_recipe
+from codecfake_builder.recipe.resolve import Resolved
+from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedCodec
+from codecfake_builder.shards.shard import Shard, Utterance
+from tests.codecfake_builder.datasets_for_tests import built, changed, files, rows, small_recipe
 from tests.synthetic import write_wave
 from tests.tiny_alms import tiny_options
 
@@ -41,14 +42,14 @@ FAULTY_ALMS = str(Path(__file__).parent / "faulty_alms.py")
 LM = "codec_lm_mimi"
 
 
-def alm_recipe(vctk: Path, aishell3: Path, weights: dict[str, Path], variants: list[str], **changes: Any) -> Recipe:
+def alm_recipe(vctk: Path, aishell3: Path, weights: dict[str, Path], variants: list[str], **changes: Any) -> Resolved:
     """The splits of lyra through Mimi, and a split ``alm`` over the prompts of eval_id."""
     recipe = small_recipe(vctk, aishell3, ["real", "mimi_8codebooks"], weights, **changes)
-    document = recipe.model_dump(mode="json")
+    document = recipe.recipe.model_dump(mode="json")
     document["splits"]["alm"] = {"same_as": "eval_id", "variants": variants}
     document["options"] = {LM: {"max_seconds": 1.0, "prompt_seconds": 0.5}}
     document["execution"]["prompts_per_shard"] = 2
-    return Recipe.model_validate(document)
+    return parse_recipe(document, "test", Path())
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +58,12 @@ def weights(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> dict[str, Path
 
 
 @pytest.fixture(scope="module")
-def recipe(vctk: Path, aishell3: Path, weights: dict[str, Path]) -> Recipe:
+def recipe(vctk: Path, aishell3: Path, weights: dict[str, Path]) -> Resolved:
     return alm_recipe(vctk, aishell3, weights, [LM])
 
 
 @pytest.fixture(scope="module")
-def dataset(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dataset(recipe: Resolved, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("built") / "dataset"
     built(recipe, out)
     return out
@@ -131,34 +132,34 @@ def test_verify_sees_a_wrong_alm_column(dataset: Path, tmp_path: Path) -> None:
     assert any(f"alm is 'other', expected '{LM}'" in problem for problem in verify(copy).problems)
 
 
-def test_the_plan_counts_them_without_guessing_their_length(recipe: Recipe) -> None:
+def test_the_plan_counts_them_without_guessing_their_length(recipe: Resolved) -> None:
     plan = make_plan(recipe)
-    table = plan_table(plan).splitlines()
+    table = plan_table(plan, recipe.catalogue).splitlines()
     (line,) = [line for line in table if line.startswith("alm")]
     members = next(len(split.rows) for split in plan.splits if split.name == "alm")
     assert line.split() == ["alm", "mimi", LM, str(members), "-", "-"]
     assert table[-1].split()[1] == str(sum(len(s.rows) * len(s.variants) for s in plan.splits))
 
 
-def test_a_second_build_makes_nothing_and_another_option_only_its_shards(recipe: Recipe, dataset: Path) -> None:
+def test_a_second_build_makes_nothing_and_another_option_only_its_shards(recipe: Resolved, dataset: Path) -> None:
     again = built(recipe, dataset)
     assert again.shards_made == 0
     before = files(dataset)
-    warmer = recipe.model_copy(update={"options": {LM: {**recipe.options[LM], "temperature": 1.5}}})
-    changed = built(warmer, dataset)
-    assert changed.shards_made == len(list((dataset / "data" / "alm").glob("*.parquet")))
+    warmer = changed(recipe, options={LM: {**recipe.recipe.options[LM], "temperature": 1.5}})
+    warmed = built(warmer, dataset)
+    assert warmed.shards_made == len(list((dataset / "data" / "alm").glob("*.parquet")))
     assert {name for name, content in files(dataset).items() if content != before[name]} >= {
         file for file in before if file.startswith("data/alm/")
     }
-    assert built(recipe, dataset).shards_made == changed.shards_made
+    assert built(recipe, dataset).shards_made == warmed.shards_made
     assert files(dataset) == before
 
 
 @pytest.mark.slow
-def test_a_killed_generation_goes_on_to_the_same_bytes(recipe: Recipe, dataset: Path, tmp_path: Path) -> None:
+def test_a_killed_generation_goes_on_to_the_same_bytes(recipe: Resolved, dataset: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle of the ALM's shards, twice, with two worker processes."""
     out = tmp_path / "killed"
-    document = recipe.model_dump(mode="json")
+    document = recipe.recipe.model_dump(mode="json")
     document["execution"]["workers"] = 2
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
@@ -228,9 +229,6 @@ def test_prompts_without_text_are_announced_and_listed(
     recipe = alm_recipe(
         textless, aishell3, weights, ["faulty_alm_reader"], plugins=[FAULTY_ALMS], audio={"max_rejected_share": 1.0}
     )
-    from codecfake_builder.codecs.plugins import load_plugins
-
-    load_plugins(recipe.plugins, Path())
     plan = make_plan(recipe)
     (note,) = [note for note in plan.notes if "have no text" in note]
     assert note.startswith("alm: ")
@@ -241,10 +239,10 @@ def test_prompts_without_text_are_announced_and_listed(
     assert f"{len(rejected)} of" in note
 
 
-def test_missing_weights_are_one_line(recipe: Recipe, weights: dict[str, Path], tmp_path: Path) -> None:
-    without = {name: folder for name, folder in recipe.weights.items() if name != LM}
+def test_missing_weights_are_one_line(recipe: Resolved, weights: dict[str, Path], tmp_path: Path) -> None:
+    without = {name: folder for name, folder in recipe.recipe.weights.items() if name != LM}
     with pytest.raises(codec_adapters.CheckpointError, match=f"{LM}: has no official weights; give a folder"):
-        built(recipe.model_copy(update={"weights": without}), tmp_path / "d")
+        built(changed(recipe, weights=without), tmp_path / "d")
     assert not (tmp_path / "d").exists()
 
 
@@ -260,37 +258,38 @@ def test_recipes_are_checked_against_alms(vctk: Path, aishell3: Path, tmp_path: 
     assert checked.variants()[:2] == ["real", "codec_lm_mimi"]
 
 
-def job(**changes: Any) -> AlmJob:
-    codec = CodecJob(codec_adapters.spec("mimi_8codebooks"), {"codebooks": 8}, None, {"a": "1"}, "float32")
+def resolved(**changes: Any) -> ResolvedAlm:
+    codec = ResolvedCodec(codec_adapters.spec("mimi_8codebooks"), {"codebooks": 8}, None, {"a": "1"}, None, "float32")
     values = {
         "spec": alm.spec(LM),
         "options": {"top_k": 0},
         "checkpoint": None,
         "checkpoint_hashes": {},
+        "provider": None,
         "codec": codec,
     }
-    return AlmJob(**{**values, "codec": codec, **changes})
+    return ResolvedAlm(**{**values, "codec": codec, **changes})
 
 
 def test_content_keys_hold_the_model_and_its_codec() -> None:
-    def key(alm_job: AlmJob | CodecJob) -> str:
+    def key(made_by: ResolvedAlm | ResolvedCodec) -> str:
         prompt = Utterance("vctk", "p225_001", "/x", "p225", "en", None, 48000, 48000, "a")
-        return Shard("alm", "x", 0, (prompt,), alm_job, AudioPolicy()).key
+        return Shard("alm", "x", 0, (prompt,), made_by, AudioPolicy()).key
 
-    codec = job().codec
-    variations: list[AlmJob | CodecJob] = [
-        job(),
-        job(options={"top_k": 5}),
-        job(checkpoint_hashes={"model.safetensors": "2"}),
-        job(spec=dataclasses.replace(alm.spec(LM), version=2)),
-        job(spec=dataclasses.replace(alm.spec(LM), sample_rate=24000)),
-        job(codec=dataclasses.replace(codec, checkpoint_hashes={"a": "2"})),
-        job(codec=dataclasses.replace(codec, options={"codebooks": 4})),
+    codec = resolved().codec
+    variations: list[ResolvedAlm | ResolvedCodec] = [
+        resolved(),
+        resolved(options={"top_k": 5}),
+        resolved(checkpoint_hashes={"model.safetensors": "2"}),
+        resolved(spec=dataclasses.replace(alm.spec(LM), version=2)),
+        resolved(spec=dataclasses.replace(alm.spec(LM), sample_rate=24000)),
+        resolved(codec=dataclasses.replace(codec, checkpoint_hashes={"a": "2"})),
+        resolved(codec=dataclasses.replace(codec, options={"codebooks": 4})),
         codec,
     ]
     assert len({key(variation) for variation in variations}) == len(variations)
-    assert key(job(checkpoint=Path("/elsewhere"))) == key(job())
-    own = json.loads(job().fingerprint())[0]
+    assert key(resolved(checkpoint=Path("/elsewhere"))) == key(resolved())
+    own = json.loads(resolved().fingerprint())[0]
     assert not {"sample_rate", "prompt_rate"} & set(own)  # editions that were made before these fields stay whole
 
 
@@ -312,7 +311,7 @@ def test_every_alm_speaks_in_a_build(tiny: dict[str, Path], tiny_alms: dict[str,
         lines.append(f"u{number}.wav,u{number},s{number},en,a b _ c")
     (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
     codecs = {alm.spec(name).codec_variant for name in tiny_alms}
-    recipe = Recipe.model_validate(
+    recipe = parse_recipe(
         {
             "name": "all_alms",
             "title": "Every audio language model",
@@ -327,7 +326,9 @@ def test_every_alm_speaks_in_a_build(tiny: dict[str, Path], tiny_alms: dict[str,
             "options": {name: tiny_options(name) for name in tiny_alms},
             "audio": {"min_seconds": 0.05, "max_rejected_share": 0.7},
             "execution": {"workers": 1, "device": "cpu"},
-        }
+        },
+        "test",
+        Path(),
     )
     built(recipe, tmp_path / "d")
     spoken = rows(tmp_path / "d", "alm/*.parquet")

@@ -23,9 +23,9 @@ from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.schema import COLUMNS, class_names, features, yaml_features
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import DatasetError, RecipeError
-from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.recipe.resolve import Resolved
 from codecfake_builder.shards import shard_file
-from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
+from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, changed, files, rows, small_recipe
 
 VARIANTS = ["real", "encodec_24khz_6kbps", "encodec_48khz_6kbps", "dac_16khz", "mimi_8codebooks", "snac_24khz"]
 
@@ -36,12 +36,12 @@ def weights(tiny: dict[str, Path]) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def recipe(vctk: Path, aishell3: Path, weights: dict[str, Path]) -> Recipe:
+def recipe(vctk: Path, aishell3: Path, weights: dict[str, Path]) -> Resolved:
     return small_recipe(vctk, aishell3, VARIANTS, weights)
 
 
 @pytest.fixture(scope="module")
-def dataset(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dataset(recipe: Resolved, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The families with kept upstreams, from tiny checkpoints in the official layouts."""
     out = tmp_path_factory.mktemp("built") / "dataset"
     built(recipe, out)
@@ -78,12 +78,12 @@ def test_the_metadata_config_has_no_audio(dataset: Path, tmp_path: Path) -> None
     assert found["train"].features["label"].names[0] == "real"
 
 
-def test_rows_are_sixteen_khz_mono_of_the_sources_length(dataset: Path, recipe: Recipe) -> None:
+def test_rows_are_sixteen_khz_mono_of_the_sources_length(dataset: Path, recipe: Resolved) -> None:
     found = rows(dataset)
     assert len(found) == 20 * len(VARIANTS)
     for row in found:
         samples, rate = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
-        corpus = recipe.corpora[row["corpus"]].root
+        corpus = recipe.recipe.corpora[row["corpus"]].root
         assert corpus is not None
         source = soundfile.info(next(corpus.glob(f"*/**/{row['utterance_id']}*[cv]")))  # .flac or .wav
         assert rate == 16000
@@ -151,9 +151,9 @@ def _classes(dataset: Path) -> list[str]:
     return names
 
 
-def test_provenance_holds_no_path(dataset: Path, recipe: Recipe) -> None:
+def test_provenance_holds_no_path(dataset: Path, recipe: Resolved) -> None:
     text = (dataset / "provenance.json").read_text()
-    for corpus in recipe.corpora.values():
+    for corpus in recipe.recipe.corpora.values():
         assert str(corpus.root) not in text
     assert "checkpoint_sha256" in text
     assert str(dataset) not in "".join(
@@ -162,14 +162,14 @@ def test_provenance_holds_no_path(dataset: Path, recipe: Recipe) -> None:
 
 
 def test_two_builds_are_byte_identical_whatever_the_workers_and_the_folder(
-    recipe: Recipe, dataset: Path, tmp_path: Path
+    recipe: Resolved, dataset: Path, tmp_path: Path
 ) -> None:
-    parallel = recipe.model_copy(update={"execution": recipe.execution.model_copy(update={"workers": 2})})
+    parallel = changed(recipe, execution=recipe.recipe.execution.model_copy(update={"workers": 2}))
     built(parallel, tmp_path / "other")
     assert files(tmp_path / "other") == files(dataset)
 
 
-def test_a_finished_build_does_no_codec_work(recipe: Recipe, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_build_does_no_codec_work(recipe: Resolved, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {name: (dataset / name).stat().st_mtime_ns for name in files(dataset)}
     monkeypatch.setattr("codecfake_builder.changes.build.run_shards", _never)
     monkeypatch.setattr(codec_adapters, "load", _never)
@@ -185,13 +185,12 @@ def _never(*args: object, **kwargs: object) -> None:
 
 
 def test_changing_one_variants_option_remakes_its_shards_alone(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Resolved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "d"
     built(recipe, out)
     before = {name: (out / name).stat().st_mtime_ns for name in files(out) if name.startswith("data/")}
-    changed = recipe.model_copy(update={"options": {"dac_16khz": {"codebooks": 4}}})
-    result = built(changed, out)
+    result = built(changed(recipe, options={"dac_16khz": {"codebooks": 4}}), out)
     after = {name: (out / name).stat().st_mtime_ns for name in files(out) if name.startswith("data/")}
     touched = {name for name in after if after[name] != before[name]}
     assert touched == {name for name in before if "dac_16khz" in name}
@@ -202,18 +201,18 @@ def test_changing_one_variants_option_remakes_its_shards_alone(
     assert (out / "checksums.sha256").read_text()
 
 
-def test_variants_and_splits_can_go(recipe: Recipe, vctk: Path, aishell3: Path, tmp_path: Path) -> None:
+def test_variants_and_splits_can_go(recipe: Resolved, vctk: Path, aishell3: Path, tmp_path: Path) -> None:
     out = tmp_path / "d"
     built(small_recipe(vctk, aishell3, ["real", "faulty_none"], plugins=[FAULTY_PLUGIN]), out)
     smaller = small_recipe(vctk, aishell3, ["real"])
-    splits = {name: split for name, split in smaller.splits.items() if name != "dev"}
-    built(smaller.model_copy(update={"splits": splits}), out)
+    splits = {name: split for name, split in smaller.recipe.splits.items() if name != "dev"}
+    built(changed(smaller, splits=splits), out)
     assert {path.parent.name for path in (out / "data").rglob("*.parquet")} == {"train", "eval_id"}
     assert not list((out / "data").rglob("faulty*"))
     assert verify(out).problems == []
 
 
-def test_a_shard_that_vanished_or_changed_size_is_made_again(recipe: Recipe, dataset: Path) -> None:
+def test_a_shard_that_vanished_or_changed_size_is_made_again(recipe: Resolved, dataset: Path) -> None:
     whole = files(dataset)
     shards = sorted((dataset / "data" / "train").glob("snac*"))
     shards[0].unlink()
@@ -223,21 +222,21 @@ def test_a_shard_that_vanished_or_changed_size_is_made_again(recipe: Recipe, dat
     assert files(dataset) == whole
 
 
-def test_bad_input_leaves_no_folder_behind(recipe: Recipe, tmp_path: Path) -> None:
-    absent = recipe.model_copy(update={"weights": {**recipe.weights, "dac_16khz": tmp_path / "absent"}})
+def test_bad_input_leaves_no_folder_behind(recipe: Resolved, tmp_path: Path) -> None:
+    absent = changed(recipe, weights={**recipe.recipe.weights, "dac_16khz": tmp_path / "absent"})
     with pytest.raises(codec_adapters.CheckpointError, match="no such folder"):
         built(absent, tmp_path / "d")
     assert not (tmp_path / "d").exists()
 
 
-def test_labels_of_plugins_must_run_on(recipe: Recipe) -> None:
+def test_labels_of_plugins_must_run_on(recipe: Resolved) -> None:
     assert class_names({"faulty": 12})[12] == "faulty"
     for label in (3, 15):
         with pytest.raises(RecipeError, match=f"run on from 12 without gaps; got faulty {label}"):
             class_names({"faulty": label})
 
 
-def test_foreign_folders_are_not_touched(recipe: Recipe, tmp_path: Path) -> None:
+def test_foreign_folders_are_not_touched(recipe: Resolved, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(DatasetError, match="not a folder of an earlier build"):
         built(recipe, tmp_path)
@@ -245,7 +244,7 @@ def test_foreign_folders_are_not_touched(recipe: Recipe, tmp_path: Path) -> None
         built(recipe, tmp_path / "thesis.tex")
 
 
-def test_two_builds_of_one_folder_do_not_mix(recipe: Recipe, tmp_path: Path) -> None:
+def test_two_builds_of_one_folder_do_not_mix(recipe: Resolved, tmp_path: Path) -> None:
     import fcntl
 
     out = tmp_path / "d"
@@ -297,10 +296,10 @@ def test_a_build_cut_at_every_rename_ends_up_the_same(
 
 
 @pytest.mark.slow
-def test_a_killed_build_goes_on_to_the_same_bytes(recipe: Recipe, dataset: Path, tmp_path: Path) -> None:
+def test_a_killed_build_goes_on_to_the_same_bytes(recipe: Resolved, dataset: Path, tmp_path: Path) -> None:
     """SIGKILL to the whole process group, again and again, with two worker processes."""
     out = tmp_path / "killed"
-    document = recipe.model_dump(mode="json")
+    document = recipe.recipe.model_dump(mode="json")
     document["execution"] = {"workers": 2, "device": "cpu", "clips_per_shard": 5}
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
@@ -321,11 +320,11 @@ def test_a_killed_build_goes_on_to_the_same_bytes(recipe: Recipe, dataset: Path,
 
 
 def test_a_failing_checkpoint_ends_the_build_with_one_line(
-    recipe: Recipe, weights: dict[str, Path], tmp_path: Path
+    recipe: Resolved, weights: dict[str, Path], tmp_path: Path
 ) -> None:
-    broken = {**recipe.weights, "dac_16khz": weights["mimi"]}
+    broken = {**recipe.recipe.weights, "dac_16khz": weights["mimi"]}
     with pytest.raises(codec_adapters.CheckpointError, match="model_type is 'mimi', expected 'dac'"):
-        built(recipe.model_copy(update={"weights": broken}), tmp_path / "d")
+        built(changed(recipe, weights=broken), tmp_path / "d")
 
 
 def test_real_speech_has_no_codec_columns_and_an_unused_worker_setting_changes_nothing(dataset: Path) -> None:

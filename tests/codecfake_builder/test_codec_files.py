@@ -11,25 +11,28 @@ import torch
 import yaml
 
 import codec_adapters
+from codec_adapters.catalogue import Catalogue, builtin_catalogue
+from codec_adapters.errors import DocumentError
+from codec_adapters.external.codec_file import codec_file_entry, codec_file_text, read_codec_file
+from codec_adapters.external.plugins import anchored, with_plugins
+from codec_adapters.files.pinned import PinnedFile
+from codec_adapters.loading import load_codec
 from codecfake_builder.changes.build import build
 from codecfake_builder.cli.app import main
-from codecfake_builder.codecs.codec_file import load_codec_file, read_codec_file, write_codec_file
-from codecfake_builder.codecs.codec_ways import sealed
-from codecfake_builder.codecs.plugins import load_plugins
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.recipe.load import load_recipe
-from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.recipe.resolve import Resolved
 from tests import added_codecs
 from tests.added_codecs import COMMAND, codec_file, facts, python_file
-from tests.codecfake_builder.datasets_for_tests import rows
+from tests.codecfake_builder.datasets_for_tests import changed, rows
 from tests.conftest import REPOSITORY
 
 DOCUMENT = (REPOSITORY / "docs" / "codec_files.md").read_text(encoding="utf-8")
 EXAMPLES = [yaml.safe_load(text) for text in re.findall(r"```yaml codec\n(.*?)```", DOCUMENT, re.DOTALL)]
 
 
-def recipe(folder: Path, corpus: Path, plugins: list[str], variants: list[str], **execution: Any) -> Recipe:
+def recipe(folder: Path, corpus: Path, plugins: list[str], variants: list[str], **execution: Any) -> Resolved:
     """A recipe file in ``folder`` that sends VCTK through the codecs of codec files."""
     document = {
         "name": "r",
@@ -41,6 +44,11 @@ def recipe(folder: Path, corpus: Path, plugins: list[str], variants: list[str], 
     }
     (folder / "r.yaml").write_text(yaml.safe_dump(document))
     return load_recipe(str(folder / "r.yaml"))
+
+
+def plugged(plugins: list[str], folder: Path) -> Catalogue:
+    """The catalogue with plugins that a recipe in ``folder`` names."""
+    return with_plugins(builtin_catalogue(), [anchored(plugin, folder) for plugin in plugins])
 
 
 def three_codecs(folder: Path) -> list[str]:
@@ -98,7 +106,7 @@ def test_a_clip_on_which_a_codec_fails_is_lost_alone(vctk: Path, tmp_path: Path)
     )
     codec_file(tmp_path, "picky", python_file(tmp_path, code), facts(family="picky"))
     made = recipe(tmp_path, vctk, ["picky.yaml"], ["picky"])
-    relaxed = made.model_copy(update={"audio": made.audio.model_copy(update={"max_rejected_share": 1.0})})
+    relaxed = changed(made, audio=made.recipe.audio.model_copy(update={"max_rejected_share": 1.0}))
     build(relaxed, tmp_path / "d")
     fakes = [row for row in rows(tmp_path / "d") if row["variant"] == "picky"]
     import pyarrow.parquet as pq
@@ -114,14 +122,14 @@ def test_files_that_are_not_what_they_were(tmp_path: Path) -> None:
     script = tmp_path / "codec.pt"
     data = script.read_bytes()
     script.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(RecipeError, match=r"scripted\.yaml: .*codec\.pt: changed since it was added \(sha256"):
-        load_plugins([str(path)], tmp_path)
+    with pytest.raises(DocumentError, match=r"scripted\.yaml: .*codec\.pt: changed since it was added \(sha256"):
+        plugged([str(path)], tmp_path)
     script.write_bytes(data + b"x")
-    with pytest.raises(RecipeError, match=rf"changed since it was added \({len(data) + 1} bytes, then {len(data)}\)"):
-        load_codec_file(path)
+    with pytest.raises(DocumentError, match=rf"changed since it was added \({len(data) + 1} bytes, then {len(data)}\)"):
+        codec_file_entry(path)
     script.unlink()
-    with pytest.raises(RecipeError, match=r"codec\.pt: no such file"):
-        load_codec_file(path)
+    with pytest.raises(DocumentError, match=r"codec\.pt: no such file"):
+        codec_file_entry(path)
 
 
 SEAL = {"sha256": "0" * 64, "size": 1}
@@ -174,20 +182,20 @@ def test_mistakes_in_a_codec_file(changes: dict[str, Any], words: str, tmp_path:
     document = {key: value for key, value in {**BASE, **changes}.items() if value is not None}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(document))
     with pytest.raises(
-        RecipeError, match=rf"^{re.escape(str(tmp_path))}/c\.yaml: .*{re.escape(words.split('.*')[-1])}"
+        DocumentError, match=rf"^{re.escape(str(tmp_path))}/c\.yaml: .*{re.escape(words.split('.*')[-1])}"
     ):
         read_codec_file(tmp_path / "c.yaml")
 
 
 def test_a_codec_file_is_data(tmp_path: Path, vctk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text(f"!!python/object/apply:pathlib.Path.touch [{tmp_path}/touched]\n")
-    with pytest.raises(RecipeError, match=r"c\.yaml: not valid YAML"):
-        load_plugins(["c.yaml"], tmp_path)
+    with pytest.raises(DocumentError, match=r"c\.yaml: not valid YAML"):
+        plugged(["c.yaml"], tmp_path)
     (tmp_path / "c.yaml").write_text("- a list\n")
-    with pytest.raises(RecipeError, match=r"c\.yaml: expected a mapping"):
-        load_plugins(["c.yaml"], tmp_path)
-    with pytest.raises(RecipeError, match=r"absent\.yaml: cannot be read as a codec file"):
-        load_plugins(["absent.yaml"], tmp_path)
+    with pytest.raises(DocumentError, match=r"c\.yaml: expected a mapping"):
+        plugged(["c.yaml"], tmp_path)
+    with pytest.raises(DocumentError, match=r"absent\.yaml: cannot be read"):
+        plugged(["absent.yaml"], tmp_path)
     (tmp_path / "c.yaml").write_text(yaml.safe_dump({**BASE, "nonsense": 1}))
     with pytest.raises(RecipeError):
         recipe(tmp_path, vctk, ["c.yaml"], ["added"])
@@ -203,8 +211,8 @@ def test_a_codec_file_is_data(tmp_path: Path, vctk: Path, capsys: pytest.Capture
 def test_two_files_of_one_name(tmp_path: Path) -> None:
     for number in (1, 2):
         (tmp_path / f"{number}.yaml").write_text(yaml.safe_dump(BASE))
-    with pytest.raises(RecipeError, match=r"2\.yaml and .*1\.yaml both add added; rename one of them"):
-        load_plugins(["1.yaml", "2.yaml"], tmp_path)
+    with pytest.raises(DocumentError, match=r"2\.yaml and .*1\.yaml both add added; rename one of them"):
+        plugged(["1.yaml", "2.yaml"], tmp_path)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -215,13 +223,12 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     keys = [line.partition(":")[0] for line in path.read_text().splitlines() if re.match(r"\w", line)]
     assert keys == ["name", "torchscript", "codec", "options"]
     assert path.read_text().startswith("# A codec for codecfake_builder: list this file under plugins:")
-    with pytest.raises(RecipeError, match=r"bad\.yaml: name: String should match"):
-        write_codec_file(tmp_path / "bad.yaml", "not a name", way, facts())
-    assert not (tmp_path / "bad.yaml").exists()
+    with pytest.raises(DocumentError, match=r"bad\.yaml: name: String should match"):
+        codec_file_text("bad.yaml", "not a name", way, facts())
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with pytest.raises(codec_adapters.CheckpointError, match="does not lie in the codec file's folder"):
-        sealed(tmp_path / "codec.pt", elsewhere)
+        PinnedFile.at(tmp_path / "codec.pt", elsewhere)
 
 
 def test_recipes_of_added_codecs_load_without_torch(tmp_path: Path, vctk: Path) -> None:
@@ -241,16 +248,16 @@ def test_recipes_of_added_codecs_load_without_torch(tmp_path: Path, vctk: Path) 
 def test_the_examples_of_the_documentation(example: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(example))
     found = read_codec_file(tmp_path / "c.yaml")
-    assert found.added(tmp_path).spec.family == example["codec"]["family"]
+    assert found.codec.family == example["codec"]["family"]
 
 
-def test_the_documentation_shows_every_way() -> None:
+def test_the_documentation_shows_every_backend() -> None:
+    from codec_adapters.external.codec_file import BACKENDS
     from codec_adapters.external.command_line import PLACEHOLDERS
-    from codec_adapters.external.ways import WAYS
 
-    assert {key for example in EXAMPLES for key in example} >= set(WAYS)
-    for way in WAYS:
-        assert f"\n## {way}\n" in DOCUMENT
+    assert {key for example in EXAMPLES for key in example} >= set(BACKENDS)
+    for backend in BACKENDS:
+        assert f"\n## {backend}\n" in DOCUMENT
     for placeholder in PLACEHOLDERS:
         assert f"`{{{placeholder}}}`" in DOCUMENT
 
@@ -259,8 +266,7 @@ def test_codecs_travel_between_processes(tmp_path: Path) -> None:
     import pickle
 
     for way in (added_codecs.torchscript(tmp_path), COMMAND, python_file(tmp_path, "def codec(wav): return wav\n")):
-        codec = load_codec_file(codec_file(tmp_path, "added", way, facts()))
+        codec = codec_file_entry(codec_file(tmp_path, "added", way, facts()))
         again = pickle.loads(pickle.dumps(codec))
         assert again == codec
-        again.register()
-        assert codec_adapters.load("added").resynthesize(torch.zeros(1, 3200)).shape == (1, 3200)
+        assert load_codec(again).resynthesize(torch.zeros(1, 3200)).shape == (1, 3200)

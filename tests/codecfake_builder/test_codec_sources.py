@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import codec_adapters
 from codec_adapters import CheckpointError
-from codecfake_builder.codecs.codec_file import load_codec_file
-from codecfake_builder.codecs.codec_sources import hub_repository, onnx_graphs, transformers_folder
+from codec_adapters.external.onnx import OnnxBackend
+from codec_adapters.external.transformers import TransformersBackend
 from tests import added_codecs, tiny_checkpoints
-from tests.added_codecs import codec_file, facts
+from tests.added_codecs import loaded
 
 DAC: dict[str, Any] = {"hop": 320, "codebooks": 12, "bitrate": 3600.0}
 
@@ -22,16 +21,15 @@ DAC: dict[str, Any] = {"hop": 320, "codebooks": 12, "bitrate": 3600.0}
 def test_a_model_folder_within_and_outside_of_the_codec_files(tmp_path: Path) -> None:
     mine = tmp_path / "codecs"
     for place, said in ((mine / "dac", "dac"), (tmp_path / "elsewhere", str(tmp_path / "elsewhere"))):
-        way = transformers_folder(tiny_checkpoints.make_dac(place), mine)
+        way = TransformersBackend.in_folder(tiny_checkpoints.make_dac(place), mine)
         assert way.folder == said
-        assert set(way.files) == {"config.json", "model.safetensors"}
-        load_codec_file(codec_file(mine, "added", way, facts(**DAC))).register()
-        assert codec_adapters.load("added").codebooks == 12
+        assert {file.file for file in way.files} == {"config.json", "model.safetensors"}
+        assert loaded(mine, way, **DAC).codebooks == 12
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"empty: expected config\.json and model\.safetensors, found nothing"):
-        transformers_folder(tmp_path / "empty", mine)
+        TransformersBackend.in_folder(tmp_path / "empty", mine)
     with pytest.raises(CheckpointError, match="absent: no such folder"):
-        transformers_folder(tmp_path / "absent", mine)
+        TransformersBackend.in_folder(tmp_path / "absent", mine)
 
 
 def test_a_hub_repository_is_pinned_to_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,16 +55,15 @@ def test_a_hub_repository_is_pinned_to_its_commit(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", from_hub)
     monkeypatch.setenv("CODECFAKE_CACHE", str(tmp_path / "cache"))
-    way = hub_repository("someone/dac")
+    way = TransformersBackend.in_repository("someone/dac")
     assert (way.repo, way.commit) == ("someone/dac", commit)
     assert asked == [("config.json", commit), ("model.safetensors", commit)]
-    load_codec_file(codec_file(tmp_path, "added", way, facts(**DAC))).register()
-    assert codec_adapters.load("added").sample_rate == 16000
+    assert loaded(tmp_path, way, **DAC).sample_rate == 16000
     assert len(asked) == 2
     with pytest.raises(
         CheckpointError, match=r"nobody/x: cannot be found on the hub at main \(404: no such repository\)$"
     ):
-        hub_repository("nobody/x")
+        TransformersBackend.in_repository("nobody/x")
 
 
 def test_graphs_with_the_files_that_they_read(tmp_path: Path) -> None:
@@ -74,15 +71,19 @@ def test_graphs_with_the_files_that_they_read(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "g.data").write_bytes(np.float32(0.5).tobytes())
     graph = added_codecs.onnx_round_trip(tmp_path / "inner" / "g.onnx", external="g.data")
-    way = onnx_graphs([graph], tmp_path)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    way = OnnxBackend.placed(mine, (graph,))
     assert way.round_trip is not None
-    assert (way.round_trip.file, [file.file for file in way.data]) == ("inner/g.onnx", ["inner/g.data"])
+    assert (way.round_trip.file, [file.file for file in way.data]) == ("g.onnx", ["g.data"])
+    assert all((mine / file.file).is_file() for file in way.pinned)
     pair = added_codecs.onnx_pair(tmp_path)
-    assert onnx_graphs([tmp_path / "encoder.onnx", tmp_path / "decoder.onnx"], tmp_path) == pair
+    graphs = (tmp_path / "encoder.onnx", tmp_path / "decoder.onnx")
+    assert OnnxBackend.placed(mine, graphs).at(Path()) == pair
     with pytest.raises(CheckpointError, match="give one graph"):
-        onnx_graphs([graph] * 3, tmp_path)
-    with pytest.raises(CheckpointError, match="does not lie in the codec file's folder"):
-        onnx_graphs([tmp_path / "encoder.onnx"], tmp_path / "inner")
+        OnnxBackend.placed(mine, (graph,) * 3)
+    with pytest.raises(CheckpointError, match="encoder and decoder need different names"):
+        OnnxBackend.placed(mine, (graph, graph))
     (tmp_path / "no.onnx").write_bytes(b"\xff\xff")
     with pytest.raises(CheckpointError, match=r"no\.onnx: no ONNX graph"):
-        onnx_graphs([tmp_path / "no.onnx"], tmp_path)
+        OnnxBackend.placed(mine, (tmp_path / "no.onnx",))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder.corpora import Aishell3Config, CorpusConfig, FolderConfig, NcssdConfig, VctkConfig
 from codecfake_builder.corpora import index as indexing
 from codecfake_builder.corpora.index import index_corpus
@@ -18,7 +19,7 @@ from tests.synthetic import voice, write_wave
 
 
 def rows(config: CorpusConfig, name: str = "corpus") -> dict[str, dict[str, object]]:
-    return {row["utterance_id"]: row for row in index_corpus(name, config).table.to_pylist()}
+    return {row["utterance_id"]: row for row in index_corpus(name, config, builtin_catalogue()).table.to_pylist()}
 
 
 def test_vctk_092(vctk: Path) -> None:
@@ -145,7 +146,9 @@ def test_truncated_files_of_both_kinds(tmp_path: Path) -> None:
 def test_duplicate_ids_are_listed(tmp_path: Path) -> None:
     write_wave(tmp_path / "a" / "x.wav", 0.5, 16000, 1)
     write_wave(tmp_path / "b" / "x.wav", 0.5, 16000, 2)
-    index = index_corpus("c", FolderConfig(kind="folder", root=tmp_path, pattern=r"(?P<utterance>\w+)\.wav"))
+    index = index_corpus(
+        "c", FolderConfig(kind="folder", root=tmp_path, pattern=r"(?P<utterance>\w+)\.wav"), builtin_catalogue()
+    )
     assert index.usable["path"].to_pylist() == ["a/x.wav"]
     assert index.unusable["reason"].to_pylist() == ["duplicate_id"]
 

@@ -21,11 +21,12 @@ from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.recipe.schema import Execution
+from codecfake_builder.recipe.variants import ResolvedCodec
 from codecfake_builder.resynthesis import PaddingRule, halving
 from codecfake_builder.shards.batching import LARGEST_BATCH, equal_length_batches, fastest_batch
 from codecfake_builder.shards.codec_runner import seed_of
 from codecfake_builder.shards.run import chosen_devices
-from codecfake_builder.shards.shard import CodecJob, Shard, Utterance
+from codecfake_builder.shards.shard import Shard, Utterance
 from codecfake_builder.shards.worker import WorkerSettings
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
 
@@ -62,35 +63,36 @@ def utterance(number: int = 1, sha256: str = "a" * 64) -> Utterance:
     return Utterance("vctk", f"p225_{number:03d}", "/x/y.flac", "p225", "en", None, 48000, 48000, sha256)
 
 
-def job(**changes: object) -> CodecJob:
+def codec(**changes: object) -> ResolvedCodec:
     values = {
         "spec": codec_adapters.spec("dac_16khz"),
         "options": {"codebooks": 12},
         "checkpoint": Path("/weights"),
         "checkpoint_hashes": {"model.safetensors": "1"},
+        "provider": None,
         "dtype": "float32",
     }
-    return CodecJob(**{**values, **changes})  # type: ignore[arg-type]
+    return ResolvedCodec(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def key(codec: CodecJob | None = None, policy: AudioPolicy | None = None, *utterances: Utterance) -> str:
+def key(made_by: ResolvedCodec | None = None, policy: AudioPolicy | None = None, *utterances: Utterance) -> str:
     members = utterances or (utterance(),)
-    return Shard("train", "x", 0, members, codec or job(), policy or AudioPolicy()).key
+    return Shard("train", "x", 0, members, made_by or codec(), policy or AudioPolicy()).key
 
 
 def test_content_keys_change_with_what_changes_a_clip_and_with_nothing_else() -> None:
     same = {
         key(),
-        key(job(checkpoint=Path("/elsewhere"))),
-        Shard("dev", "y", 3, (utterance(),), job(), AudioPolicy()).key,
+        key(codec(checkpoint=Path("/elsewhere"))),
+        Shard("dev", "y", 3, (utterance(),), codec(), AudioPolicy()).key,
     }
     assert len(same) == 1
     different = {
         key(),
-        key(job(options={"codebooks": 6})),
-        key(job(checkpoint_hashes={"model.safetensors": "2"})),
-        key(job(dtype="bfloat16")),
-        key(job(spec=codec_adapters.spec("dac_24khz"))),
+        key(codec(options={"codebooks": 6})),
+        key(codec(checkpoint_hashes={"model.safetensors": "2"})),
+        key(codec(dtype="bfloat16")),
+        key(codec(spec=codec_adapters.spec("dac_24khz"))),
         key(None, AudioPolicy(tail_seconds=0.5)),
         key(None, None, utterance(sha256="b" * 64)),
         key(None, None, utterance(2)),

@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 import codec_adapters
+from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.external.plugins import with_plugins
 from codecfake_builder.benchmark.scoring.truth import dataset_classes
 from codecfake_builder.changes import remove_codec as removal
 from codecfake_builder.changes.build import build
@@ -26,14 +28,15 @@ from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import DatasetError, RecipeError
 from codecfake_builder.recipe.edit import next_free_label, with_codec, without_codec
 from codecfake_builder.recipe.load import load_recipe
-from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.recipe.resolve import Resolved
 from codecfake_builder.shards import run
 from codecfake_builder.shards.shard import Shard
 from codecfake_builder.shards.worker import WorkerSettings, make_shard
-from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, files, rows, small_recipe
+from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, changed, files, rows, small_recipe
 from tests.codecfake_builder.test_isolated_codecs import G711
 
 SPLITS = ["train", "dev", "eval_id"]
+CATALOGUE = with_plugins(builtin_catalogue(), [FAULTY_PLUGIN])
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe(vctk: Path, aishell3: Path, tiny: dict[str, Path], folder: Path) -> Path:
     """A recipe file with ``real`` and DAC."""
     weights = {name: tiny[name] for name in ("dac_16khz", "encodec_24khz_6kbps")}
-    document = small_recipe(vctk, aishell3, ["real", "dac_16khz"], weights).model_dump(mode="json")
+    document = small_recipe(vctk, aishell3, ["real", "dac_16khz"], weights).recipe.model_dump(mode="json")
     path = folder / "recipe.yaml"
     path.write_text("# mine\n" + yaml.safe_dump(document, sort_keys=False))
     return path
@@ -63,7 +66,7 @@ def document_of(recipe: Path) -> dict[str, Any]:
     return document
 
 
-def loaded(document: dict[str, Any], folder: Path) -> Recipe:
+def loaded(document: dict[str, Any], folder: Path) -> Resolved:
     (folder / "edited.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     return load_recipe(str(folder / "edited.yaml"))
 
@@ -75,9 +78,9 @@ def extended(recipe: Path, folder: Path) -> Path:
     return folder / "extended"
 
 
-def larger(recipe: Path, folder: Path) -> Recipe:
-    document = with_codec(document_of(recipe), "encodec_24khz_6kbps", SPLITS)
-    document = with_codec(document, "faulty_none", ["train"], plugin=FAULTY_PLUGIN)
+def larger(recipe: Path, folder: Path) -> Resolved:
+    document = with_codec(document_of(recipe), "encodec_24khz_6kbps", SPLITS, CATALOGUE)
+    document = with_codec(document, "faulty_none", ["train"], CATALOGUE, plugin=FAULTY_PLUGIN)
     return loaded(document, folder)
 
 
@@ -126,7 +129,7 @@ def test_a_handful_of_shards_starts_no_processes(
 
     monkeypatch.setattr(run, "make_shard", here)
     wider = larger(recipe, tmp_path)
-    wider = wider.model_copy(update={"execution": wider.execution.model_copy(update={"workers": 2})})
+    wider = changed(wider, execution=wider.recipe.execution.model_copy(update={"workers": 2}))
     build(wider, dataset)
     assert set(made) == {os.getpid()}
     assert files(dataset) == files(extended)
@@ -174,8 +177,15 @@ def test_a_removal_is_what_a_build_of_the_reduced_recipe_makes(
     result = remove_codec(tmp_path / "d", "faulty")
     assert result.shards_made == 0
     reduced = without_codec(
-        with_codec(with_codec(document_of(recipe), "encodec_24khz_6kbps", SPLITS), "faulty_none", ["train"], "x.py"),
+        with_codec(
+            with_codec(document_of(recipe), "encodec_24khz_6kbps", SPLITS, CATALOGUE),
+            "faulty_none",
+            ["train"],
+            CATALOGUE,
+            "x.py",
+        ),
         "faulty_none",
+        CATALOGUE,
     )
     reduced.pop("plugins")
     assert reduced["retired_labels"] == {12: "faulty"}
@@ -185,7 +195,7 @@ def test_a_removal_is_what_a_build_of_the_reduced_recipe_makes(
     assert verify(tmp_path / "d").problems == []
     after = inodes(tmp_path / "d")
     assert after == {name: inode for name, inode in before.items() if "faulty" not in name}
-    assert next_free_label(saved_document(tmp_path / "d")) == 13
+    assert next_free_label(saved_document(tmp_path / "d"), CATALOGUE) == 13
     remove_codec(tmp_path / "d", "encodec_24khz_6kbps")
     assert {name: content for name, content in files(tmp_path / "d").items() if name.startswith("data/")} == {
         name: content for name, content in files(first).items() if name.startswith("data/")
@@ -197,7 +207,7 @@ def test_a_trial_stays_one(recipe: Path, tmp_path: Path) -> None:
     build(larger(recipe, tmp_path), tmp_path / "d", limit=2)
     assert saved_plan_facts(tmp_path / "d").limit == 2
     remove_codec(tmp_path / "d", "encodec_24khz_6kbps")
-    reduced = without_codec(document_of(tmp_path / "edited.yaml"), "encodec_24khz_6kbps")
+    reduced = without_codec(document_of(tmp_path / "edited.yaml"), "encodec_24khz_6kbps", CATALOGUE)
     build(loaded(reduced, tmp_path), tmp_path / "scratch", limit=saved_plan_facts(tmp_path / "d").limit)
     assert files(tmp_path / "d") == files(tmp_path / "scratch")
 
@@ -219,7 +229,7 @@ def test_a_recipe_file_is_edited_too_and_corpora_and_weights_are_not_needed(
     variants = ["real", "dac_16khz", "faulty_none", "faulty_loud"]
     given = small_recipe(*corpora, variants, {"dac_16khz": weights}, plugins=[str(plugin)])
     mine = tmp_path / "mine.yaml"
-    document = {**given.model_dump(mode="json"), "plugins": ["plugin.py"]}
+    document = {**given.recipe.model_dump(mode="json"), "plugins": ["plugin.py"]}
     mine.write_text("# mine\n" + yaml.safe_dump(document, sort_keys=False) + "# the end\n")
     build(load_recipe(str(mine)), tmp_path / "d")
     for gone in (*corpora, weights):
@@ -239,18 +249,18 @@ def test_a_recipe_file_is_edited_too_and_corpora_and_weights_are_not_needed(
 
 
 def test_a_plugin_beside_another_leaves_its_shards_alone(recipe: Path, dataset: Path, tmp_path: Path) -> None:
-    one = with_codec(document_of(recipe), "faulty_none", ["train"], plugin=FAULTY_PLUGIN)
+    one = with_codec(document_of(recipe), "faulty_none", ["train"], CATALOGUE, plugin=FAULTY_PLUGIN)
     build(loaded(one, tmp_path), dataset)
     code = Path(FAULTY_PLUGIN).read_text().replace("faulty_", "second_")
     (tmp_path / "second.py").write_text(code.replace('family="faulty", label=12', 'family="second", label=13'))
-    two = with_codec(one, "second_none", ["train"], plugin=str(tmp_path / "second.py"))
+    two = with_codec(one, "second_none", ["train"], CATALOGUE, plugin=str(tmp_path / "second.py"))
     made = build(loaded(two, tmp_path), dataset).shards_made
     assert made == len(list((dataset / "data" / "train").glob("second*")))
     assert verify(dataset).problems == []
 
 
 def test_an_isolated_codec_extends_a_dataset(recipe: Path, dataset: Path, tmp_path: Path) -> None:
-    made = with_codec(document_of(recipe), "g711_64kbps", ["dev"], isolated=G711)
+    made = with_codec(document_of(recipe), "g711_64kbps", ["dev"], CATALOGUE, isolated=G711)
     assert build(loaded(made, tmp_path), dataset).shards_made == 1
     remove_codec(dataset, "g711_64kbps")
     assert "isolated" not in saved_document(dataset) or not saved_document(dataset)["isolated"]
@@ -358,7 +368,7 @@ def test_splits_go_with_their_last_codec_unless_others_hang_on_them(
     remove_codec(out, "encodec")
     assert not (out / "data" / "same").exists()
     assert not (out / "metadata" / "same.parquet").exists()
-    build(loaded(without_codec(document, "encodec_24khz_6kbps"), tmp_path), tmp_path / "scratch")
+    build(loaded(without_codec(document, "encodec_24khz_6kbps", CATALOGUE), tmp_path), tmp_path / "scratch")
     assert files(out) == files(tmp_path / "scratch")
 
 
@@ -444,7 +454,7 @@ def test_whoever_waits_for_a_version_that_is_gone_looks_again(dataset: Path) -> 
 
 def test_an_extension_that_fails_leaves_the_dataset_as_it_was(recipe: Path, dataset: Path, tmp_path: Path) -> None:
     before = files(dataset)
-    broken = with_codec(document_of(recipe), "snac_24khz", ["train"], weights=str(tmp_path))
+    broken = with_codec(document_of(recipe), "snac_24khz", ["train"], CATALOGUE, weights=str(tmp_path))
     with pytest.raises(codec_adapters.CheckpointError):
         build(loaded(broken, tmp_path), dataset)
     assert files(dataset) == before

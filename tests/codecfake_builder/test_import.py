@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 import codec_adapters
+from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder.changes.build import build
 from codecfake_builder.changes.import_clips import clips_recipe, demo_recipe, release_recipe
 from codecfake_builder.corpora.imported import ImportedConfig
@@ -23,6 +24,7 @@ from codecfake_builder.corpora.st_codecfake import find
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
 from codecfake_builder.plan.planning import make_plan
+from codecfake_builder.recipe.load import parse_recipe
 from tests.codecfake_builder.datasets_for_tests import files
 from tests.codecfake_builder.datasets_for_tests import rows as clips
 from tests.conftest import REPOSITORY
@@ -36,7 +38,7 @@ def rejected(dataset: Path) -> dict[str, str]:
 
 
 def index(**config: Any) -> CorpusIndex:
-    return index_corpus("c", ImportedConfig.model_validate({"kind": "imported", **config}))
+    return index_corpus("c", ImportedConfig.model_validate({"kind": "imported", **config}), builtin_catalogue())
 
 
 def test_official_outputs_import_with_their_labels_and_lengths(shared: Path, tmp_path: Path) -> None:
@@ -156,13 +158,13 @@ def test_one_variant_cannot_be_two_classes(tmp_path: Path) -> None:
     write_wave(tmp_path / "b" / "x.wav", 0.5, 16000, 2)
     recipe = clips_recipe(tmp_path / "a", split="s", overrides=[])
     other = {"kind": "imported", "root": str(tmp_path), "folders": {"a": "mimi", "b": "mimi"}}
-    document = recipe.model_dump(mode="json")
+    document = recipe.recipe.model_dump(mode="json")
     document["corpora"]["other"] = other
-    assert len(make_plan(recipe.model_validate(document)).imported) == 2
+    assert len(make_plan(parse_recipe(document, "test", Path())).imported) == 2
     document["corpora"]["new"] = {"kind": "imported", "root": str(tmp_path / "b"), "codec": "dac_16khz"}
     document["splits"]["s"]["variants"] = ["imported", "dac_16khz"]
     with pytest.raises(PlanError, match="hold no speech for dac_16khz"):
-        make_plan(recipe.model_validate(document))
+        make_plan(parse_recipe(document, "test", Path()))
 
 
 def release(root: Path) -> Path:

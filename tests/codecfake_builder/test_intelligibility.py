@@ -10,19 +10,19 @@ import pytest
 from codecfake_builder.changes.build import build
 from codecfake_builder.cli.app import main
 from codecfake_builder.dataset.intelligibility import intelligibility
-from codecfake_builder.recipe.schema import Recipe
-from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, small_recipe
+from codecfake_builder.recipe.resolve import Resolved
+from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, changed, small_recipe
 
 
 @pytest.fixture(scope="module")
-def recipe(vctk: Path, aishell3: Path, tiny: dict[str, Path]) -> Recipe:
+def recipe(vctk: Path, aishell3: Path, tiny: dict[str, Path]) -> Resolved:
     variants = ["real", "faulty_none", "dac_16khz"]
     base = small_recipe(vctk, aishell3, variants, {"dac_16khz": tiny["dac_16khz"]}, plugins=[FAULTY_PLUGIN])
-    return base.model_copy(update={"card": base.card.model_copy(update={"stoi_clips": 3}), "notes": ["Only a test."]})
+    return changed(base, card=base.recipe.card.model_copy(update={"stoi_clips": 3}), notes=["Only a test."])
 
 
 @pytest.fixture(scope="module")
-def dataset(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dataset(recipe: Resolved, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("measured") / "set"
     build(recipe, out)
     return out
@@ -43,7 +43,7 @@ def test_the_card_tells_it_and_what_the_recipe_says(dataset: Path) -> None:
     assert "| train | faulty_none | 3 | 1.000 | 1.000 |" in card
 
 
-def test_a_clip_is_measured_once(recipe: Recipe, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clip_is_measured_once(recipe: Resolved, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = intelligibility(dataset, 3)
     monkeypatch.setattr(pystoi, "stoi", lambda *_: pytest.fail("measured again"))
     assert intelligibility(dataset, 3) == expected

@@ -17,15 +17,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from codec_adapters.external.worker.entry import PACKAGED_DRIVERS
 from codecfake_builder.changes.build import build
 from codecfake_builder.cli.app import app
-from codecfake_builder.codecs.isolated import PACKAGED_DRIVERS
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import CheckFailedError, RecipeError
 from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.plan.table import plan_table
 from codecfake_builder.recipe.load import load_recipe
-from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.recipe.resolve import Resolved
 from tests.codecfake_builder.datasets_for_tests import files
 from tests.codecfake_builder.datasets_for_tests import rows as clips
 from tests.codecfake_builder.test_isolated_codecs import G711, MISBEHAVING
@@ -63,7 +63,7 @@ def written(folder: Path, corpus: Path, isolated: dict[str, Any], prompts: int =
     return path
 
 
-def recipe(folder: Path, corpus: Path, isolated: dict[str, Any], **changes: Any) -> Recipe:
+def recipe(folder: Path, corpus: Path, isolated: dict[str, Any], **changes: Any) -> Resolved:
     return load_recipe(str(written(folder, corpus, isolated, **changes)))
 
 
@@ -281,7 +281,8 @@ def test_the_name_of_a_plugins_codec(vctk: Path, tmp_path: Path) -> None:
 
 def test_plan_and_list_know_them(vctk: Path, tmp_path: Path) -> None:
     path = written(tmp_path, vctk, both())
-    table = plan_table(make_plan(load_recipe(str(path)))).splitlines()
+    loaded = load_recipe(str(path))
+    table = plan_table(make_plan(loaded), loaded.catalogue).splitlines()
     assert [line.split() for line in table if line.startswith("alm")] == [["alm", "g711", "parrot", "2", "-", "-"]]
     listed = CliRunner().invoke(app, ["alms", "--recipe", str(path)])
     assert listed.exit_code == 0, listed.output
@@ -294,5 +295,5 @@ def test_plan_and_list_know_them(vctk: Path, tmp_path: Path) -> None:
 
 
 def test_reading_a_recipe_brings_no_torch() -> None:
-    code = "import sys, codecfake_builder.codecs.isolated; sys.exit('torch' in sys.modules)"
+    code = "import sys, codec_adapters.external.worker.entry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

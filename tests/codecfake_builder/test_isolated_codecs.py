@@ -15,7 +15,7 @@ from codecfake_builder.changes.build import build
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import CheckFailedError, RecipeError
 from codecfake_builder.recipe.load import load_recipe
-from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.recipe.resolve import Resolved
 from tests.codecfake_builder.datasets_for_tests import files
 from tests.codecfake_builder.datasets_for_tests import rows as clips
 from tests.conftest import REPOSITORY
@@ -35,7 +35,7 @@ G711: dict[str, Any] = {
 MISBEHAVING = REPOSITORY / "tests" / "codec_adapters" / "misbehaving_driver.py"
 
 
-def recipe(folder: Path, corpus: Path, isolated: dict[str, Any], **execution: Any) -> Recipe:
+def recipe(folder: Path, corpus: Path, isolated: dict[str, Any], **execution: Any) -> Resolved:
     """A recipe file in ``folder`` that sends VCTK through isolated codecs."""
     document = {
         "name": "r",
@@ -160,7 +160,7 @@ def test_the_recipes_of_the_documentation(vctk: Path, tmp_path: Path) -> None:
         (tmp_path / "drivers" / f"{name.removesuffix('_16khz')}.py").write_text("")
         document = {**recipes[0], "isolated": entry["isolated"], "splits": entry["splits"]}
         (tmp_path / "r.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-        assert load_recipe(str(tmp_path / "r.yaml")).isolated[name].python in ("3.9", "3.10")
+        assert load_recipe(str(tmp_path / "r.yaml")).recipe.isolated[name].python in ("3.9", "3.10")
     overrides = [f"corpora.vctk.root={vctk}", "execution.workers=1", "execution.device=cpu"]
     for document in recipes:
         (tmp_path / "t.yaml").write_text(yaml.safe_dump(document, sort_keys=False))

@@ -31,7 +31,7 @@ def killed(folder: Path, **job: Any) -> list[dict[str, Any]]:
 
 def recipe_file(folder: Path, vctk: Path, aishell3: Path, variants: list[str]) -> Path:
     path = folder / f"{len(variants)}.yaml"
-    document = small_recipe(vctk, aishell3, variants, plugins=[FAULTY_PLUGIN]).model_dump(mode="json")
+    document = small_recipe(vctk, aishell3, variants, plugins=[FAULTY_PLUGIN]).recipe.model_dump(mode="json")
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
 

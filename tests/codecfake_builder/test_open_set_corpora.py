@@ -11,6 +11,7 @@ import datasets
 import pytest
 import soundfile
 
+from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder.changes.build import build
 from codecfake_builder.corpora import (
     Asvspoof2019LaConfig,
@@ -23,8 +24,8 @@ from codecfake_builder.corpora.index import index_corpus
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
 from codecfake_builder.plan.planning import Plan, make_plan
-from codecfake_builder.recipe.load import load_recipe
-from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.recipe.load import load_recipe, parse_recipe
+from codecfake_builder.recipe.resolve import Resolved
 from tests import synthetic
 from tests.codecfake_builder.datasets_for_tests import rows as clips
 
@@ -45,7 +46,7 @@ def ncssd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows(config: CorpusConfig) -> dict[str, dict[str, Any]]:
-    return {row["utterance_id"]: row for row in index_corpus("corpus", config).table.to_pylist()}
+    return {row["utterance_id"]: row for row in index_corpus("corpus", config, builtin_catalogue()).table.to_pylist()}
 
 
 def test_asvspoof_keeps_both_kinds_apart_and_counts_what_does_not_fit(asvspoof: Path) -> None:
@@ -61,7 +62,9 @@ def test_asvspoof_keeps_both_kinds_apart_and_counts_what_does_not_fit(asvspoof: 
 
 @pytest.mark.parametrize(("select", "usable"), [("bonafide", 3), ("spoof", 4), ("all", 7)])
 def test_what_is_selected_of_asvspoof(asvspoof: Path, select: Any, usable: int) -> None:
-    index = index_corpus("c", Asvspoof2019LaConfig(kind="asvspoof2019la", root=asvspoof / "LA", select=select))
+    index = index_corpus(
+        "c", Asvspoof2019LaConfig(kind="asvspoof2019la", root=asvspoof / "LA", select=select), builtin_catalogue()
+    )
     assert index.usable.num_rows == usable
     made = [codec for codec in index.usable["codec"].to_pylist() if codec]
     assert len(made) == {"bonafide": 0, "spoof": 4, "all": 4}[select]
@@ -107,7 +110,7 @@ def test_a_list_restricts_a_corpus_and_names_what_is_absent(ncssd: Path, tmp_pat
         rows(NcssdConfig(kind="ncssd", root=ncssd, ids="nccsd"))
 
 
-def open_set_recipe(asvspoof: Path, in_the_wild: Path, ncssd: Path, *changes: str) -> Recipe:
+def open_set_recipe(asvspoof: Path, in_the_wild: Path, ncssd: Path, *changes: str) -> Resolved:
     overrides = [
         f"corpora.asvspoof2019la.root={asvspoof}",
         f"corpora.in_the_wild.root={in_the_wild}",
@@ -170,7 +173,7 @@ def plan_of(corpus: CorpusConfig, variants: Sequence[str], **split: Any) -> Plan
         "corpora": {"c": corpus.model_dump(mode="json")},
         "splits": {"s": {"variants": list(variants), **(split or {"share": 1})}},
     }
-    return make_plan(Recipe.model_validate(document))
+    return make_plan(parse_recipe(document, "test", Path()))
 
 
 def test_fakes_pass_through_no_codec_and_stand_for_no_real_speech(asvspoof: Path) -> None:
@@ -198,7 +201,7 @@ def test_finished_clips_and_kept_apart_speakers(asvspoof: Path) -> None:
         "assignment": {"method": "speaker_disjoint"},
     }
     with pytest.raises(PlanError, match=r"splits of finished clips and splits of speech \(a, b\) cannot share c"):
-        make_plan(Recipe.model_validate(document))
+        make_plan(parse_recipe(document, "test", Path()))
     with pytest.raises(RecipeError, match=r"splits\.x\.draw: numbers per corpus cannot be kept speaker-disjoint"):
         load_recipe("lyra", ["splits.x={variants: [real], draw: {vctk: 3}}"])
     with pytest.raises(RecipeError, match=r"splits\.x\.draw\.vctkk: the recipe has no corpus 'vctkk'; did you mean"):
@@ -280,7 +283,7 @@ def test_a_split_of_a_hugging_face_dataset_builds(hugging_face: datasets.Dataset
         "splits": {"train": {"share": 1, "variants": ["real"]}},
         "execution": {"workers": 1},
     }
-    build(Recipe.model_validate(document), tmp_path / "d")
+    build(parse_recipe(document, "test", Path()), tmp_path / "d")
     built = clips(tmp_path / "d")
     assert [row["utterance_id"] for row in built] == ["clip0", "clip1"]
     assert soundfile.info(io.BytesIO(built[0]["audio"]["bytes"])).frames == 8000
@@ -321,4 +324,4 @@ def test_a_hub_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(datasets, "load_dataset", refusing)
     with pytest.raises(CorpusError, match=r"nobody/nothing: cannot be opened as a dataset, split train: no answer$"):
-        index_corpus("c", HuggingFaceConfig(kind="hf", hub="nobody/nothing"))
+        index_corpus("c", HuggingFaceConfig(kind="hf", hub="nobody/nothing"), builtin_catalogue())

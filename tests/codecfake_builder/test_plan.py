@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder.corpora.lists import read_ids, read_labels
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
 from codecfake_builder.plan.planning import Plan, PlannedSplit, make_plan
 from codecfake_builder.plan.speakers import Speaker, assign_speakers, language_targets
 from codecfake_builder.plan.table import plan_table
-from codecfake_builder.recipe.load import load_recipe
-from codecfake_builder.recipe.schema import Recipe
+from codecfake_builder.recipe.load import load_recipe, parse_recipe
+from codecfake_builder.recipe.resolve import Resolved
+from tests.codecfake_builder.datasets_for_tests import changed
 
 
 @pytest.fixture
@@ -22,11 +24,11 @@ def roots(vctk: Path, aishell3: Path) -> list[str]:
     return [f"corpora.vctk.root={vctk}", f"corpora.aishell3.root={aishell3}"]
 
 
-def recipe_of(splits: dict[str, dict[str, object]], roots: list[str], method: str = "paper", seed: int = 1) -> Recipe:
-    base = load_recipe("lyra", roots).model_dump(mode="json")
+def recipe_of(splits: dict[str, dict[str, object]], roots: list[str], method: str = "paper", seed: int = 1) -> Resolved:
+    base = load_recipe("lyra", roots).recipe.model_dump(mode="json")
     base["splits"] = {name: {"variants": ["real"], **split} for name, split in splits.items()}
     base["assignment"] = {"method": method, "seed": seed}
-    return Recipe.model_validate(base)
+    return parse_recipe(base, "test", Path())
 
 
 def ids(plan: Plan, name: str) -> list[str]:
@@ -171,7 +173,7 @@ def test_a_list_narrows_the_utterances_of_another_split(roots: list[str], tmp_pa
     (tmp_path / "part.txt").write_text("p225_003\n")
     with pytest.raises(PlanError, match=r"splits\.alm: none of the 1 utterances of its list is there"):
         make_plan(recipe_of(splits, roots))
-    with pytest.raises(ValueError, match="only narrows same_as"):
+    with pytest.raises(RecipeError, match="only narrows same_as"):
         recipe_of({"train": {"draw": 6, "only": "x"}}, roots)
 
 
@@ -185,7 +187,7 @@ def test_an_optional_split_waits_for_weights(roots: list[str], tmp_path: Path) -
     plan = make_plan(recipe)
     assert [split.name for split in plan.splits] == ["eval_id"]
     assert plan.notes == ("left out, since no weights are given (--set weights.codec_lm_mimi=FOLDER): alm, more",)
-    given = make_plan(recipe.model_copy(update={"weights": {"codec_lm_mimi": tmp_path}}))
+    given = make_plan(changed(recipe, weights={"codec_lm_mimi": tmp_path}))
     assert [split.name for split in given.splits] == ["eval_id", "alm", "more"]
 
 
@@ -255,5 +257,5 @@ def test_equal_languages(roots: list[str]) -> None:
 
 
 def test_the_table_counts_everything(roots: list[str]) -> None:
-    table = plan_table(make_plan(load_recipe("lyra", roots)))
+    table = plan_table(make_plan(load_recipe("lyra", roots)), builtin_catalogue())
     assert table.splitlines()[-1].split()[:2] == ["total", "80"]

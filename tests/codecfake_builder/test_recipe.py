@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from codecfake_builder.codecs.variants import codec_spec
+from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.recipe.load import load_recipe, packaged_recipes
 
@@ -54,7 +54,7 @@ from codecfake_builder.recipe.load import load_recipe, packaged_recipes
 )
 def test_mistakes_are_named(override: str, message: str | None) -> None:
     if message is None:
-        assert "vctk" not in load_recipe("lyra", [override]).corpora
+        assert "vctk" not in load_recipe("lyra", [override]).recipe.corpora
         return
     with pytest.raises(RecipeError) as caught:
         load_recipe("lyra", [override])
@@ -68,14 +68,16 @@ def test_every_problem_gets_a_line() -> None:
 
 
 def test_overrides_add_corpora_and_replace_values() -> None:
-    recipe = load_recipe("lyra", ["corpora.mine.kind=folder", "corpora.mine.root=~/speech", "splits.train.share=0.5"])
+    recipe = load_recipe(
+        "lyra", ["corpora.mine.kind=folder", "corpora.mine.root=~/speech", "splits.train.share=0.5"]
+    ).recipe
     assert recipe.corpora["mine"].root == Path.home() / "speech"
     assert recipe.splits["train"].share == 0.5
     assert recipe.split_corpora("train") == ["vctk", "aishell3", "mine"]
 
 
 def test_corpora_that_a_split_claims_are_not_drawn_from_by_others() -> None:
-    recipe = load_recipe("stcodecfake")
+    recipe = load_recipe("stcodecfake").recipe
     assert recipe.split_corpora("train") == ["vctk", "aishell3"]
     assert recipe.split_corpora("id_source") == ["ncssd"]
     assert recipe.selected_by("ood_source") == recipe.selected_by("alm") == "unseen_real"
@@ -96,11 +98,11 @@ def test_files_that_are_no_recipes(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("name", packaged_recipes())
 def test_packaged_recipes_load(name: str) -> None:
-    assert load_recipe(name).name == name
+    assert load_recipe(name).recipe.name == name
 
 
 def test_the_published_composition() -> None:
-    recipe = load_recipe("stcodecfake")
+    recipe = load_recipe("stcodecfake").recipe
     assert recipe.splits["train"].draw == 10_000
     assert recipe.splits["dev"].draw == 1_000
     labels = {name: [_label(v) for v in split.variants if v != "imported"] for name, split in recipe.splits.items()}
@@ -118,7 +120,7 @@ def test_the_published_composition() -> None:
 
 
 def _label(variant: str) -> int:
-    return 0 if variant == "real" else codec_spec(variant).label
+    return 0 if variant == "real" else builtin_catalogue().label(variant)
 
 
 def test_a_plugin_file_adds_variants(tmp_path: Path) -> None:
@@ -158,7 +160,7 @@ def test_paths_in_a_recipe_are_relative_to_it_and_overrides_to_the_working_folde
     }
     path = tmp_path / "near.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    recipe = load_recipe(str(path), ["corpora.far.root=speech"])
+    recipe = load_recipe(str(path), ["corpora.far.root=speech"]).recipe
     mine, far = recipe.corpora["mine"], recipe.corpora["far"]
     assert (mine.root, far.root) == (tmp_path / "speech", Path("speech"))
     assert recipe.weights == {"lyra_v2": tmp_path / "weights" / "lyra", "mimi": Path.home() / "mimi"}

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from codec_adapters.base import Setup
-from codec_adapters.external.opaque import OpaqueAdapter
-from codec_adapters.external.worker.base import Isolated
+from codec_adapters.external.adapters.opaque import OpaqueAdapter
+from codec_adapters.external.worker.entry import Isolated
 from codec_adapters.external.worker.exchange import Exchange
-from codec_adapters.registry import register
-from codec_adapters.spec import CodecSpec
-
-
-@dataclass(frozen=True)
-class IsolatedCodec(Isolated):
-    """Everything needed to run a codec in isolation."""
-
-    spec: CodecSpec
-
-    def register(self) -> None:
-        """Make it known as a variant, under its spec's name."""
-        register(self.spec, lambda setup: IsolatedAdapter(setup, self))
 
 
 class IsolatedAdapter(OpaqueAdapter):
     """Sends waveforms to a worker as WAV files, and takes WAV files back. The figures are those of the spec."""
 
-    def __init__(self, setup: Setup, codec: IsolatedCodec) -> None:
+    def __init__(self, setup: Setup, codec: Isolated) -> None:
         super().__init__(setup)
         self._exchange = Exchange(codec.worker(setup), setup.spec.sample_rate, codec.limits.clip_seconds)
 

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from codec_adapters.errors import WorkerRefusedError
-from codec_adapters.external.wave_files import read_mono
+from codec_adapters.external.adapters.wave_files import read_mono
 from codec_adapters.external.worker.process import remove
 from codec_adapters.external.worker.worker import Worker
 

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 
-from codec_adapters import alm
-from codec_adapters import registry as codecs
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop
-from codec_adapters.alm.spec import AlmSpec
-from codec_adapters.external.worker.base import Isolated
+from codec_adapters.external.worker.entry import Isolated
 from codec_adapters.external.worker.exchange import Exchange
-
-
-@dataclass(frozen=True)
-class IsolatedAlm(Isolated):
-    """Everything needed to run an ALM in isolation; it decodes by itself, so that its spec says a ``sample_rate``."""
-
-    spec: AlmSpec
-
-    def register(self) -> None:
-        """Make it known as an ALM, under its spec's name; its codec variant is known already."""
-        alm.register(self.spec, lambda setup: IsolatedModel(setup, self))
 
 
 class IsolatedModel(Alm):
@@ -34,10 +19,10 @@ class IsolatedModel(Alm):
 
     batched = True
 
-    def __init__(self, setup: AlmSetup, model: IsolatedAlm) -> None:
+    def __init__(self, setup: AlmSetup, model: Isolated) -> None:
         super().__init__(setup)
         self._exchange = Exchange(model.worker(setup), self.sample_rate, model.limits.clip_seconds)
-        self._frame_rate = codecs.spec(setup.spec.codec_variant).frame_rate
+        self._frame_rate = setup.codec_spec.frame_rate
 
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
         exchange, clips = self._exchange, len(prompts)

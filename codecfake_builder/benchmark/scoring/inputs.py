@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from codec_adapters.files.documents import nearest
 from codecfake_builder.benchmark.scoring.matched import Judged, fitting_outputs, judge, with_detectors
 from codecfake_builder.benchmark.scoring.predictions import read_predictions
 from codecfake_builder.benchmark.scoring.published import released_sets
@@ -23,7 +24,6 @@ from codecfake_builder.benchmark.scoring.truth import (
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.progress import say
-from codecfake_builder.resources import nearest
 
 SPLITS = (EVAL_ID, EVAL_OOD, *ROBUSTNESS, *CONDITIONS, ALM)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from codec_adapters.classes import NO_LABEL, VOCODER
 from codecfake_builder.benchmark.detectors import ALL, FROM_LOGITS, refuse_overlap
 from codecfake_builder.benchmark.outputs import TRAIN, FloatArray, IntArray, Outputs
 from codecfake_builder.benchmark.scoring.predictions import logits_of, own_scores, predicted_labels
-from codecfake_builder.clip_class import NO_LABEL, VOCODER
 from codecfake_builder.errors import BenchmarkError
 
 

@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from codec_adapters.files.documents import nearest
 from codecfake_builder.benchmark.outputs import FloatArray, IntArray
 from codecfake_builder.benchmark.scoring.truth import stem
 from codecfake_builder.errors import BenchmarkError
-from codecfake_builder.resources import nearest
 
 LOGIT = "logit_"
 SCORE = "score"

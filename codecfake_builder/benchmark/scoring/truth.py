@@ -13,9 +13,8 @@ import datasets
 import pandas as pd
 import pyarrow.parquet as pq
 
-from codec_adapters.spec import LABELS
+from codec_adapters.classes import LABELS, REAL
 from codecfake_builder.benchmark.outputs import TRAIN
-from codecfake_builder.clip_class import REAL
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import BenchmarkError, DatasetError

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import codec_adapters
-from codec_adapters import alm
+from codec_adapters import alm, catalogue
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt
-from codec_adapters.alm.spec import AlmSpec
+from codec_adapters.spec import AlmSpec
 from tests.synthetic import voice
 from tests.tiny_alms import ALM_MAKERS, tiny_options
 
@@ -121,12 +121,12 @@ class Echo(Alm):
 
 
 def test_plugins_register_alms(tiny: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alm.registry, "_registered", {})
+    monkeypatch.setattr(catalogue._session, "entries", {})
     base = alm.spec("codec_lm_mimi")
     spec = dataclasses.replace(base, name="echo", codec_variant="dac_16khz", prompt=("text",))
     alm.register(spec, Echo)
     assert "echo" in alm.names()
-    assert not alm.is_builtin("echo")
+    assert not catalogue.default_catalogue().entry("echo").builtin
     model = alm.load("echo", codec_checkpoint=tiny["dac_16khz"])
     assert [made.wav[0].item() for made in model.generate([Prompt("a", "A"), Prompt("b", "B")], [4, 5])] == [4, 5]
     for name, reason in (("mimi_8codebooks", "codec variant has this name"), ("a/b", "letters, digits, dots")):
@@ -145,7 +145,7 @@ class OwnVoice(Alm):
 
 def test_a_model_that_decodes_by_itself_needs_no_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the codec's weights nor its network: there is no checkpoint of it anywhere."""
-    monkeypatch.setattr(alm.registry, "_registered", {})
+    monkeypatch.setattr(catalogue._session, "entries", {})
     spec = dataclasses.replace(
         alm.spec("codec_lm_mimi"), name="own_voice", local_only=False, sample_rate=22050, prompt_rate=16000
     )
@@ -175,7 +175,7 @@ def test_specs_that_make_no_sense_are_refused(changes: dict[str, object], reason
 def test_setup_and_limit_are_checked(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> None:
     spec: AlmSpec = alm.spec("codec_lm_mimi")
     codec = codec_adapters.load(spec.codec_variant, tiny[spec.codec_variant])
-    setup = AlmSetup(spec, spec.options, None, codec, torch.device("cpu"), torch.float32)
+    setup = AlmSetup(spec, spec.options, None, codec, torch.device("cpu"), torch.float32, codec.spec)
     with pytest.raises(codec_adapters.CheckpointError, match="needs a checkpoint folder"):
         _ = setup.folder
     with pytest.raises(codec_adapters.OptionError, match="max_seconds must be above 0, got 0"):

@@ -12,12 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from codec_adapters import OptionError, alm
+from codec_adapters import OptionError
 from codec_adapters.alm.base import Alm, Prompt
-from codec_adapters.alm.spec import AlmSpec
+from codec_adapters.catalogue import builtin_catalogue
 from codec_adapters.errors import WorkerError, WorkerRefusedError
-from codec_adapters.external.worker import EnvironmentSpec, Limits, environment
-from codec_adapters.external.worker.model import IsolatedAlm
+from codec_adapters.external.worker import environment
+from codec_adapters.external.worker.entry import Isolated
+from codec_adapters.external.worker.environment import EnvironmentSpec
+from codec_adapters.external.worker.worker import Limits
+from codec_adapters.loading import load_alm
+from codec_adapters.spec import AlmSpec
 from tests.synthetic import voice
 
 DRIVERS = Path(environment.__file__).parent / "drivers"
@@ -32,7 +36,9 @@ def prompt(seconds: float, rate: int = 16000) -> Prompt:
 SHORT, LONG = prompt(0.5), prompt(1.0)
 
 
-def load(name: str, driver: Path, rate: int = 16000, options: dict[str, Any] | None = None, **limits: Any) -> Alm:
+def isolated(
+    name: str, driver: Path, rate: int = 16000, options: dict[str, Any] | None = None, **limits: Any
+) -> Isolated:
     """Model ``name`` behind a driver; it is to speak at ``rate``, and hears at 16 kHz or, a parrot, at 8."""
     spec = AlmSpec(
         name=name,
@@ -48,8 +54,15 @@ def load(name: str, driver: Path, rate: int = 16000, options: dict[str, Any] | N
         sample_rate=rate,
         prompt_rate=8000 if driver.stem == "parrot" else None,
     )
-    IsolatedAlm(spec, EnvironmentSpec(), driver, Limits(**{"clip_seconds": 20.0, **limits})).register()
-    return alm.load(name)
+    return Isolated(spec, EnvironmentSpec(), driver, Limits(**{"clip_seconds": 20.0, **limits}))
+
+
+def loaded(model: Isolated, **options: float) -> Alm:
+    return load_alm(model.entry(), builtin_catalogue().entry("dac_16khz"), options=options)
+
+
+def load(name: str, driver: Path, rate: int = 16000, options: dict[str, Any] | None = None, **limits: Any) -> Alm:
+    return loaded(isolated(name, driver, rate, options, **limits))
 
 
 def misbehaving(fault: str, tmp_path: Path, **limits: Any) -> Alm:
@@ -174,15 +187,15 @@ def test_a_driver_that_speaks_at_another_rate_than_its_entry_says() -> None:
     with pytest.raises(WorkerRefusedError, match="works at 8000 Hz, its spec says 16000 Hz"):
         model.generate([prompt(0.5, 8000)], [1])
     spec = dataclasses.replace(model.spec, name="deaf_parrot", sample_rate=8000, prompt_rate=16000)
-    IsolatedAlm(spec, EnvironmentSpec(), DRIVERS / "parrot.py").register()
+    deaf = loaded(Isolated(spec, EnvironmentSpec(), DRIVERS / "parrot.py"))
     with pytest.raises(WorkerRefusedError, match="generate: ValueError: hears 8000 Hz only, got 16000 Hz"):
-        alm.load("deaf_parrot").generate([SHORT], [1])
+        deaf.generate([SHORT], [1])
 
 
 def test_limits_hold_for_options_too(tmp_path: Path) -> None:
-    misbehaving("none", tmp_path)
+    none = isolated("alm_none", MISBEHAVING, options={"fault": "none", "starts": str(tmp_path / "starts")})
     with pytest.raises(OptionError, match="max_seconds must be above 0"):
-        alm.load("alm_none", options={"max_seconds": 0})
-    brief = alm.load("alm_none", options={"max_seconds": 0.25})
+        loaded(none, max_seconds=0)
+    brief = loaded(none, max_seconds=0.25)
     with pytest.raises(WorkerRefusedError, match=r"wrote 0\.50 s, over the limit of 0\.25 s"):
         brief.generate([SHORT], [1])

@@ -31,6 +31,7 @@ from codecfake_builder.benchmark.trace import Tracer, audio_files, fitted_temper
 from codecfake_builder.benchmark.training import learning_rate, train
 from codecfake_builder.cli.app import main
 from codecfake_builder.errors import BenchmarkError, BuilderError
+from codecfake_builder.recipe.load import parse_recipe
 from tests.codecfake_builder.datasets_for_tests import built, small_recipe
 
 SMALL = ["model.channels=[8,8,8,8,8,8,8,8,8]", "model.hidden=16", "model.embedding=12", "model.samples=8000"]
@@ -42,10 +43,10 @@ def dataset(vctk: Path, aishell3: Path, tiny: dict[str, Path], tmp_path_factory:
     """real, mimi and encodec known; dac unknown, in the evaluation only."""
     weights = {name: tiny[name] for name in ("mimi_8codebooks", "encodec_24khz_6kbps", "dac_16khz")}
     recipe = small_recipe(vctk, aishell3, ["real", "mimi_8codebooks", "encodec_24khz_6kbps"], weights)
-    document = recipe.model_dump(mode="json")
+    document = recipe.recipe.model_dump(mode="json")
     document["splits"]["eval_ood"] = {"same_as": "eval_id", "variants": ["dac_16khz"]}
     out = tmp_path_factory.mktemp("bench") / "dataset"
-    built(type(recipe).model_validate(document), out)
+    built(parse_recipe(document, "test", Path()), out)
     return out
 
 

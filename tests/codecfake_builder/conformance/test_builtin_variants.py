@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import codec_adapters
+from codec_adapters import CodecSpec
 from codec_adapters.base import Adapter
-from codec_adapters.catalog import builtin
+from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder.conformance.subject import QUICK
 from codecfake_builder.conformance.suite import CHECKS, failed, results_table, run_suite
 from tests.codecfake_builder.conformance.stand_ins import stand_in, trained
@@ -56,7 +57,7 @@ def conforming(variant: str, scratch: Path, checks: list[str]) -> None:
     assert {result.name for result in results if result.verdict == "skipped"} <= {"delay"}, results_table(results)
 
 
-@pytest.mark.parametrize("variant", sorted(builtin()))
+@pytest.mark.parametrize("variant", sorted(spec.name for spec in builtin_catalogue().codecs()))
 def test_a_builtin_variant_conforms(variant: str, tmp_path: Path) -> None:
     checks = JUDGED if variant in EVERY_NETWORK else OWN_FACTS
     if not codec_adapters.spec(variant).tail_local:
@@ -65,7 +66,9 @@ def test_a_builtin_variant_conforms(variant: str, tmp_path: Path) -> None:
 
 
 def test_every_adapter_is_judged_fully() -> None:
-    assert {builtin()[name].adapter for name in EVERY_NETWORK} == {entry.adapter for entry in builtin().values()}
+    entries = [entry for entry in builtin_catalogue().entries if isinstance(entry.spec, CodecSpec)]
+    targets = {entry.name: entry.provider for entry in entries}
+    assert {targets[name] for name in EVERY_NETWORK} == set(targets.values())
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 
 from codec_adapters.base import Codes, Setup
 from codec_adapters.errors import InputError, OptionError, OutputError
-from codec_adapters.external.opaque import OpaqueAdapter
+from codec_adapters.external.adapters.opaque import OpaqueAdapter
 
 _seeding = threading.RLock()
 """torch's own generator is one for all threads; a codec may be made of others."""

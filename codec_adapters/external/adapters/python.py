@@ -1,0 +1,117 @@
+"""Codecs that came as a Python object: an adapter class, anything with encode and decode, or a function wave to wave.
+
+This is code, and runs with the user's rights.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from codec_adapters.base import Adapter, Setup
+from codec_adapters.errors import CheckpointError, CodecError
+from codec_adapters.external.adapters.functions import Functions, FunctionsAdapter, seeded
+from codec_adapters.external.python import PythonBackend
+from codec_adapters.files.python_files import import_file
+
+
+def adapter(backend: PythonBackend, setup: Setup) -> Adapter:
+    """Make the adapter of a Python object.
+
+    Raises:
+        CheckpointError: it cannot be imported or made, is no codec, or works at another rate than its codec file says.
+    """
+    where = f"python: {backend.file.file if backend.file else backend.module}:{backend.name}"
+    try:
+        found: Any = _module(backend)
+        for part in backend.name.split("."):
+            found = getattr(found, part)
+        if isinstance(found, type) and issubclass(found, Adapter):
+            made: Any = found(setup)
+        elif isinstance(found, type) or backend.factory:
+            made = found(**_arguments(found, setup))
+        else:
+            made = found
+    except CodecError:
+        raise
+    except Exception as error:  # somebody else's code: whatever it raises is one sentence to the user
+        reason = str(error).splitlines()[0] if str(error) else ""
+        raise CheckpointError(f"{where}: cannot be made ({type(error).__name__}: {reason})") from error
+    rate = getattr(made, "sample_rate", None)
+    if isinstance(rate, int) and rate != setup.spec.sample_rate:
+        raise CheckpointError(f"{where}: works at {rate} Hz, its codec file says {setup.spec.sample_rate} Hz")
+    if isinstance(made, Adapter):
+        return made
+    paired = callable(getattr(made, "encode", None)) and callable(getattr(made, "decode", None))
+    if not paired and not callable(made):
+        raise CheckpointError(f"{where}: is a {type(made).__name__}, neither encode and decode nor a function")
+    return FunctionsAdapter(setup, _functions(made, paired, backend), whole_frames=False)
+
+
+def _functions(made: Any, paired: bool, backend: PythonBackend) -> Functions:
+    """Called by one thread at a time, since nobody said that it may be called by several."""
+    lock = threading.Lock()
+    into: Callable[[Any], Any] = _array if backend.numpy else _same
+    back: Callable[[Any], Any] = _tensor if backend.numpy else _same
+
+    def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(given: Any, **seeds: Any) -> Any:
+            with lock:
+                return back(function(into(given), **seeds))
+
+        return call
+
+    if paired:
+        return Functions(encode=guarded(made.encode), decode=guarded(made.decode), batched=backend.batched)
+    run, wants = guarded(made), _parameters(made)
+
+    def round_trip(wav: Tensor, seeds: Sequence[int]) -> Any:
+        named = {"seeds": list(seeds)} if "seeds" in wants else {"seed": seeds[0]} if "seed" in wants else {}
+        with seeded(seeds[0], wav.device):
+            return run(wav, **named)
+
+    return Functions(round_trip=round_trip, batched=backend.batched)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _array(value: Any) -> Any:
+    return value.cpu().numpy() if isinstance(value, Tensor) else value
+
+
+def _tensor(value: Any) -> Any:
+    return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
+
+
+def _arguments(made_by: Any, setup: Setup) -> dict[str, Any]:
+    """The codec file's options by name, and the device for those who ask for it."""
+    given: dict[str, Any] = dict(setup.options)
+    if "device" in _parameters(made_by):
+        given.setdefault("device", str(setup.device))
+    return given
+
+
+def _parameters(function: Any) -> frozenset[str]:
+    try:
+        return frozenset(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return frozenset()
+
+
+def _module(backend: PythonBackend) -> ModuleType:
+    if backend.file is None:
+        assert backend.module is not None
+        return importlib.import_module(backend.module)
+    path = backend.file.checked(backend.home)
+    return import_file(path, f"added {path.absolute()} {backend.file.sha256}")

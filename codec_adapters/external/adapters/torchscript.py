@@ -1,0 +1,100 @@
+"""Codecs that came as TorchScript: ``encode`` and ``decode`` where the module has both, else the round trip.
+
+A TorchScript archive is a program for torch's own interpreter. It cannot run Python; what it could do beyond arithmetic
+(reading and writing files) is refused by name before it is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codec_adapters.base import Setup
+from codec_adapters.errors import CheckpointError
+from codec_adapters.external.adapters.code_order import code_form, from_order, to_order
+from codec_adapters.external.adapters.functions import (
+    Functions,
+    FunctionsAdapter,
+    failing_clips,
+    is_codes,
+    last_line,
+    seeded,
+)
+from codec_adapters.external.torchscript import TorchscriptBackend
+
+_TOUCHES_FILES = re.compile(
+    r"\b(?:torch|ops\.aten)\.(from_file|save|load)\(|\bops\.(?!prim\b|aten\b|quantized\b)\w+\.(\w+)\("
+)
+
+
+def adapter(backend: TorchscriptBackend, setup: Setup) -> FunctionsAdapter:
+    """Make the adapter of a TorchScript module.
+
+    Raises:
+        CheckpointError: no TorchScript archive, one that touches files or needs a library, or the order of its codes
+            cannot be told.
+    """
+    name = setup.spec.name
+    path = backend.located(backend.archive)
+    module = _loaded(path, setup)
+    if not (hasattr(module, "encode") and hasattr(module, "decode")):
+
+        def round_trip(wav: Tensor, seeds: Any) -> Any:
+            with seeded(seeds[0], setup.device), failing_clips(name):
+                return module(_laid_out(wav, backend))
+
+        return FunctionsAdapter(setup, Functions(round_trip=round_trip))
+
+    def raw(wav: Tensor) -> Any:
+        return _only(module.encode(_laid_out(wav, backend)))
+
+    try:
+        with torch.inference_mode(), seeded(0, setup.device):
+            order, codebooks = code_form(setup, raw, backend.codes, setup.device)
+    except (RuntimeError, torch.jit.Error) as error:
+        raise CheckpointError(
+            f"{path}: encode fails on silence as {backend.layout} ({last_line(error)}); "
+            "torchscript.layout may be the other one, BS or BCS"
+        ) from error
+
+    def encode(wav: Tensor) -> Any:
+        with failing_clips(name):
+            codes = raw(wav)
+        return from_order(name, codes, order) if order else codes
+
+    def decode(codes: Any) -> Any:
+        with failing_clips(name):
+            return module.decode(to_order(codes, order) if order and is_codes(codes) else codes)
+
+    return FunctionsAdapter(setup, Functions(encode=encode, decode=decode, codebooks=codebooks))
+
+
+def _loaded(path: Path, setup: Setup) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                source = archive.read(member).decode() if member.endswith(".py") else ""
+                if found := _TOUCHES_FILES.search(source):
+                    raise CheckpointError(
+                        f"{path}: refused, since it calls {found[0]}...), which is no arithmetic of torch's own"
+                    )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit as a whole
+            torch.jit.set_fusion_strategy([])  # kernels fused after the first runs would round otherwise than those
+            return torch.jit.load(str(path), map_location=setup.device).eval()
+    except (zipfile.BadZipFile, UnicodeDecodeError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: no TorchScript archive that can be loaded ({last_line(error)})") from error
+
+
+def _laid_out(wav: Tensor, backend: TorchscriptBackend) -> Tensor:
+    return wav[:, None] if backend.layout == "BCS" else wav
+
+
+def _only(made: Any) -> Any:
+    return made[0] if isinstance(made, list | tuple) and len(made) == 1 else made

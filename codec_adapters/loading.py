@@ -1,0 +1,120 @@
+"""Loading entries of a catalogue: options, device, precision and checkpoint are checked, then the provider loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codec_adapters.catalogue import Entry
+from codec_adapters.errors import CheckpointError, OptionError
+from codec_adapters.files import weights
+from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue
+
+if TYPE_CHECKING:
+    import torch
+
+    from codec_adapters.alm.base import Alm
+    from codec_adapters.base import Adapter
+
+Options = Mapping[str, OptionValue]
+
+
+def load_codec(
+    entry: Entry,
+    checkpoint: str | Path | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    options: Options | None = None,
+) -> Adapter:
+    """Load a codec variant, ready to run; arguments and errors as of :func:`codec_adapters.load`."""
+    from codec_adapters.base import Setup
+
+    spec = entry.spec
+    assert isinstance(spec, CodecSpec)
+    merged = merged_options(spec, options)
+    target, precision = checked_target(spec.name, device, dtype)
+    folder = checkpoint_folder(spec, checkpoint)
+    adapter: Adapter = entry.provider.load(Setup(spec, merged, folder, target, precision))
+    return adapter
+
+
+def load_alm(
+    entry: Entry,
+    codec: Entry,
+    checkpoint: str | Path | None = None,
+    codec_checkpoint: str | Path | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    options: Options | None = None,
+    codec_options: Options | None = None,
+) -> Alm:
+    """Load an ALM with the codec that it speaks through, or without, where it decodes by itself; arguments and errors
+    as of :func:`codec_adapters.alm.load`."""
+    from codec_adapters.alm.base import AlmSetup
+
+    spec = entry.spec
+    assert isinstance(spec, AlmSpec)
+    assert isinstance(codec.spec, CodecSpec)
+    if spec.decodes_itself and (codec_checkpoint or codec_options):
+        raise OptionError(f"{spec.name}: decodes by itself; leave the codec's checkpoint and options out")
+    merged = merged_options(spec, options)
+    target, precision = checked_target(spec.name, device, dtype)
+    folder = checkpoint_folder(spec, checkpoint)
+    adapter = None
+    if not spec.decodes_itself:
+        adapter = load_codec(codec, codec_checkpoint, device, dtype, codec_options)
+    alm: Alm = entry.provider.load(AlmSetup(spec, merged, folder, adapter, target, precision, codec.spec))
+    return alm
+
+
+def checked_target(name: str, device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
+    """Return the device and precision that ``name`` is to run on.
+
+    Raises:
+        OptionError: the device is not there, or the dtype is none that codecs run in.
+    """
+    import torch
+
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise OptionError(f"{name}: dtype {dtype!r} is not one of float32, bfloat16, float16")
+    try:
+        target = torch.device(device)
+        torch.empty(0, device=target)
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(f"{name}: device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+    return target, getattr(torch, dtype)
+
+
+def merged_options(spec: CodecSpec | AlmSpec, options: Options | None) -> dict[str, OptionValue]:
+    """Lay ``options`` over the spec's defaults; kinds must match (an int may stand for a float).
+
+    Raises:
+        OptionError: an unknown option or a value of another kind.
+    """
+    merged = dict(spec.options)
+    for key, value in (options or {}).items():
+        if key not in merged:
+            known = ", ".join(merged) or "none"
+            raise OptionError(f"{spec.name}: unknown option {key!r}; its options: {known}")
+        kind = type(merged[key])
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise OptionError(f"{spec.name}: option {key!r} must be {kind.__name__}, got {value!r}")
+        merged[key] = value
+    return merged
+
+
+def checkpoint_folder(spec: CodecSpec | AlmSpec, checkpoint: str | Path | None) -> Path | None:
+    """Return the folder to load from: the given one, else the official one; ``None`` for a spec without weights.
+
+    Raises:
+        CheckpointError: the folder is not there, or the official weights cannot be had.
+    """
+    if checkpoint is None:
+        return weights.fetch(spec.checkpoint) if spec.checkpoint else None
+    folder = Path(checkpoint)
+    if not folder.is_dir():
+        raise CheckpointError(f"{spec.name}: checkpoint folder {folder} does not exist or is no folder")
+    return folder

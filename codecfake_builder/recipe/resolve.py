@@ -1,0 +1,88 @@
+"""Resolving a recipe: once, into the catalogue that holds all that the recipe names; nothing else changes by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from codec_adapters.catalogue import Catalogue, default_catalogue
+from codec_adapters.classes import REAL
+from codec_adapters.errors import DocumentError
+from codec_adapters.external.plugins import anchored, with_plugins
+from codecfake_builder.errors import RecipeError
+from codecfake_builder.recipe.checks import cross_checks, nearest_variant
+from codecfake_builder.recipe.schema import IMPORTED, Recipe
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe, and the catalogue of everything that it may name: its own plugins' and isolated variants among it."""
+
+    recipe: Recipe
+    catalogue: Catalogue
+
+    def variants(self) -> list[str]:
+        """List every variant that a split uses, ``real`` first, then in label order."""
+        used = {variant for split in self.recipe.splits.values() for variant in split.variants if variant != IMPORTED}
+        return sorted(used, key=lambda name: (name != REAL, self.catalogue.label(name), name))
+
+
+def resolve(recipe: Recipe, where: str, folder: Path, base: Catalogue | None = None) -> Resolved:
+    """Resolve a recipe.
+
+    Args:
+        recipe: as :func:`codecfake_builder.recipe.load.read_recipe` gives it.
+        where: its name, for messages.
+        folder: what its relative paths of code are relative to.
+        base: the catalogue that it builds on; by default what is built in, installed or registered.
+
+    Raises:
+        RecipeError: one line per problem, each with the path of the field.
+    """
+    catalogue = base or default_catalogue()
+    plugins = [anchored(plugin, folder) for plugin in recipe.plugins]
+    try:
+        catalogue = with_plugins(catalogue, plugins)
+    except DocumentError as error:
+        raise RecipeError(str(error)) from error
+    try:
+        catalogue = catalogue.with_classes(recipe.classes)
+    except ValueError as error:
+        raise RecipeError(f"classes.{error}") from error
+    recipe = recipe.model_copy(
+        update={"plugins": plugins, "isolated": {name: entry.at(folder) for name, entry in recipe.isolated.items()}}
+    )
+    catalogue = _with_isolated(catalogue, recipe)
+    problems = list(cross_checks(recipe, catalogue))
+    if problems:
+        raise RecipeError("\n".join(f"{where}: {line}" for line in problems))
+    return Resolved(recipe, catalogue)
+
+
+def _with_isolated(catalogue: Catalogue, recipe: Recipe) -> Catalogue:
+    """The catalogue with the codecs and ALMs of ``isolated``, codecs first, since ALMs may speak through them."""
+    codecs = [*(spec.name for spec in catalogue.codecs()), *(n for n, entry in recipe.isolated.items() if entry.codec)]
+    problems = list(_isolated_problems(catalogue, recipe, codecs))
+    if problems:
+        raise RecipeError("\n".join(problems))
+    for name, entry in sorted(recipe.isolated.items(), key=lambda item: item[1].codec is None):
+        try:
+            catalogue = catalogue.with_entries(entry.provider(name).entry())
+        except ValueError as error:  # the name is taken by a plugin's
+            raise RecipeError(f"isolated.{name}: {str(error).removeprefix(f'{name}: ')}") from error
+    return catalogue
+
+
+def _isolated_problems(catalogue: Catalogue, recipe: Recipe, codecs: Iterable[str]) -> Iterator[str]:
+    files = {entry.name for entry in catalogue.entries if getattr(entry.provider, "backend", None) is not None}
+    for name, isolated in recipe.isolated.items():
+        yield from (f"isolated.{name}{problem}" for problem in isolated.problems())
+        if name in catalogue and catalogue.entry(name).builtin:
+            yield f"isolated.{name}: a built-in variant has this name; choose another"
+        if name in files:
+            yield f"isolated.{name}: a codec file of plugins adds a codec of this name too"
+        variant = isolated.alm.codec_variant if isolated.alm else None
+        if variant is not None and variant not in codecs:
+            hint = nearest_variant(catalogue, variant, list(codecs))
+            yield f"isolated.{name}.alm.codec_variant: unknown codec variant {variant!r}; {hint}"
