@@ -19,9 +19,9 @@ from codecfake_builder.changes.drafts import CODEC_FILE, FOLDER, Draft
 from codecfake_builder.changes.fact_sheet import Ask, Facts, first_facts, learn_by_measuring, rough_hop
 from codecfake_builder.changes.target import Target, codec_edit
 from codecfake_builder.codecs.variants import known_variants
-from codecfake_builder.conformance.loading import loaded
-from codecfake_builder.conformance.subject import THOROUGH, Settings
+from codecfake_builder.conformance.settings import THOROUGH, Settings
 from codecfake_builder.conformance.suite import CheckResult, failed, run_suite
+from codecfake_builder.conformance.under_test import load_codec
 from codecfake_builder.devices import settle_numerics
 from codecfake_builder.errors import BuilderError
 
@@ -140,7 +140,7 @@ def _learned(request: Request, draft: Draft) -> tuple[Facts, list[str]]:
 
 
 def _loaded(name: str, device: str) -> Adapter:
-    return loaded(name, lambda: codec_adapters.load(name, None, device))
+    return load_codec(name, lambda: codec_adapters.load(name, None, device))
 
 
 def _settle(draft: Draft, place: Path) -> Path:

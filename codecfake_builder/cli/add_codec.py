@@ -135,7 +135,7 @@ def add_codec(
     from codecfake_builder.changes.drafts import FileDraft, WorkerDraft
     from codecfake_builder.cli.conformance import parsed_options
     from codecfake_builder.codecs.codec_ways import ExportedPart, OnnxPart
-    from codecfake_builder.conformance.subject import QUICK, THOROUGH
+    from codecfake_builder.conformance.settings import QUICK, THOROUGH
     from codecfake_builder.devices import resolve_device
 
     options = parsed_options(option or [])

@@ -10,7 +10,7 @@ import pytest
 import codec_adapters
 from codec_adapters.base import Adapter
 from codec_adapters.catalog import builtin
-from codecfake_builder.conformance.subject import QUICK
+from codecfake_builder.conformance.settings import QUICK
 from codecfake_builder.conformance.suite import CHECKS, failed, results_table, run_suite
 from tests.codecfake_builder.conformance.stand_ins import stand_in, trained
 
