@@ -1,4 +1,4 @@
-"""What is measured of codecs whose figures are known."""
+"""Measurements of codecs whose properties are known."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_length_rule_is_measured() -> None:
     assert measure.measure_length_rule(adapter_of(MuLaw), SPEECH).rounding == "none"
 
 
-def test_figures_from_codes() -> None:
+def test_rates_from_codes() -> None:
     found = measure.measure_codes(adapter_of(MuLaw), SPEECH)
     assert found == measure.MeasuredCodes(hop=320, frame_rate=50, codebooks=320, bitrate=128000)
     assert measure.measure_codes(adapter_of(WithoutCodes), SPEECH) is None

@@ -19,7 +19,7 @@ from tests.codecfake_builder.conformance import planted
 from tests.codecfake_builder.conformance.planted import MuLaw, adapter_of
 
 WITHOUT_LEAK = replace(QUICK, repeats=0)
-"""Looking at memory takes longer than all the rest; only codecs with that fault, and good ones, need it."""
+"""Measuring memory takes longer than all the rest; only codecs with that fault, and good ones, need it."""
 
 
 def judged(codec: type[Adapter], leak: bool = False, **claims: Any) -> dict[str, CheckResult]:
@@ -119,7 +119,7 @@ def test_tail_local_for_nothing_is_a_note() -> None:
     assert "costs speed only" in found["tail_local"].measured
 
 
-def test_figures_of_other_weights_are_not_held_against_the_spec() -> None:
+def test_rates_of_other_weights_are_not_held_against_the_spec() -> None:
     results = run_suite(adapter_of(MuLaw, codebooks=8, bitrate=6000.0), own_weights=False, checks=["spec"])
     assert [(result.name, result.verdict) for result in results] == [("spec", "pass"), (NO_NETWORK, "pass")]
 
