@@ -18,9 +18,9 @@ from codec_adapters.loading import load_codec
 from codecfake_builder.changes.drafts import CODEC_FILE, FOLDER, Draft
 from codecfake_builder.changes.fact_sheet import Ask, Facts, first_facts, learn_by_measuring, rough_hop
 from codecfake_builder.changes.target import Target, codec_edit
-from codecfake_builder.conformance.loading import loaded
-from codecfake_builder.conformance.subject import THOROUGH, Settings
+from codecfake_builder.conformance.settings import THOROUGH, Settings
 from codecfake_builder.conformance.suite import CheckResult, failed, run_suite
+from codecfake_builder.conformance.under_test import load_or_explain
 from codecfake_builder.devices import settle_numerics
 from codecfake_builder.errors import BuilderError
 
@@ -136,7 +136,7 @@ def _learned(request: Request, draft: Draft) -> tuple[Facts, list[str]]:
 
 
 def _loaded(entry: Entry, device: str) -> Adapter:
-    return loaded(entry.name, lambda: load_codec(entry, None, device))
+    return load_or_explain(entry.name, lambda: load_codec(entry, None, device))
 
 
 def _settle(draft: Draft, place: Path) -> Path:

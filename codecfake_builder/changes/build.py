@@ -24,7 +24,7 @@ from codecfake_builder.dataset.finishing import (
     is_current,
     save_state,
 )
-from codecfake_builder.dataset.intelligibility import begin_import
+from codecfake_builder.dataset.quality import preload_stoi
 from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import remove_temporaries
@@ -82,7 +82,7 @@ def build(resolved: Resolved, out: Path, limit: int | None = None) -> BuildResul
         remove_temporaries(place)
         done, missing = split_done(shards, place)
         if recipe.card.stoi_clips:
-            begin_import()
+            preload_stoi()
         made = run_shards(missing, place, recipe.execution, extending) if missing else []
         _remove_stale(place, shards)
         material = Material(recipe, facts, made_by, done + made, plan.left_out)

@@ -174,9 +174,9 @@ def learn_by_measuring(facts: Facts, adapter: Adapter) -> None:
         rule = measure.measure_length_rule(adapter, waves)
         if rule.rounding in ("up", "down"):
             facts.learn(MEASURED, {"hop": rule.multiple})
-    outputs = [measure.through(adapter, wave) for wave in waves]
+    outputs = [measure.run_codec(adapter, wave) for wave in waves]
     delay = measure.measure_delay(adapter, waves, outputs)
-    if delay.within is None or delay.samples < 0:
+    if delay.tolerance is None or delay.samples < 0:
         facts.learn(ASSUMED, {"delay_samples": 0})
         facts.remarks.append(f"delay: {delay}; 0 is assumed")
     else:

@@ -280,7 +280,7 @@ def add_codec(
         _import(name, other.imported, facts.family or name, target.split, goal)
         return
     from codecfake_builder.cli.conformance import parsed_options
-    from codecfake_builder.conformance.subject import QUICK, THOROUGH
+    from codecfake_builder.conformance.settings import QUICK, THOROUGH
     from codecfake_builder.devices import resolve_device
 
     request = add.Request(

@@ -195,10 +195,10 @@ def quality(
     clips: Annotated[int, typer.Option(min=1, help="Measure at most this many clips of each split and variant.")] = 16,
 ) -> None:
     """Measure how intelligible each codec leaves speech: STOI of clips against the real clips they were made from."""
-    from codecfake_builder.dataset.intelligibility import intelligibility
+    from codecfake_builder.dataset.quality import measure_stoi
     from codecfake_builder.tables import format_table
 
-    scores = intelligibility(dataset, clips)
+    scores = measure_stoi(dataset, clips)
     if not scores:
         raise BuilderError(
             f"{dataset}: no clip in it can be measured: none has its real clip beside it, or all are too short"

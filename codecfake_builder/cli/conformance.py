@@ -44,9 +44,9 @@ def conformance(
     folder, options = checkpoint or folder, {**options, **parsed_options(option or [])}
 
     # from here on torch is needed; a mistake above is answered without it
-    from codecfake_builder.conformance.loading import loaded
-    from codecfake_builder.conformance.subject import QUICK, THOROUGH
+    from codecfake_builder.conformance.settings import QUICK, THOROUGH
     from codecfake_builder.conformance.suite import failed, results_table, run_suite
+    from codecfake_builder.conformance.under_test import load_or_explain
     from codecfake_builder.devices import resolve_device, settle_numerics
     from codecfake_builder.files import write_text
 
@@ -61,7 +61,7 @@ def conformance(
 
         return load_codec(entry, folder, target, dtype, options)
 
-    adapter = loaded(name, load)
+    adapter = load_or_explain(name, load)
     results = run_suite(adapter, settings, load, own_weights=_own_weights(adapter.spec, folder, options))
     print(results_table(results))
     if json_ is not None:
@@ -70,7 +70,7 @@ def conformance(
             "device": target,
             "dtype": dtype,
             "options": dict(adapter.options),
-            "results": [dataclasses.asdict(result) for result in results],
+            "results": [{"name": r.name, "verdict": r.verdict, "figure": r.measured} for r in results],
         }
         write_text(json_, json.dumps(document, indent=1) + "\n")
     if wrong := failed(results):

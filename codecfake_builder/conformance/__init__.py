@@ -1,1 +1,1 @@
-"""Whether a codec behaves as the engine needs it to: measured on bundled speech, through the adapter contract alone."""
+"""Checks whether a codec behaves as builds need it to, by passing bundled speech through its adapter."""

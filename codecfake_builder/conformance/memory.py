@@ -1,4 +1,4 @@
-"""Memory of this process and those that it started, and whether repeated work makes it grow."""
+"""Memory of this process and of those it started: its peak during work, and its growth with repeated work."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import torch
 
 SAMPLING_SECONDS = 0.005
 BLOCKS = 4
-"""Growth must show in every one of so many blocks of calls: a cache that fills stops."""
+"""Memory must grow in every one of so many blocks of calls to count: a cache stops growing once it is full."""
 LEAST_GROWTH = 1 << 10
-"""Bytes per call; healthy codecs stay under half of it in their worst block, and at 0 in most."""
+"""Bytes per call that count as a leak. Codecs without one stay under half of it in their worst block, mostly at 0."""
 LEAST_RESIDENT_GROWTH = 16 << 10
-"""The same where only the operating system says how much a process has: free memory that it keeps counts there."""
+"""The same where only the operating system tells a process's size, which includes freed memory that it keeps."""
 
 
-class _AllocatorFigures(ctypes.Structure):
+class _AllocatorStatistics(ctypes.Structure):
     """glibc's ``struct mallinfo2``."""
 
     _fields_ = (
@@ -35,16 +35,16 @@ class _AllocatorFigures(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Growth:
-    """Bytes that one call leaves behind: the least over all blocks, so that a single step does not count."""
+    """Bytes by which memory grows per call: the least of all blocks, so that a single step does not count."""
 
     allocated: float
-    """Of this process and its device; as the allocator tells, without memory that is free again."""
+    """Of this process and its devices, as the allocators tell: without freed memory."""
     elsewhere: float
-    """Of processes that it started; and its own, where its allocator tells nothing."""
+    """Of processes that it started, and its own where its allocator tells nothing."""
 
     @property
     def leaks(self) -> bool:
-        """Whether calls on equal input leave something behind, every time."""
+        """Whether every block of calls has made memory grow."""
         return self.allocated >= LEAST_GROWTH or self.elsewhere >= LEAST_RESIDENT_GROWTH
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Growth:
 
 @dataclass
 class Peak:
-    """Highest and first memory of a stretch of work, bytes."""
+    """Memory before and at its highest during work, bytes."""
 
     before: int
     highest: int
@@ -61,7 +61,7 @@ class Peak:
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Peak]:
-    """Watch memory while the body runs: the device's on CUDA, else that of this process and those that it started."""
+    """Measure memory while the body runs: the device's on CUDA, else that of this process and those it started."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         peak = Peak(torch.cuda.memory_allocated(device), 0)
@@ -88,14 +88,17 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
 
 
 def growth_per_call(call: Callable[[], object], calls: int) -> Growth:
-    """What repeated equal calls leave behind.
+    """Measure by how much memory grows with repeated calls.
 
     Args:
         call: the work; it should have run a few times before.
-        calls: in each of the blocks.
+        calls: number in each of the :data:`BLOCKS`.
+
+    >>> growth_per_call(lambda: sum(range(1000)), calls=2).leaks
+    False
     """
     gc.collect()
-    gc.freeze()  # what is there already need not be looked through for garbage at every mark
+    gc.freeze()  # spares the garbage collector older objects at every mark
     try:
         marks = [_mark()]
         for _ in range(BLOCKS):
@@ -110,6 +113,7 @@ def growth_per_call(call: Callable[[], object], calls: int) -> Growth:
 
 
 def _mark() -> tuple[int, int]:
+    """Return the bytes in use now: of this process and its devices, and elsewhere (see :class:`Growth`)."""
     gc.collect()
     device = sum(torch.cuda.memory_allocated(number) for number in range(torch.cuda.device_count()))
     own = _allocated_bytes()
@@ -119,34 +123,34 @@ def _mark() -> tuple[int, int]:
 
 
 def _libc_function(name: str) -> Any:
-    """A function of glibc, or ``None`` on other systems."""
+    """Return a function of glibc, or ``None`` on other systems."""
     return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def _allocated_bytes() -> int | None:
-    """What this process has allocated and not freed, tensors and arrays included, where the C library tells."""
+    """Return what this process has allocated and not freed, tensors and arrays included; ``None`` without glibc."""
     tell = _libc_function("mallinfo2")
     if tell is None:
         return None
-    tell.restype = _AllocatorFigures
-    figures = tell()
-    return int(figures.uordblks + figures.hblkhd)
+    tell.restype = _AllocatorStatistics
+    statistics = tell()
+    return int(statistics.uordblks + statistics.hblkhd)
 
 
 def _give_back_free_memory() -> None:
-    """glibc keeps what is freed for later; without this, a peak would vanish in what came before."""
+    """Return freed memory to the system; glibc keeps it otherwise, and a new peak would fit into it unseen."""
     trim = _libc_function("malloc_trim")
     if trim is not None:
         trim(0)
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process and of those that it started."""
+    """Return the resident memory of this process and of those it started, bytes."""
     own = psutil.Process()
     total = own.memory_info().rss
     for child in own.children(recursive=True):
         try:
             total += child.memory_info().rss
-        except psutil.Error:  # it has ended meanwhile
+        except psutil.Error:  # the process has ended meanwhile
             continue
     return int(total)

@@ -1,4 +1,4 @@
-"""Refusing every connection that this process tries to make, and remembering each."""
+"""Refusal of every connection that this process tries to make, with a record of each."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _watching: list[list[str]] = []
 
 
 class NetworkRefusedError(ConnectionRefusedError):
-    """What a connection attempt meets: to the code that tries, a network that is not there."""
+    """Raised in the code that tries to connect, as if there were no network."""
 
 
 @contextmanager
 def network_refused() -> Iterator[list[str]]:
-    """Refuse connections of all threads, this machine's own addresses included; yields the attempts, in words.
+    """Refuse connections of all threads, also to this machine itself, and yield the list of attempts, in words.
 
-    The interpreter's audit events see what patched functions would not: code that holds a reference to the original,
-    or goes below the ``socket`` module. Processes that are started are not seen.
+    The interpreter's audit events (PEP 578) also see code that patched functions would miss: it may hold a reference to
+    the original, or go below the ``socket`` module. Processes that this one starts are not seen.
     """
     _install()
     attempts: list[str] = []
@@ -41,7 +41,7 @@ def network_refused() -> Iterator[list[str]]:
 
 @cache
 def _install() -> None:
-    sys.addaudithook(_refuse)  # cannot be taken out again; idle it costs one look at an empty list
+    sys.addaudithook(_refuse)  # hooks cannot be removed; an idle one only looks at an empty list
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
@@ -49,7 +49,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
         return
     target = arguments[1] if event in ("socket.connect", "socket.sendto", "socket.sendmsg") else arguments[0]
     if target is None or (event == "socket.connect" and isinstance(target, (str, bytes))):
-        return  # an address of none, or a path: sockets between processes of this machine
+        return  # no address, or a path: sockets between processes of this machine
     words = f"{target[0]}:{target[1]}" if isinstance(target, tuple) and len(target) > 1 else str(target)
     for attempts in _watching:
         attempts.append(words)

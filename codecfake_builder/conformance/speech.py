@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from codecfake_builder.audio import Wave, decode, resample
@@ -12,12 +14,15 @@ CLIPS = ("e01_1", "z02_2", "e05_3", "z05_1", "e03_2", "z03_1")
 
 
 def bundled_speech(rate: int, count: int, seconds: float | None = None) -> list[Wave]:
-    """Speech clips at ``rate`` Hz, float32 ``[samples]``, full scale at 1.
+    """Read speech clips at ``rate`` Hz, float32 ``[samples]``, full scale at 1.
 
     Args:
         rate: Hz.
-        count: how many, at most ``len(CLIPS)``.
+        count: number of clips, at most ``len(CLIPS)``.
         seconds: at most so much of each, from its beginning.
+
+    >>> [clip.shape for clip in bundled_speech(24000, count=2, seconds=1.5)]
+    [(36000,), (36000,)]
     """
     folder = resource_folder("recipes") / "mini" / "recorded"
     waves = []
@@ -27,6 +32,6 @@ def bundled_speech(rate: int, count: int, seconds: float | None = None) -> list[
     return waves
 
 
-def lasting(waves: list[Wave], samples: int) -> Wave:
-    """Exactly ``samples`` of speech: the clips one after the other, again and again."""
+def repeat_to_length(waves: Sequence[Wave], samples: int) -> Wave:
+    """Return exactly ``samples`` samples: the clips one after the other, repeated as often as needed."""
     return np.resize(np.concatenate(waves), samples)

@@ -1,4 +1,4 @@
-"""The suite: every check by name, run one after the other; none takes the others down."""
+"""The conformance suite: runs every check on a codec, one after the other."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from codec_adapters.files.documents import nearest
-from codecfake_builder.conformance import contract
-from codecfake_builder.conformance import spec_checks as figures
+from codecfake_builder.conformance import contract_checks, cost_checks, spec_checks, speech_checks
 from codecfake_builder.conformance.offline import network_refused
-from codecfake_builder.conformance.subject import THOROUGH, Failed, NotJudged, Settings, Subject
+from codecfake_builder.conformance.settings import THOROUGH, Settings
+from codecfake_builder.conformance.under_test import CheckFailed, CheckSkipped, CodecUnderTest
 from codecfake_builder.progress import progress
 from codecfake_builder.tables import format_table
 
@@ -20,40 +20,40 @@ if TYPE_CHECKING:
 Verdict = Literal["pass", "fail", "skipped"]
 NO_NETWORK = "no network"
 
-CHECKS: dict[str, Callable[[Subject], str]] = {
-    "loads offline": contract.loads_offline,
-    "output": contract.output,
-    "deterministic": contract.deterministic,
-    "seeds": contract.seeds,
-    "batch invariance": contract.batch_invariance,
-    "thread safety": contract.thread_safety,
-    "any length": contract.any_length,
-    "length rule": contract.length_rule,
-    "silence": figures.silence,
-    "full scale": figures.full_scale,
-    "nonsense refused": contract.nonsense_refused,
-    "spec": figures.spec,
-    "codes": figures.codes,
-    "delay": figures.delay,
-    "tail_local": figures.tail_local,
-    "STOI": figures.stoi,
-    "PESQ": figures.pesq,
-    "gain": figures.gain,
-    "real-time factor": figures.speed,
-    "peak memory": figures.memory,
-    "no leak": figures.leak,
+CHECKS: dict[str, Callable[[CodecUnderTest], str]] = {
+    "loads offline": contract_checks.loads_offline,
+    "output": contract_checks.output,
+    "deterministic": contract_checks.deterministic,
+    "seeds": contract_checks.seeds,
+    "batch invariance": contract_checks.batch_invariance,
+    "thread safety": contract_checks.thread_safety,
+    "any length": contract_checks.any_length,
+    "length rule": contract_checks.length_rule,
+    "silence": speech_checks.silence,
+    "full scale": speech_checks.full_scale,
+    "nonsense refused": contract_checks.nonsense_refused,
+    "spec": spec_checks.spec,
+    "codes": spec_checks.codes,
+    "delay": spec_checks.delay,
+    "tail_local": spec_checks.tail_local,
+    "STOI": speech_checks.stoi,
+    "PESQ": speech_checks.pesq,
+    "gain": speech_checks.gain,
+    "real-time factor": cost_checks.speed,
+    "peak memory": cost_checks.memory,
+    "no leak": cost_checks.leak,
 }
-"""Name -> check. :data:`NO_NETWORK` comes after them: it judges what all of them made the codec do."""
+"""Name -> check. :data:`NO_NETWORK` comes last: it is about connections that the codec tried during all of them."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check found."""
+    """The verdict of one check."""
 
     name: str
     verdict: Verdict
-    figure: str
-    """What was measured, or why not, in words; one line."""
+    measured: str
+    """What was measured, or why the check was skipped, in words; one line."""
 
 
 def run_suite(
@@ -63,54 +63,72 @@ def run_suite(
     own_weights: bool = True,
     checks: Sequence[str] = tuple(CHECKS),
 ) -> list[CheckResult]:
-    """Judge a codec. An exception in a check is that check's failure; an interrupt is one.
+    """Run the checks on a codec.
 
-    The process should compute as the engine's do (:func:`codecfake_builder.devices.settle_numerics`).
+    A check that raises has failed, and the others go on; an interrupt ends the suite. Call
+    :func:`codecfake_builder.devices.settle_numerics` first, so that this process computes as those of a build do.
 
     Args:
-        adapter: the codec, loaded.
-        settings: how thoroughly; :data:`codecfake_builder.conformance.subject.QUICK` is the short form.
-        load: loads it again from what is there already; without it, loading offline is not judged.
-        own_weights: whether it runs with the weights and options that its spec speaks of; otherwise codebooks and bit
-            rate of the spec are not held against it.
+        adapter: the loaded codec.
+        settings: how thoroughly; :data:`codecfake_builder.conformance.settings.QUICK` is the short form.
+        load: loads the codec again without the network; without it, the check "loads offline" is skipped.
+        own_weights: whether it runs with the weights and options that its spec describes; otherwise codebooks and bit
+            rate of the spec are not compared.
         checks: names out of :data:`CHECKS`.
+
+    Returns:
+        One result per check, and one for :data:`NO_NETWORK`.
 
     Raises:
         ValueError: an unknown name among ``checks``.
+
+    >>> import codec_adapters
+    >>> from codecfake_builder.conformance.settings import QUICK
+    >>> from codecfake_builder.resources import resource_folder
+    >>> weights = resource_folder("recipes") / "mini" / "weights" / "snac_24khz"
+    >>> results = run_suite(codec_adapters.load("snac_24khz", weights), QUICK, checks=["output", "seeds"])
+    >>> [(result.name, result.verdict) for result in results]
+    [('output', 'pass'), ('seeds', 'pass'), ('no network', 'pass')]
     """
     for name in checks:
         if name not in CHECKS:
             raise ValueError(f"unknown check {name!r}; {nearest(name, CHECKS)}")
-    subject = Subject(adapter, settings, load, own_weights)
+    codec = CodecUnderTest(adapter, settings, load, own_weights)
     results = []
     with (
         progress(f"conformance of {adapter.spec.name}", len(checks), "checks") as advance,
         network_refused() as attempts,
     ):
         for name in checks:
-            results.append(_judged(name, subject, attempts))
+            results.append(_run_check(name, codec, attempts))
             advance(1)
     return [*results, _network(attempts)]
 
 
-def _judged(name: str, subject: Subject, attempts: list[str]) -> CheckResult:
+def _run_check(name: str, codec: CodecUnderTest, attempts: list[str]) -> CheckResult:
+    """Run one check; what it raises becomes its verdict.
+
+    Args:
+        attempts: connections that the codec has tried so far.
+    """
     before = len(attempts)
     try:
-        result = CheckResult(name, "pass", CHECKS[name](subject))
-    except Failed as found:
+        result = CheckResult(name, "pass", CHECKS[name](codec))
+    except CheckFailed as found:
         result = CheckResult(name, "fail", str(found))
-    except NotJudged as reason:
+    except CheckSkipped as reason:
         result = CheckResult(name, "skipped", str(reason))
     except Exception as error:  # noqa: BLE001 - a codec may raise anything; it fails this check and no other
-        result = CheckResult(name, "fail", contract.one_line(error))
+        result = CheckResult(name, "fail", contract_checks.one_line(error))
     if name == "loads offline":
-        del attempts[before:]  # judged by that check; what follows is about running
+        del attempts[before:]  # that check has reported them; NO_NETWORK is about running
     elif result.verdict == "fail" and len(attempts) > before:
         return CheckResult(name, "skipped", f"asked for {attempts[-1]} and met no network, see {NO_NETWORK}")
     return result
 
 
 def _network(attempts: list[str]) -> CheckResult:
+    """Return the verdict on the connections that the codec tried while it ran."""
     if attempts:
         targets = ", ".join(dict.fromkeys(attempts))
         return CheckResult(NO_NETWORK, "fail", f"asked for {targets} at run time, {len(attempts)} times in all")
@@ -118,10 +136,10 @@ def _network(attempts: list[str]) -> CheckResult:
 
 
 def failed(results: Sequence[CheckResult]) -> list[CheckResult]:
-    """Those that failed."""
+    """Return the results of the checks that failed."""
     return [result for result in results if result.verdict == "fail"]
 
 
 def results_table(results: Sequence[CheckResult]) -> str:
-    """The results as a table for people."""
-    return format_table(["check", "verdict", "measured"], [[r.name, r.verdict, r.figure] for r in results])
+    """Return the results as a table for people."""
+    return format_table(["check", "verdict", "measured"], [[r.name, r.verdict, r.measured] for r in results])

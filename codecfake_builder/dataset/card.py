@@ -11,8 +11,8 @@ import yaml
 from codec_adapters import CodecSpec
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.contents import ALL_CONFIG, NO_AUDIO_CONFIG, Contents
-from codecfake_builder.dataset.intelligibility import Intelligibility
-from codecfake_builder.dataset.metadata import Figures
+from codecfake_builder.dataset.metadata import NetworkRates
+from codecfake_builder.dataset.quality import StoiScores
 from codecfake_builder.dataset.schema import COLUMNS, yaml_features
 
 PAPER = "https://arxiv.org/abs/2501.06514"
@@ -23,19 +23,19 @@ def card(
     contents: Contents,
     languages: list[str],
     root: str,
-    figures: Mapping[str, Figures],
-    scores: Sequence[Intelligibility] = (),
+    rates: Mapping[str, NetworkRates],
+    scores: Sequence[StoiScores] = (),
 ) -> str:
     """The whole card.
 
     Args:
         languages: language codes of the utterances.
         root: the dataset's root hash, see ``checksums.root_hash``.
-        figures: of each variant, as the clips' rows have them.
-        scores: measured intelligibility, where the recipe wants it in the card.
+        rates: of each variant's network, as the clips' rows have them.
+        scores: measured STOI, where the recipe wants it in the card.
     """
     head = yaml.safe_dump(_head(contents, languages), sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{head}---\n\n{_prose(contents, root, figures, scores)}"
+    return f"---\n{head}---\n\n{_prose(contents, root, rates, scores)}"
 
 
 def _head(contents: Contents, languages: list[str]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _head(contents: Contents, languages: list[str]) -> dict[str, Any]:
     }
 
 
-def _prose(contents: Contents, root: str, figures: Mapping[str, Figures], scores: Sequence[Intelligibility]) -> str:
+def _prose(contents: Contents, root: str, rates: Mapping[str, NetworkRates], scores: Sequence[StoiScores]) -> str:
     recipe = contents.recipe
     return "\n".join(
         [
@@ -115,7 +115,7 @@ def _prose(contents: Contents, root: str, figures: Mapping[str, Figures], scores
             "",
             "| variant | class | rate, Hz | bit/s | codebooks | paper | weights' licence |",
             "| --- | --- | --- | --- | --- | --- | --- |",
-            *(_variant(spec, figures.get(spec.name), recipe.card.weights_licence) for spec in contents.codecs),
+            *(_variant(spec, rates.get(spec.name), recipe.card.weights_licence) for spec in contents.codecs),
             "",
             *_imported(contents),
             "## Columns",
@@ -134,8 +134,8 @@ def _prose(contents: Contents, root: str, figures: Mapping[str, Figures], scores
     )
 
 
-def _variant(spec: CodecSpec, found: Figures | None, licence: str) -> str:
-    """A codec's line; its figures are those of the checkpoint that was used, where it made clips of its own."""
+def _variant(spec: CodecSpec, found: NetworkRates | None, licence: str) -> str:
+    """A codec's line; its rates are those of the checkpoint that was used, where it made clips of its own."""
     rate, bitrate, codebooks = found or (spec.sample_rate, spec.bitrate, spec.codebooks)
     return (
         f"| {spec.name} | {spec.label} {spec.family} | {rate} | {bitrate:.6g} | {codebooks} | {spec.paper} | "
@@ -143,7 +143,7 @@ def _variant(spec: CodecSpec, found: Figures | None, licence: str) -> str:
     )
 
 
-def _scores(scores: Sequence[Intelligibility], clips: int) -> list[str]:
+def _scores(scores: Sequence[StoiScores], clips: int) -> list[str]:
     """The section on intelligibility, where it was measured."""
     if not scores:
         return []

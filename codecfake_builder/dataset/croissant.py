@@ -1,4 +1,4 @@
-"""``croissant.json``: the dataset described in Croissant 1.1, generated from the one schema."""
+"""``croissant.json``: the description of the dataset in Croissant 1.1, generated from its schema."""
 
 from __future__ import annotations
 
@@ -60,10 +60,11 @@ _CONTEXT = {
 
 
 def croissant_text(contents: Contents, files_sha256: str) -> str:
-    """The document as it stands in the file.
+    """Return the text of ``croissant.json``.
 
     Args:
-        files_sha256: sha256 over the checksum lines of the Parquet files; stands for the folder's hash.
+        contents: splits, classes and specs of the dataset.
+        files_sha256: sha256 over the checksum lines of the Parquet files, which serves as the folder's hash.
     """
     recipe = contents.recipe
     document = {
@@ -100,12 +101,13 @@ def croissant_text(contents: Contents, files_sha256: str) -> str:
 
 
 def _licences(contents: Contents) -> set[str]:
-    """Of the weights that made the clips."""
+    """Return the licences of the weights that made the clips."""
     codecs, alms = contents.specs.values(), contents.alms.values()
     return {spec.weights_licence for spec in codecs} | {spec.weights_licence for spec in alms}
 
 
 def _file_set(split: str) -> dict[str, Any]:
+    """Describe the Parquet files of a split."""
     return {
         "@type": "cr:FileSet",
         "@id": f"files-{split}",
@@ -116,6 +118,7 @@ def _file_set(split: str) -> dict[str, Any]:
 
 
 def _record_set(split: str) -> dict[str, Any]:
+    """Describe the rows of a split, column by column."""
     return {
         "@type": "cr:RecordSet",
         "@id": split,

@@ -20,9 +20,9 @@ from codecfake_builder.dataset.card import card
 from codecfake_builder.dataset.checksums import hash_files, read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.contents import Contents, count_contents
 from codecfake_builder.dataset.croissant import croissant_text
-from codecfake_builder.dataset.intelligibility import intelligibility
-from codecfake_builder.dataset.metadata import figures_of_variants, write_metadata, write_rejected
+from codecfake_builder.dataset.metadata import read_network_rates, write_metadata, write_rejected
 from codecfake_builder.dataset.provenance import provenance, provenance_text
+from codecfake_builder.dataset.quality import measure_stoi
 from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.dataset.saved import save_plan_facts, save_recipe
 from codecfake_builder.dataset.schema import class_names
@@ -119,9 +119,9 @@ def finish(dataset: Path, material: Material) -> str:
     (dataset / layout.CARD).unlink(missing_ok=True)
     hashes = hash_files(dataset, {record.file: record.sha256 for record in records if record.clips})
     root = root_hash(hashes)
-    scores = intelligibility(dataset, clips) if (clips := contents.recipe.card.stoi_clips) else []
-    figures = figures_of_variants(dataset, contents.splits)
-    write_text(dataset / layout.CARD, card(contents, list(material.facts.languages), root, figures, scores))
+    scores = measure_stoi(dataset, clips) if (clips := contents.recipe.card.stoi_clips) else []
+    rates = read_network_rates(dataset, contents.splits)
+    write_text(dataset / layout.CARD, card(contents, list(material.facts.languages), root, rates, scores))
     write_text(dataset / layout.FINISHED, material.state)
     write_checksums(dataset, {**hashes, layout.CARD: weights.sha256_of(dataset / layout.CARD)})
     return root

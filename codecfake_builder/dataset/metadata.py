@@ -21,7 +21,13 @@ REJECTED = pa.schema(
 
 
 def write_metadata(dataset: Path, split: str, files: Iterable[str], classes: tuple[str, ...]) -> None:
-    """Copy the columns but the audio of a split's shards into one file, shard by shard."""
+    """Write ``metadata/<split>.parquet``: every column but the audio of the split's shards, shard by shard.
+
+    Args:
+        dataset: folder of the dataset.
+        files: the split's shards, named as in :mod:`codecfake_builder.dataset.layout`.
+        classes: class names by label.
+    """
     without_audio = schema(classes, audio=False)
     with (
         replacing(dataset / layout.metadata(split)) as temporary,
@@ -33,8 +39,8 @@ def write_metadata(dataset: Path, split: str, files: Iterable[str], classes: tup
                 writer.write_table(table.cast(without_audio), row_group_size=10_000)
 
 
-class Figures(NamedTuple):
-    """What the checkpoint of a variant works at."""
+class NetworkRates(NamedTuple):
+    """Sampling rate, bit rate and codebooks of the network that made a variant's clips."""
 
     sample_rate: int
     """Hz."""
@@ -43,20 +49,29 @@ class Figures(NamedTuple):
     codebooks: int
 
 
-def figures_of_variants(dataset: Path, splits: Iterable[str]) -> dict[str, Figures]:
-    """The figures of every codec variant, from the rows of its clips."""
+def read_network_rates(dataset: Path, splits: Iterable[str]) -> dict[str, NetworkRates]:
+    """Read the rates of every codec variant from the rows of its clips.
+
+    Those are the loaded checkpoint's; the variant's spec states those of the official one.
+    """
     columns = ["variant", "native_sample_rate", "bitrate_bps", "codebooks"]
-    found: dict[str, Figures] = {}
+    found: dict[str, NetworkRates] = {}
     for split in splits:
         table = pq.read_table(dataset / layout.metadata(split), columns=columns)
         for row in table.group_by(columns).aggregate([]).to_pylist():
             if row["codebooks"] is not None:
-                found[row["variant"]] = Figures(row["native_sample_rate"], row["bitrate_bps"], row["codebooks"])
+                found[row["variant"]] = NetworkRates(row["native_sample_rate"], row["bitrate_bps"], row["codebooks"])
     return found
 
 
 def write_rejected(dataset: Path, left_out: pa.Table, records: Iterable[ShardRecord]) -> None:
-    """Write every utterance and clip that is not in the dataset, with its reason."""
+    """Write ``rejected.parquet``: every utterance and clip that is not in the dataset, with its reason.
+
+    Args:
+        dataset: folder of the dataset.
+        left_out: utterances left out before planning (:data:`codecfake_builder.plan.planning.LEFT_OUT`).
+        records: of all shards, with the clips rejected in them.
+    """
     clips = pa.Table.from_pylist([_as_row(rejection) for rejection in _rejections(records)], schema=REJECTED)
     nothing = pa.nulls(left_out.num_rows, pa.string())
     before = left_out.add_column(0, "variant", nothing).add_column(0, "split", nothing)

@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from codecfake_builder.changes.build import BuildResult, build
-from codecfake_builder.dataset.intelligibility import intelligibility
+from codecfake_builder.dataset.quality import measure_stoi
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.recipe.load import load_recipe
 from tests.codecfake_builder.datasets_for_tests import rows
@@ -93,7 +93,7 @@ def test_the_codecs_leave_speech_intelligible(edition: tuple[Path, BuildResult])
     """No clip of the edition was in the codecs' training, nor its voice."""
     out, result = edition
     family = result.contents.family
-    scores = {family(s.variant): s.median for s in intelligibility(out, 16) if s.split in ("eval_id", "eval_ood")}
+    scores = {family(s.variant): s.median for s in measure_stoi(out, 16) if s.split in ("eval_id", "eval_ood")}
     assert len(scores) == FAMILIES
     assert min(scores.values()) >= 0.70, scores
     assert sum(score >= 0.75 for score in scores.values()) > FAMILIES / 2, scores

@@ -11,7 +11,7 @@ import codec_adapters
 from codec_adapters import CodecSpec
 from codec_adapters.base import Adapter
 from codec_adapters.catalogue import builtin_catalogue
-from codecfake_builder.conformance.subject import QUICK
+from codecfake_builder.conformance.settings import QUICK
 from codecfake_builder.conformance.suite import CHECKS, failed, results_table, run_suite
 from tests.codecfake_builder.conformance.stand_ins import stand_in, trained
 

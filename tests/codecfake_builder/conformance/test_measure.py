@@ -1,4 +1,4 @@
-"""What is measured of codecs whose figures are known."""
+"""Measurements of codecs whose properties are known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 import codec_adapters
 from codecfake_builder.conformance import measure
-from codecfake_builder.conformance.measure import fitted_length_rule
+from codecfake_builder.conformance.measure import fit_length_rule
 from codecfake_builder.conformance.speech import bundled_speech
 from tests.codecfake_builder.conformance.planted import MuLaw, WithoutCodes, adapter_of
 
@@ -38,13 +38,13 @@ class Shifted:
 @pytest.mark.parametrize(("gain", "noise"), [(1.0, 0.0), (-0.5, 0.0), (0.7, 1.0)])
 def test_a_delay_is_measured_to_the_sample(lag: int, gain: float, noise: float) -> None:
     found = measure.measure_delay(Shifted(lag, gain, noise), SPEECH)
-    assert (found.samples, found.within) == (lag, 0)
+    assert (found.samples, found.tolerance) == (lag, 0)
     assert f"{lag} samples (correlation" in str(found)
 
 
 def test_no_delay_is_guessed_where_the_waveform_is_lost() -> None:
     found = measure.measure_delay(Shifted(0, 0.0, 1.0), SPEECH)
-    assert found.within is None
+    assert found.tolerance is None
     assert "cannot be measured" in str(found)
 
 
@@ -56,7 +56,7 @@ def test_half_a_sample_is_measured_to_one() -> None:
 
     found = measure.measure_delay(Between(10), SPEECH)
     assert found.samples in (10, 11)
-    assert found.within in (0, 1)
+    assert found.tolerance in (0, 1)
 
 
 def test_gain_in_decibel() -> None:
@@ -78,16 +78,16 @@ def test_gain_in_decibel() -> None:
 )
 def test_length_rules(rule: object, words: str) -> None:
     lengths = [8000 + more for more in measure.LENGTHS]
-    assert str(fitted_length_rule(tuple((n, rule(n)) for n in lengths))) == words  # type: ignore[operator]
+    assert str(fit_length_rule(tuple((n, rule(n)) for n in lengths))) == words  # type: ignore[operator]
 
 
 def test_a_length_rule_is_measured() -> None:
     assert measure.measure_length_rule(adapter_of(MuLaw), SPEECH).rounding == "none"
 
 
-def test_figures_from_codes() -> None:
+def test_rates_from_codes() -> None:
     found = measure.measure_codes(adapter_of(MuLaw), SPEECH)
-    assert found == measure.CodeFigures(hop=320, frame_rate=50, codebooks=320, bitrate=128000)
+    assert found == measure.MeasuredCodes(hop=320, frame_rate=50, codebooks=320, bitrate=128000)
     assert measure.measure_codes(adapter_of(WithoutCodes), SPEECH) is None
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from codec_adapters.base import Adapter
-from codecfake_builder.conformance.subject import QUICK
+from codecfake_builder.conformance.settings import QUICK
 from codecfake_builder.conformance.suite import CHECKS, NO_NETWORK, CheckResult, failed, run_suite
 from tests.codec_adapters.test_isolated import codec as isolated_codec
 from tests.codec_adapters.test_isolated import load as load_isolated
@@ -19,7 +19,7 @@ from tests.codecfake_builder.conformance import planted
 from tests.codecfake_builder.conformance.planted import MuLaw, adapter_of
 
 WITHOUT_LEAK = replace(QUICK, repeats=0)
-"""Looking at memory takes longer than all the rest; only codecs with that fault, and good ones, need it."""
+"""Measuring memory takes longer than all the rest; only codecs with that fault, and good ones, need it."""
 
 
 def judged(codec: type[Adapter], leak: bool = False, **claims: Any) -> dict[str, CheckResult]:
@@ -38,10 +38,10 @@ def test_a_codec_that_behaves_passes_everything(codec: type[Adapter]) -> None:
     skipped = {name for name, result in found.items() if result.verdict == "skipped"} - {"PESQ"}
     assert skipped == ({"codes"} if codec is planted.WithoutCodes else set())
     assert not failed(list(found.values()))
-    assert found["delay"].figure.startswith("0 samples (correlation 1.00")
-    assert ("random step from" in found["seeds"].figure) == (codec is planted.Dithered)
+    assert found["delay"].measured.startswith("0 samples (correlation 1.00")
+    assert ("random step from" in found["seeds"].measured) == (codec is planted.Dithered)
     if codec is MuLaw:
-        assert "hop 320, 50 frames/s, 320 codebooks, 128000 bit/s" in found["spec"].figure
+        assert "hop 320, 50 frames/s, 320 codebooks, 128000 bit/s" in found["spec"].measured
 
 
 FAULTS: list[tuple[type[Adapter], set[str], str]] = [
@@ -80,15 +80,15 @@ def test_a_fault_fails_its_own_check(codec: type[Adapter], names: set[str], word
     found = judged(codec)
     wrong = failed(list(found.values()))
     assert {result.name for result in wrong} == names, wrong
-    assert any(re.search(words, result.figure) for result in wrong), wrong
-    assert all(result.figure and "\n" not in result.figure for result in found.values())
+    assert any(re.search(words, result.measured) for result in wrong), wrong
+    assert all(result.measured and "\n" not in result.measured for result in found.values())
 
 
 @pytest.mark.parametrize("codec", [planted.Leak, planted.NativeLeak])
 def test_a_slow_leak_is_found(codec: type[Adapter]) -> None:
     found = judged(codec, leak=True)
     assert [result.name for result in failed(list(found.values()))] == ["no leak"]
-    assert "stay after each call" in found["no leak"].figure
+    assert "stay after each call" in found["no leak"].measured
 
 
 @pytest.mark.parametrize(
@@ -104,22 +104,22 @@ def test_a_slow_leak_is_found(codec: type[Adapter]) -> None:
 def test_a_wrong_spec_is_found(claims: dict[str, Any], name: str, words: str) -> None:
     found = judged(MuLaw, **claims)
     assert [result.name for result in failed(list(found.values()))] == [name]
-    assert words in found[name].figure
+    assert words in found[name].measured
 
 
 def test_a_hop_that_its_own_codes_belie() -> None:
     found = judged(planted.ClaimsAnotherHop, hop=160)
     assert [result.name for result in failed(list(found.values()))] == ["spec"]
-    assert found["spec"].figure == "hop: the adapter says 160, its codes 320"
+    assert found["spec"].measured == "hop: the adapter says 160, its codes 320"
 
 
 def test_tail_local_for_nothing_is_a_note() -> None:
     found = judged(MuLaw, tail_local=False)
     assert not failed(list(found.values()))
-    assert "costs speed only" in found["tail_local"].figure
+    assert "costs speed only" in found["tail_local"].measured
 
 
-def test_figures_of_other_weights_are_not_held_against_the_spec() -> None:
+def test_rates_of_other_weights_are_not_held_against_the_spec() -> None:
     results = run_suite(adapter_of(MuLaw, codebooks=8, bitrate=6000.0), own_weights=False, checks=["spec"])
     assert [(result.name, result.verdict) for result in results] == [("spec", "pass"), (NO_NETWORK, "pass")]
 
@@ -147,7 +147,7 @@ def test_a_codec_in_another_process_leaks_there(tmp_path: Path) -> None:
     leaking = load_isolated(isolated_codec("leaking", driver))
     found = {r.name: r for r in run_suite(leaking, QUICK, checks=["thread safety", "deterministic", "no leak"])}
     assert [result.name for result in failed(list(found.values()))] == ["no leak"]
-    assert 200 < float(found["no leak"].figure.split()[0]) < 500
+    assert 200 < float(found["no leak"].measured.split()[0]) < 500
 
 
 def test_an_interrupt_ends_the_suite() -> None:

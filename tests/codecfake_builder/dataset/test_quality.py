@@ -9,7 +9,7 @@ import pytest
 
 from codecfake_builder.changes.build import build
 from codecfake_builder.cli.app import main
-from codecfake_builder.dataset.intelligibility import intelligibility
+from codecfake_builder.dataset.quality import measure_stoi
 from codecfake_builder.recipe.resolve import Resolved
 from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, changed, small_recipe
 
@@ -29,7 +29,7 @@ def dataset(recipe: Resolved, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_perfect_codec_gets_one_and_a_random_one_less(dataset: Path) -> None:
-    scores = {(score.split, score.variant): score for score in intelligibility(dataset, 3)}
+    scores = {(score.split, score.variant): score for score in measure_stoi(dataset, 3)}
     assert {split for split, _ in scores} == {"train", "dev", "eval_id"}
     for (_, variant), score in scores.items():
         assert 1 <= score.clips <= 3
@@ -44,9 +44,9 @@ def test_the_card_tells_it_and_what_the_recipe_says(dataset: Path) -> None:
 
 
 def test_a_clip_is_measured_once(recipe: Resolved, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = intelligibility(dataset, 3)
+    expected = measure_stoi(dataset, 3)
     monkeypatch.setattr(pystoi, "stoi", lambda *_: pytest.fail("measured again"))
-    assert intelligibility(dataset, 3) == expected
+    assert measure_stoi(dataset, 3) == expected
     assert build(recipe, dataset).shards_made == 0
 
 

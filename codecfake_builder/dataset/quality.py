@@ -1,8 +1,8 @@
-"""How intelligible re-synthesized clips are: STOI of each against the real clip of the same utterance.
+"""Quality of re-synthesized clips: the STOI of each against the real clip of the same utterance.
 
-Measure: Taal et al., "An Algorithm for Intelligibility Prediction of Time-Frequency Weighted Noisy Speech", IEEE TASLP
-2011 (``pystoi``). Both clips are the dataset's own, 16 kHz and of equal length; what an audio language model speaks has
-no source to be held against.
+STOI (1 is the real clip itself): Taal et al., "An Algorithm for Intelligibility Prediction of Time-Frequency Weighted
+Noisy Speech", IEEE TASLP 2011 (``pystoi``). Both clips are the dataset's own, 16 kHz and of equal length. Speech of an
+audio language model has no source to compare it with.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from codecfake_builder.files import write_text
 from codecfake_builder.progress import progress
 
 _UNMEASURABLE = 1e-4
-"""What ``pystoi`` gives for a clip of less than 0.4 s of speech is below this."""
+"""``pystoi`` returns less than this for a clip with less than 0.4 s of speech."""
 _COLUMNS = ["id", "variant", "is_fake", "alm", "corpus", "utterance_id", "audio_sha256"]
 
 
 @dataclass(frozen=True)
-class Intelligibility:
-    """Scores of the clips of one split and variant."""
+class StoiScores:
+    """STOI of the measured clips of one split and variant."""
 
     split: str
     variant: str
     clips: int
-    """How many were measured."""
+    """Number of clips measured."""
     median: float
     lowest: float
 
@@ -60,21 +60,27 @@ class _Pair:
 
     @property
     def key(self) -> str:
+        """The key of the pair's score in the dataset's state."""
         return f"{self.fake.audio_sha256} {self.real.audio_sha256}"
 
 
-def begin_import() -> None:
-    """Import the measure in a thread: it takes a second, which is there while codecs run."""
+def preload_stoi() -> None:
+    """Import ``pystoi`` in a thread: that takes a second, which codecs that run meanwhile hide."""
     threading.Thread(target=importlib.import_module, args=("pystoi",), name="import pystoi").start()
 
 
-def intelligibility(dataset: Path, clips: int) -> list[Intelligibility]:
+def measure_stoi(dataset: Path, clips: int) -> list[StoiScores]:
     """Measure up to ``clips`` clips of every split and variant whose real clips are in the dataset, in any split.
 
-    Which ones is decided by a hash of their ids: the same on any machine. Clips too short for the measure are left out.
+    A hash of their ids chooses the clips: the same ones on any machine. Clips too short for STOI are left out. Scores
+    are kept in the dataset's state, so that each pair of clips is measured once.
+
+    Args:
+        dataset: folder of a dataset, finished or complete but for its card.
+        clips: at most so many of each split and variant.
 
     Raises:
-        DatasetError: no dataset of this builder is there.
+        DatasetError: the folder holds no dataset of this builder.
     """
     pairs = _pairs(dataset, clips)
     kept = _kept(dataset)
@@ -88,12 +94,13 @@ def intelligibility(dataset: Path, clips: int) -> list[Intelligibility]:
         if kept[pair.key] > _UNMEASURABLE:
             cells[pair.fake.split, pair.fake.variant].append(kept[pair.key])
     return [
-        Intelligibility(split, variant, len(scores), median(scores), min(scores))
+        StoiScores(split, variant, len(scores), median(scores), min(scores))
         for (split, variant), scores in cells.items()
     ]
 
 
 def _pairs(dataset: Path, clips: int) -> list[_Pair]:
+    """Return the pairs to measure, of every split and variant."""
     files = layout.metadata_files(dataset)
     if not files:
         raise DatasetError(f"{dataset}: no dataset of this builder ({layout.metadata('*')} is missing)")
@@ -109,14 +116,15 @@ def _pairs(dataset: Path, clips: int) -> list[_Pair]:
         if row["is_fake"] and not row["alm"] and source is not None:
             fake = _Clip(split, row["variant"], row["id"], row["audio_sha256"])
             cells[split, row["variant"]].append(_Pair(fake, source))
-    return [pair for cell in cells.values() for pair in sorted(cell, key=_draw)[:clips]]
+    return [pair for cell in cells.values() for pair in sorted(cell, key=_hash_of_id)[:clips]]
 
 
-def _draw(pair: _Pair) -> bytes:
+def _hash_of_id(pair: _Pair) -> bytes:
     return hashlib.sha256(pair.fake.id.encode()).digest()
 
 
 def _kept(dataset: Path) -> dict[str, float]:
+    """Read the scores of earlier runs, by the keys of their pairs."""
     path = dataset / layout.INTELLIGIBILITY
     if not path.is_file():
         return {}
@@ -125,6 +133,7 @@ def _kept(dataset: Path) -> dict[str, float]:
 
 
 def _measured(dataset: Path, pairs: list[_Pair]) -> dict[str, float]:
+    """Measure pairs; return their scores by key."""
     if not pairs:
         return {}
     from pystoi import stoi
@@ -132,7 +141,7 @@ def _measured(dataset: Path, pairs: list[_Pair]) -> dict[str, float]:
     audio = _audio(dataset, {clip for pair in pairs for clip in (pair.fake, pair.real)})
     scores: dict[str, float] = {}
     with progress("intelligibility", len(pairs), "clips") as advance, warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # says that a clip is too short; the score says so too
+        warnings.simplefilter("ignore", RuntimeWarning)  # warns of clips that are too short; their score shows it
         for pair in pairs:
             (fake, rate), (source, _) = (
                 soundfile.read(io.BytesIO(audio[clip]), dtype="float32") for clip in (pair.fake, pair.real)
@@ -143,7 +152,7 @@ def _measured(dataset: Path, pairs: list[_Pair]) -> dict[str, float]:
 
 
 def _audio(dataset: Path, clips: Iterable[_Clip]) -> dict[_Clip, bytes]:
-    """The clips' files."""
+    """Read the audio files of clips, FLAC."""
     by_shards: dict[tuple[str, str], dict[str, _Clip]] = defaultdict(dict)
     for clip in clips:
         by_shards[clip.split, clip.variant][clip.id] = clip

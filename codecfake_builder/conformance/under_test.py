@@ -1,0 +1,169 @@
+"""The codec under test, with the speech, outputs and comparisons that several checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from codec_adapters.errors import CodecError
+from codecfake_builder import audio
+from codecfake_builder.audio import Wave
+from codecfake_builder.conformance.measure import TOLERANCE
+from codecfake_builder.conformance.speech import bundled_speech, repeat_to_length
+from codecfake_builder.errors import BuilderError
+from codecfake_builder.rejections import RejectedError
+from codecfake_builder.resynthesis import PaddingRule, resynthesize
+
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter
+    from codecfake_builder.conformance.settings import Settings
+
+ACCELERATOR_TOLERANCE = 1e-2
+"""The same on other devices than CPUs, and in half precision: a float32 sum in another order may change a sample by so
+much once it has passed a vocoder."""
+
+
+class CheckFailed(Exception):  # noqa: N818 - a verdict, not an error
+    """The codec does not behave as builds need it to; the message says what was measured."""
+
+
+class CheckSkipped(Exception):  # noqa: N818 - a verdict, not an error
+    """A check does not apply to this codec; the message says why."""
+
+
+def load_or_explain(name: str, load: Callable[[], Adapter]) -> Adapter:
+    """Load a codec that may be someone else's code: whatever it raises becomes one line.
+
+    Args:
+        name: of the codec, for the message.
+        load: loads it.
+
+    Raises:
+        CodecError, OSError: as ``load`` raises them.
+        BuilderError: ``load`` raised anything else.
+    """
+    try:
+        return load()
+    except (CodecError, OSError):
+        raise
+    except Exception as error:  # someone else's code may raise anything
+        reason = " ".join(str(error).split())[:300]
+        raise BuilderError(f"{name}: cannot be loaded ({type(error).__name__}: {reason})") from error
+
+
+class CodecUnderTest:
+    """An adapter, the bundled speech at its rate, and its outputs for that speech.
+
+    Attributes:
+        adapter: the loaded codec.
+        settings: how thoroughly it is checked.
+        load: loads it again without the network; ``None`` where that is not possible.
+        own_weights: whether it runs with the weights and options that its spec describes, so that codebooks and bit
+            rate of the spec must be the network's.
+        tolerance: difference up to which two outputs are equal, full scale being 1.
+    """
+
+    def __init__(
+        self, adapter: Adapter, settings: Settings, load: Callable[[], Adapter] | None, own_weights: bool
+    ) -> None:
+        self.adapter = adapter
+        self.settings = settings
+        self.load = load
+        self.own_weights = own_weights
+        self.on_cpu = adapter.device.type == "cpu"
+        self.tolerance = TOLERANCE if self.on_cpu and self.is_float32 else ACCELERATOR_TOLERANCE
+
+    @property
+    def is_float32(self) -> bool:
+        """Whether the networks compute in float32; in half precision a clip may depend on its batch."""
+        return self.adapter.dtype == torch.float32
+
+    @cached_property
+    def waves(self) -> list[Wave]:
+        """Bundled speech at the codec's rate, float32 ``[samples]`` each."""
+        return bundled_speech(self.adapter.sample_rate, self.settings.clips, self.settings.clip_seconds)
+
+    @cached_property
+    def padding(self) -> PaddingRule:
+        """The padding that builds use for this codec."""
+        return PaddingRule.of(self.adapter, self.settings.policy)
+
+    def speech(self, seconds: float) -> Wave:
+        """Return speech of this length at the codec's rate."""
+        return repeat_to_length(self.waves, round(seconds * self.adapter.sample_rate))
+
+    def run(self, waves: Sequence[Wave], seeds: Sequence[int] | None = None) -> list[Wave]:
+        """Pass a batch through the codec as builds do, padded to the length of the longest clip.
+
+        Args:
+            waves: float32 ``[samples]`` at the codec's rate.
+            seeds: one per clip; default: 1 for each.
+
+        Raises:
+            CheckSkipped: the output is no finite waveform, which another check reports.
+        """
+        length = self.padding.padded(max(map(len, waves)))
+        outputs = resynthesize(self.adapter, waves, seeds or [1] * len(waves), length)
+        if len(outputs) != len(waves) or any(out.ndim != 1 or not len(out) for out in outputs):
+            raise CheckSkipped("the output has not the contract's shape, see output")
+        if not all(np.isfinite(out).all() for out in outputs):
+            raise CheckSkipped("the output is not finite, see output")
+        return outputs
+
+    @cached_property
+    def outputs(self) -> list[Wave]:
+        """The output for each of :attr:`waves`, one clip per batch."""
+        return [self.run([wave])[0] for wave in self.waves]
+
+    @cached_property
+    def repeat_problem(self) -> str:
+        """How the codec's answer to the same input and seed changes, in words; empty where it stays the same."""
+        again = self.run([self.waves[0]])[0]
+        once = self.run([self.waves[0]])[0]
+        if problem := self.difference(again, once):
+            return f"the same input and seed give another output at once: {problem}"
+        self.run([self.waves[1][::-1].copy()], [77])
+        self.run([self.speech(0.4)], [78])
+        if problem := self.difference(once, self.run([self.waves[0]])[0]):
+            return f"the same input and seed give another output after other inputs (hidden state): {problem}"
+        return ""
+
+    def skip_without_waveforms(self) -> None:
+        """Raise :class:`CheckSkipped` where ordinary speech gives no waveform: unusual input would show no more."""
+        len(self.outputs)
+
+    def skip_if_unrepeatable(self) -> None:
+        """Raise :class:`CheckSkipped` where equal runs differ: comparing other outputs would show no more."""
+        if self.repeat_problem:
+            raise CheckSkipped("the codec does not repeat itself, see deterministic")
+
+    def difference(self, one: Wave, other: Wave, tolerance: float | None = None) -> str:
+        """Return how two outputs differ by more than ``tolerance``, in words; empty where they do not.
+
+        Args:
+            tolerance: full scale is 1; default: none on a CPU, :attr:`tolerance` elsewhere.
+        """
+        if tolerance is None:
+            tolerance = 0.0 if self.on_cpu else self.tolerance
+        if len(one) != len(other):
+            return f"{len(one)} and {len(other)} samples"
+        most = float(np.abs(one.astype(np.float64) - other).max())
+        return "" if most <= tolerance else f"up to {most:.2g} of full scale"
+
+    def restored(self, wave: Wave, out: Wave) -> Wave:
+        """Return an output aligned with its source at 16 kHz, as builds align it.
+
+        Raises:
+            CheckFailed: it is too short for that, or not finite.
+        """
+        rate = self.adapter.sample_rate
+        samples = audio.samples_at(len(wave), rate, audio.RATE)
+        slack = round(self.settings.policy.max_missing_seconds * audio.RATE)
+        try:
+            return audio.restore(out, rate, self.adapter.spec.delay_samples, samples, slack)
+        except RejectedError as error:
+            raise CheckFailed(f"{len(wave) / rate:.3f} s: {error.detail} (at 16 kHz)") from error
