@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ Pcm = np.ndarray[Any, np.dtype[np.int16]]
 
 AUDIO_CHAIN_VERSION = 1
 """Raised whenever this module would make other samples of the same codec output."""
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
+"""Suffixes, in lower case, of the files that are taken for audio: the kinds that libsndfile decodes."""
 RATE = 16000
 """Rate of every clip of a dataset, Hz."""
 FULL_SCALE = 32767 / 32768
@@ -46,6 +49,11 @@ class FinishedClip:
 def samples_at(samples: int, rate: int, target_rate: int) -> int:
     """How many samples a clip of ``samples`` at ``rate`` Hz has at ``target_rate``: rounded up, in integers."""
     return -(-samples * target_rate // rate)
+
+
+def find_audio(folder: Path) -> list[Path]:
+    """Return the audio files below a folder, at any depth, sorted by path."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
 
 
 def decode(data: bytes) -> tuple[Wave, int]:

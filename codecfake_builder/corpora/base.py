@@ -13,9 +13,6 @@ from codecfake_builder.corpora.lists import read_ids
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
-"""File kinds that libsndfile decodes."""
-
 UserPath = Annotated[Path, BeforeValidator(lambda value: Path(value).expanduser() if isinstance(value, str) else value)]
 """A path in a recipe: ``~`` is the home folder, a relative path is relative to the recipe, in ``--set`` to the
 working folder."""

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
+from codecfake_builder.audio import AUDIO_SUFFIXES, find_audio
 from codecfake_builder.corpora.base import (
-    AUDIO_SUFFIXES,
     CorpusConfig,
     SourceFile,
     UserPath,
@@ -34,7 +34,7 @@ class FolderConfig(CorpusConfig):
     ``-``; the speaker is the folder the file lies in, so that a speaker-disjoint plan never tears a folder apart.
     """
 
-    layout: ClassVar[str] = "audio files (wav, flac, ogg, opus, mp3, aiff) at any depth"
+    layout: ClassVar[str] = f"audio files ({', '.join(AUDIO_SUFFIXES)}) at any depth"
 
     kind: Literal["folder"]
     table: UserPath | None = None
@@ -56,7 +56,7 @@ class FolderConfig(CorpusConfig):
     def scan(self, root: Path) -> list[SourceFile]:
         if self.table is not None:
             return [self._from_row(root, row, line) for line, row in table_rows(self.table)]
-        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        paths = find_audio(root)
         if not paths:
             raise self.wrong_layout(root)
         return [self._from_path(relative(path, root)) for path in paths]

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from codec_adapters.files.weights import cache_root
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, SourceFile
+from codecfake_builder.audio import AUDIO_SUFFIXES
+from codecfake_builder.corpora.base import CorpusConfig, SourceFile
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import progress

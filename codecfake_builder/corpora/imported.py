@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 import codec_adapters
+from codecfake_builder.audio import AUDIO_SUFFIXES, find_audio
 from codecfake_builder.clip_class import known_classes
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, Made, SourceFile, relative, safe_path
+from codecfake_builder.corpora.base import CorpusConfig, Made, SourceFile, relative, safe_path
 from codecfake_builder.corpora.folder import table_rows
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
@@ -33,7 +34,7 @@ class ImportedConfig(CorpusConfig):
     there is no ``path``). Nothing is guessed: a file of which the class is not known ends the import.
     """
 
-    layout: ClassVar[str] = "a folder per codec with audio files (wav, flac, ogg, opus, mp3, aiff) at any depth in it"
+    layout: ClassVar[str] = f"a folder per codec with audio files ({', '.join(AUDIO_SUFFIXES)}) at any depth in it"
 
     kind: Literal["imported"]
     table: str | None = None
@@ -65,7 +66,7 @@ class ImportedConfig(CorpusConfig):
         if self.table is not None:
             table = _table(self.table)
             return [self._from_row(root, table, line, row) for line, row in table_rows(table)]
-        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        paths = find_audio(root)
         if not paths:
             raise self.wrong_layout(root)
         return self._from_paths(root, [PurePosixPath(relative(path, root)) for path in paths])

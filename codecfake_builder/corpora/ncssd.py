@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, SourceFile, relative
+from codecfake_builder.audio import find_audio
+from codecfake_builder.corpora.base import CorpusConfig, SourceFile, relative
 
 _NAME = re.compile(r"R-(?P<language>EN|ZH)_\d+_\d+_(?P<dialogue>d\d+)")
 
@@ -24,9 +25,9 @@ class NcssdConfig(CorpusConfig):
 
     def scan(self, root: Path) -> list[SourceFile]:
         files = []
-        for path in sorted(root.rglob("*")):
+        for path in find_audio(root):
             match = _NAME.fullmatch(path.stem)
-            if match and path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
+            if match:
                 speaker = f"R-{match['language']}-{match['dialogue']}"
                 files.append(SourceFile(path.stem, relative(path, root), speaker, match["language"].lower()))
         if not files:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, SourceFile, relative
+from codecfake_builder.audio import AUDIO_SUFFIXES
+from codecfake_builder.corpora.base import SourceFile, relative
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
 

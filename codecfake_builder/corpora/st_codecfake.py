@@ -16,7 +16,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from codec_adapters.spec import LABELS
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, Made, SourceFile, relative
+from codecfake_builder.audio import AUDIO_SUFFIXES
+from codecfake_builder.corpora.base import CorpusConfig, Made, SourceFile, relative
 from codecfake_builder.corpora.imported import OTHER_NAMES, unspecified
 from codecfake_builder.corpora.lists import read_ids
 from codecfake_builder.corpora.protocol import held_against, read_lines
