@@ -1,7 +1,7 @@
 """NCSSD's recorded dialogues (R-EN and R-ZH), the unseen source of ST-Codecfake. Gated; CC BY-NC 4.0, research only.
 
-An utterance is named like ``R-ZH_3_14_d501``; the last part is its dialogue. Who speaks is not in the name, so the
-dialogue stands for the speaker: whatever keeps speakers apart keeps whole dialogues apart.
+An utterance is named like ``R-ZH_3_14_d501``; the last part is its dialogue. The name does not say who speaks, so the
+dialogue is taken for the speaker: a speaker-disjoint plan then keeps whole dialogues in one split.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NAME = re.compile(r"R-(?P<language>EN|ZH)_\d+_\d+_(?P<dialogue>d\d+)")
 
 
 class NcssdConfig(CorpusConfig):
-    """NCSSD, wherever under the root its files lie; files of other names are not its recorded dialogues."""
+    """NCSSD; its files may lie at any depth under the root. Files with other names are not its recorded dialogues."""
 
     layout: ClassVar[str] = "audio files named like R-EN_0_0_d10.wav and R-ZH_3_14_d501.wav, at any depth"
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from codecfake_builder.corpora.lists import read_ids, read_labels
+from codecfake_builder.corpora.utterance_lists import read_ids, read_labels
 from codecfake_builder.errors import PlanError
 from codecfake_builder.files import sha256_text
 from codecfake_builder.plan.notes import Note

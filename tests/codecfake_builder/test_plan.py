@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codecfake_builder.corpora.lists import read_ids, read_labels
+from codecfake_builder.corpora.utterance_lists import read_ids, read_labels
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
 from codecfake_builder.plan.planning import Plan, PlannedSplit, make_plan
 from codecfake_builder.plan.speakers import Speaker, assign_speakers, language_targets
