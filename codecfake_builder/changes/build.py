@@ -32,7 +32,7 @@ from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import remove_temporaries
 from codecfake_builder.plan.planning import Plan, announce, make_plan
-from codecfake_builder.plan.summary import facts_of
+from codecfake_builder.plan.summary import summarize
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.schema import Recipe
 from codecfake_builder.shards.run import run_shards, split_done
@@ -68,7 +68,7 @@ def build(recipe: Recipe, out: Path, limit: int | None = None) -> BuildResult:
     plan = make_plan(recipe, limit)
     announce(plan)
     jobs = make_jobs(recipe, [variant for split in plan.splits for variant in split.variants], isolated)
-    facts = facts_of(plan, recipe, limit)
+    facts = summarize(plan, recipe, limit)
     classes_of(recipe, facts, jobs)  # before anything is made: refuses wrong labels
     shards = list(_shards(recipe, plan, jobs))
     with staging.locked(out) as held:  # only now: what is wrong with the input leaves no folder behind

@@ -27,10 +27,10 @@ from codecfake_builder.dataset.checksums import read_checksums
 from codecfake_builder.dataset.finishing import Material, finish, finished_root
 from codecfake_builder.dataset.provenance import jobs_of
 from codecfake_builder.dataset.records import ShardRecord, load_record
-from codecfake_builder.dataset.saved import saved_document, saved_plan_facts
+from codecfake_builder.dataset.saved import load_plan_summary, saved_document
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.plan.planning import LEFT_OUT
-from codecfake_builder.plan.summary import PlanFacts
+from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.edit import Document, VariantUse, use_of, variants_of, without_codec
 from codecfake_builder.recipe.edit_file import edited_text, read_recipe_text, write_edited
@@ -44,7 +44,7 @@ class _Finished:
     """What a finished dataset's folder says of itself."""
 
     document: Document
-    facts: PlanFacts
+    facts: PlanSummary
     jobs: dict[str, Job]
 
     def use(self, name: str) -> VariantUse:
@@ -107,7 +107,7 @@ def _read(dataset: Path) -> _Finished:
     Raises:
         BuilderError: a part of the builder's state, or of what it is read from, is absent or damaged.
     """
-    document, facts = saved_document(dataset), saved_plan_facts(dataset)
+    document, facts = saved_document(dataset), load_plan_summary(dataset)
     hashes = read_checksums(dataset)
     for name in (layout.PROVENANCE, layout.REJECTED):
         if not (dataset / name).is_file() or sha256_of(dataset / name) != hashes.get(name):
@@ -183,7 +183,7 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitSta
     return BuildResult(material.contents, root, 0, len(material.records))
 
 
-def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanFacts) -> Material:
+def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanSummary) -> Material:
     """What the dataset is written from when it holds no more than these facts tell of."""
     rejected = pq.read_table(dataset / layout.REJECTED)
     left_out = rejected.filter(rejected["split"].is_null()).select(LEFT_OUT.names).cast(LEFT_OUT)
@@ -203,7 +203,7 @@ def _checked(document: Document) -> Recipe:
         raise RecipeError(f"{layout.RECIPE}: {place}: {first['msg']}; build the dataset again first") from error
 
 
-def _refuse_other_selection(before: Recipe, after: Recipe, facts: PlanFacts) -> None:
+def _refuse_other_selection(before: Recipe, after: Recipe, facts: PlanSummary) -> None:
     """Refuse a removal after which the recipe would give the splits that are left other utterances."""
     for name in before.splits.keys() - after.splits.keys():
         if before.splits[name].same_as is None:

@@ -19,7 +19,7 @@ _ABSENT = {"mic1": RejectionReason.NO_MIC1, "mic2": RejectionReason.NO_MIC2}
 
 
 class VctkConfig(CorpusConfig):
-    """VCTK; ``mic`` chooses the recording in 0.92 (0.80 has one). An utterance without it is rejected (``no_mic2``)."""
+    """VCTK; ``mic`` chooses the recording in 0.92 (0.80 has one). An utterance without it is rejected."""
 
     layout: ClassVar[str] = (
         "wav48_silence_trimmed/pXXX/pXXX_NNN_mic1.flac (version 0.92) or wav48/pXXX/pXXX_NNN.wav (version 0.80)"

@@ -14,7 +14,7 @@ import codecfake_builder
 from codec_adapters import AlmSpec, CodecSpec, Taxonomy
 from codecfake_builder.audio import AUDIO_CHAIN_VERSION
 from codecfake_builder.dataset.records import ShardRecord
-from codecfake_builder.plan.summary import PlanFacts
+from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.recipe.schema import Recipe
 from codecfake_builder.shards.shard import AlmJob, CodecJob, Job
 
@@ -35,7 +35,7 @@ _PACKAGES = (
 
 
 def provenance(
-    recipe: Recipe, facts: PlanFacts, jobs: Mapping[str, Job], records: Iterable[ShardRecord]
+    recipe: Recipe, summary: PlanSummary, jobs: Mapping[str, Job], records: Iterable[ShardRecord]
 ) -> dict[str, Any]:
     """The document as data.
 
@@ -51,7 +51,7 @@ def provenance(
         "dtype": recipe.execution.dtype,
         "audio_chain": AUDIO_CHAIN_VERSION,
         "recipe": _portable(recipe),
-        "corpora": {name: {"usable_utterances": count} for name, count in facts.corpora.items()},
+        "corpora": {name: {"usable_utterances": count} for name, count in summary.corpora.items()},
         "splits": {
             name: {
                 "variants": list(split.variants),
@@ -60,7 +60,7 @@ def provenance(
                 "membership_sha256": split.membership_sha256,
                 "imported": {variant: members.model_dump() for variant, members in split.imported.items()},
             }
-            for name, split in facts.splits.items()
+            for name, split in summary.splits.items()
         },
         "variants": {name: _made_with(job) for name, job in sorted(jobs.items()) if not isinstance(job, AlmJob)},
         "alms": {
@@ -68,8 +68,8 @@ def provenance(
             for name, job in sorted(jobs.items())
             if isinstance(job, AlmJob)
         },
-        "imported": {variant: asdict(own) for variant, own in facts.imported.items()},
-        "notes": [str(note) for note in facts.notes],
+        "imported": {variant: asdict(own) for variant, own in summary.imported.items()},
+        "notes": [str(note) for note in summary.notes],
     }
 
 
