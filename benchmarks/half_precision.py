@@ -190,7 +190,7 @@ def main(
 ) -> None:
     """Measure half precision and write the table."""
     settle_numerics()  # as the builder's workers do: float32 means float32 on a GPU too
-    found = sorted(path for path in speech.rglob("*") if path.suffix in (".wav", ".flac"))
+    found = audio.find_audio(speech)
     found = found[:: max(1, len(found) // clips)][:clips]
     try:
         checkpoints = chosen_checkpoints(checkpoint or [], goldens)

@@ -1,15 +1,16 @@
-"""The audio policy's arithmetic: one chain for every class, so that nothing but the codec tells classes apart.
+"""The audio chain: the same steps for the clips of every class, so that nothing but the codec tells classes apart.
 
-decode -> mono -> resample to the codec's rate -> codec -> resample to 16 kHz -> take out the codec's delay -> the
-source's own length -> scale down if over full scale -> FLAC, 16 bit, mono. Real clips pass the same chain without the
-codec; what an audio language model says passes it from the resampling to 16 kHz on, at its own length. Waveforms are
-float32 arrays ``[samples]`` with full scale at 1.
+decode -> mono -> resample to the codec's rate -> codec -> resample to 16 kHz -> take out the codec's delay -> cut or
+zero-pad to the source's length -> scale down where a peak is over full scale -> FLAC, 16 bit, mono. Real clips pass the
+same chain without the codec; the output of an audio language model passes it from the resampling to 16 kHz on and keeps
+its own length. Waveforms are float32 arrays ``[samples]`` with full scale at 1; lengths are samples, rates Hz.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,16 @@ Pcm = np.ndarray[Any, np.dtype[np.int16]]
 
 CHAIN_VERSION = 1
 """Raised whenever this module would make other samples of the same codec output."""
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
+"""Suffixes, in lower case, of the files that are taken for audio: the kinds that libsndfile decodes."""
 RATE = 16000
 """Rate of every clip of a dataset, Hz."""
 FULL_SCALE = 32767 / 32768
-"""The largest sample that 16-bit PCM holds; peaks above it are scaled down to it."""
+"""The largest sample that 16-bit PCM can hold; a clip with a higher peak is scaled down to it."""
 SPEECH_RMS = 1e-3
-"""A source above this level (-60 dB) holds something; a codec that answers it with silence has failed."""
+"""Level (-60 dB) above which a source is not silent; a codec whose output for it is silent has failed."""
 SILENCE_RMS = 1e-5
-"""Below this level (-100 dB) an output is silence at 16 bits."""
+"""Level (-100 dB) below which an output is silent at 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +41,25 @@ class FinishedClip:
     """A clip as it goes into a shard."""
 
     flac: bytes
+    """The whole FLAC file."""
     pcm: Pcm
+    """Its samples, int16 ``[samples]`` at 16 kHz."""
     gain: float
-    """Factor that brought the peak to full scale; 1 where it was below."""
+    """Factor that the clip was multiplied by to bring its peak down to full scale; 1 where the peak was below."""
 
 
 def samples_at(samples: int, rate: int, target_rate: int) -> int:
-    """How many samples a clip of ``samples`` at ``rate`` Hz has at ``target_rate``: rounded up, in integers."""
+    """Return the length at ``target_rate`` of a clip of ``samples`` at ``rate``, rounded up in integer arithmetic."""
     return -(-samples * target_rate // rate)
 
 
+def find_audio(folder: Path) -> list[Path]:
+    """Return the audio files below a folder, at any depth, sorted by path."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+
+
 def decode(data: bytes) -> tuple[Wave, int]:
-    """An audio file's samples, mixed down to mono, and its rate.
+    """Decode the bytes of an audio file; return its samples, mixed down to mono, and its rate in Hz.
 
     Raises:
         RejectedError: ``unreadable``, ``truncated``, ``empty`` or ``non_finite``.
@@ -75,7 +85,7 @@ def decode(data: bytes) -> tuple[Wave, int]:
 
 
 def _wav_is_cut(data: bytes) -> bool:
-    """Whether a WAV file ends before its own header says; libsndfile reads such files without a word."""
+    """Return whether a WAV file ends before its own header says; libsndfile reads such files without an error."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return False
     promised = int.from_bytes(data[4:8], "little")
@@ -91,20 +101,21 @@ def resample(wave: Wave, rate: int, target_rate: int) -> Wave:
 
 
 def fit(wave: Wave, samples: int) -> Wave:
-    """Cut or zero-pad at the end to ``samples``."""
+    """Cut or zero-pad a waveform at its end to ``samples``."""
     if len(wave) >= samples:
         return wave[:samples]
     return np.pad(wave, (0, samples - len(wave)))
 
 
 def restore(wave: Wave, rate: int, delay: int, samples: int, slack: int) -> Wave:
-    """A codec's output back on the source's time line.
+    """Return a codec's output at 16 kHz, without the codec's delay and with the source's length.
 
     Args:
-        wave: the output at the codec's ``rate``, for an input that was padded at the end.
-        delay: samples at ``rate`` by which the codec lags.
+        wave: the output at ``rate`` for an input that was padded at its end.
+        rate: of the codec, Hz.
+        delay: samples at ``rate`` by which the output lags behind the input.
         samples: the source's length at 16 kHz.
-        slack: how many samples (at 16 kHz) of the clip may be missing at its end.
+        slack: how many samples at 16 kHz the output may lack at its end; they are filled with zeros.
 
     Raises:
         RejectedError: ``non_finite`` or ``length``.
@@ -121,8 +132,14 @@ def restore(wave: Wave, rate: int, delay: int, samples: int, slack: int) -> Wave
     return fit(at_rate, samples)
 
 
-def generated(wave: Wave, rate: int, min_seconds: float, max_seconds: float) -> Wave:
-    """An audio language model's output at 16 kHz. It has its own length, which no source's can replace.
+def resample_generated(wave: Wave, rate: int, min_seconds: float, max_seconds: float) -> Wave:
+    """Return an audio language model's output at 16 kHz. It keeps its own length, since there is no source to follow.
+
+    Args:
+        wave: the output at ``rate``.
+        rate: of the model's codec, Hz.
+        min_seconds: shorter output is rejected.
+        max_seconds: longer output is rejected.
 
     Raises:
         RejectedError: ``nothing_generated``, ``non_finite``, ``too_short`` or ``too_long``.
@@ -141,13 +158,13 @@ def generated(wave: Wave, rate: int, min_seconds: float, max_seconds: float) -> 
 
 
 def finish(wave: Wave, source_rms: float | None) -> FinishedClip:
-    """Level and encode a clip at 16 kHz.
+    """Scale a clip at 16 kHz down to full scale where its peak is above, and encode it as FLAC.
 
     Args:
-        source_rms: level of the source; ``None`` where there is no source and speech is expected in any case.
+        source_rms: level of the source (full scale 1); ``None`` where there is no source, and speech is expected.
 
     Raises:
-        RejectedError: ``silent``, where speech went in, or was to come out, and silence came out.
+        RejectedError: ``silent``, for silence where the source is not silent, or where speech is expected.
     """
     level = rms(wave)
     if level < SILENCE_RMS and (source_rms is None or source_rms > SPEECH_RMS):
@@ -162,5 +179,5 @@ def finish(wave: Wave, source_rms: float | None) -> FinishedClip:
 
 
 def rms(wave: Wave) -> float:
-    """Root mean square of a waveform."""
+    """Return the root mean square of a waveform, where full scale is 1."""
     return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))

@@ -26,7 +26,6 @@ from torch.overrides import TorchFunctionMode
 
 import codec_adapters
 from codecfake_builder import audio
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES
 from tools.small_codec import SmallCodec
 from tools.small_codecs import FAMILIES
 
@@ -59,7 +58,7 @@ class OutOfPlace(TorchFunctionMode):
 
 def clips_in(folders: Iterable[Path]) -> list[Path]:
     """Every audio file below some folders."""
-    return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in AUDIO_SUFFIXES)
+    return sorted(path for folder in folders for path in audio.find_audio(folder))
 
 
 def clip_at(path: Path, rate: int) -> np.ndarray:

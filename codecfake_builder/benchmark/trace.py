@@ -11,7 +11,7 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from codec_adapters.files.documents import nearest
-from codecfake_builder.audio import RATE, decode, resample
+from codecfake_builder.audio import AUDIO_SUFFIXES, RATE, decode, find_audio, resample
 from codecfake_builder.benchmark.clips import repeat_or_crop
 from codecfake_builder.benchmark.detectors import ALL, Detector, dev_threshold
 from codecfake_builder.benchmark.detectors.base import energy
@@ -23,7 +23,6 @@ from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.rejections import RejectedError
 
 UNKNOWN = "unknown"
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def audio_files(paths: Iterable[Path]) -> Iterator[Path]:
         if path.is_file():
             yield path
             continue
-        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file())
+        inside = find_audio(path)
         if not inside:
             raise BenchmarkError(f"{path}: holds no audio files ({', '.join(AUDIO_SUFFIXES)})")
         yield from inside

@@ -29,7 +29,7 @@ from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import remove_temporaries
 from codecfake_builder.plan.planning import Plan, announce, make_plan
-from codecfake_builder.plan.summary import facts_of
+from codecfake_builder.plan.summary import summarize
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.resolve import Resolved
 from codecfake_builder.recipe.schema import Recipe
@@ -65,13 +65,13 @@ def build(resolved: Resolved, out: Path, limit: int | None = None) -> BuildResul
     recipe, plan = resolved.recipe, make_plan(resolved, limit)
     announce(plan)
     made_by = resolve_variants(resolved, [variant for split in plan.splits for variant in split.variants])
-    facts = facts_of(plan, resolved, limit)
-    classes_of(recipe, facts, made_by)  # before anything is made: refuses wrong labels
+    summary = summarize(plan, resolved, limit)
+    classes_of(recipe, summary, made_by)  # before anything is made: refuses wrong labels
     shards = list(_shards(recipe, plan, made_by))
     with staging.locked(out) as held:  # only now: what is wrong with the input leaves no folder behind
         done, missing = split_done(shards, out)
         say(f"{len(shards)} shards: {len(done)} are there, {len(missing)} to make")
-        material = Material(recipe, facts, made_by, done, plan.left_out)
+        material = Material(recipe, summary, made_by, done, plan.left_out)
         if not missing and not _stale(out, shards) and is_current(out, material):
             save_state(out, material)  # paths may have changed
             staging.discard(out)
@@ -85,7 +85,7 @@ def build(resolved: Resolved, out: Path, limit: int | None = None) -> BuildResul
             preload_stoi()
         made = run_shards(missing, place, recipe.execution, extending) if missing else []
         _remove_stale(place, shards)
-        material = Material(recipe, facts, made_by, done + made, plan.left_out)
+        material = Material(recipe, summary, made_by, done + made, plan.left_out)
         root = finish(place, material)
         if extending:
             staging.publish(place, out, held)

@@ -27,10 +27,10 @@ from codecfake_builder.dataset.checksums import read_checksums
 from codecfake_builder.dataset.finishing import Material, finish, finished_root
 from codecfake_builder.dataset.provenance import told_variants
 from codecfake_builder.dataset.records import ShardRecord, load_record
-from codecfake_builder.dataset.saved import saved_document, saved_plan_facts
+from codecfake_builder.dataset.saved import load_plan_summary, saved_document
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.plan.planning import LEFT_OUT
-from codecfake_builder.plan.summary import PlanFacts
+from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.edit import Document, variants_of, without_codec
 from codecfake_builder.recipe.edit_file import edited_text, read_recipe_text, write_edited
@@ -44,7 +44,7 @@ class _Finished:
     """What a finished dataset's folder says of itself."""
 
     document: Document
-    facts: PlanFacts
+    summary: PlanSummary
     made_by: dict[str, ResolvedVariant]
 
     @cached_property
@@ -52,7 +52,7 @@ class _Finished:
         """The variants as the dataset tells of them, over the default catalogue for those of splits that it lacks."""
         told = {made.spec.name: made.spec for made in self.made_by.values()}
         told |= {spec.name: spec for spec in (speaking_codec(made).spec for made in self.made_by.values())}
-        plugins = self.facts.plugins
+        plugins = self.summary.plugins
         own = [Entry(spec, _Told(next(iter(plugins.get(name, ())), None))) for name, spec in told.items()]
         return Catalogue((*(entry for entry in default_catalogue().entries if entry.name not in told), *own))
 
@@ -108,7 +108,7 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
             result = _replace(dataset, there, variants, held)
         else:
             say(f"{name} is removed already, by a run that was cut off then")
-            material = _material(dataset, there, _checked(there.document), there.facts)
+            material = _material(dataset, there, _checked(there.document), there.summary)
             result = BuildResult(material.contents, finished_root(dataset), 0, len(material.records))
         if recipe is not None:
             write_edited(recipe, edit)
@@ -122,14 +122,14 @@ def _read(dataset: Path) -> _Finished:
     Raises:
         BuilderError: a part of the builder's state, or of what it is read from, is absent or damaged.
     """
-    document, facts = saved_document(dataset), saved_plan_facts(dataset)
+    document, summary = saved_document(dataset), load_plan_summary(dataset)
     hashes = read_checksums(dataset)
     for name in (layout.PROVENANCE, layout.REJECTED):
         if not (dataset / name).is_file() or sha256_of(dataset / name) != hashes.get(name):
             raise DatasetError(f"{dataset / name}: is not as it was built; build the dataset again first")
     told = told_variants(json.loads((dataset / layout.PROVENANCE).read_text(encoding="utf-8")))
-    used = [variant for split in facts.splits.values() for variant in split.variants if variant in told]
-    return _Finished(document, facts, {variant: told[variant] for variant in used})
+    used = [variant for split in summary.splits.values() for variant in split.variants if variant in told]
+    return _Finished(document, summary, {variant: told[variant] for variant in used})
 
 
 def _records(dataset: Path) -> list[ShardRecord]:
@@ -153,7 +153,7 @@ def _variants(there: _Finished, name: str) -> list[str]:
     Raises:
         RecipeError: it stands for clips that cannot be removed.
     """
-    imported = [variant for variant, own in there.facts.imported.items() if name in (variant, own.codec)]
+    imported = [variant for variant, own in there.summary.imported.items() if name in (variant, own.codec)]
     if name == REAL:
         raise RecipeError(f"{REAL}: is the speech that every codec is held against; it cannot be removed")
     if imported:
@@ -188,8 +188,8 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitSta
     if gone == set(there.made_by):
         raise RecipeError(f"{', '.join(variants)}: no other codec is in {dataset}; delete the folder instead")
     before, after = _checked(there.document), _checked(_without(there.document, variants, there))
-    _refuse_other_selection(before, after, there.facts)
-    material = _material(dataset, there, after, there.facts.without(gone))
+    _refuse_other_selection(before, after, there.summary)
+    material = _material(dataset, there, after, there.summary.without(gone))
     kept = {record.file for record in material.records}
     kept |= {layout.record_of(file) for file in kept}
     stage = staging.prepare(dataset, lambda name: layout.is_shard_or_record(name) and name not in kept)
@@ -198,14 +198,14 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitSta
     return BuildResult(material.contents, root, 0, len(material.records))
 
 
-def _material(dataset: Path, there: _Finished, recipe: Recipe, facts: PlanFacts) -> Material:
-    """What the dataset is written from when it holds no more than these facts tell of."""
+def _material(dataset: Path, there: _Finished, recipe: Recipe, summary: PlanSummary) -> Material:
+    """What the dataset is written from when it holds no more than this summary tells of."""
     rejected = pq.read_table(dataset / layout.REJECTED)
     left_out = rejected.filter(rejected["split"].is_null()).select(LEFT_OUT.names).cast(LEFT_OUT)
-    cells = {(name, v) for name, split in facts.splits.items() for v in (*split.variants, *split.imported)}
+    cells = {(name, v) for name, split in summary.splits.items() for v in (*split.variants, *split.imported)}
     records = [record for record in _records(dataset) if layout.cell_of(record.file) in cells]
     made_by = {variant: made for variant, made in there.made_by.items() if variant in {v for _, v in cells}}
-    return Material(recipe, facts, made_by, records, left_out)
+    return Material(recipe, summary, made_by, records, left_out)
 
 
 def _checked(document: Document) -> Recipe:
@@ -216,7 +216,7 @@ def _checked(document: Document) -> Recipe:
         raise RecipeError(f"{str(error).splitlines()[0]}; build the dataset again first") from error
 
 
-def _refuse_other_selection(before: Recipe, after: Recipe, facts: PlanFacts) -> None:
+def _refuse_other_selection(before: Recipe, after: Recipe, summary: PlanSummary) -> None:
     """Refuse a removal after which the recipe would give the splits that are left other utterances."""
     for name in before.splits.keys() - after.splits.keys():
         if before.splits[name].same_as is None:
@@ -224,7 +224,7 @@ def _refuse_other_selection(before: Recipe, after: Recipe, facts: PlanFacts) -> 
                 f"splits.{name}: would be left without a variant, and what other splits draw hangs on what it draws; "
                 "give it another codec first"
             )
-        if name not in facts.splits:
+        if name not in summary.splits:
             raise RecipeError(
                 f"splits.{name}: is not in this dataset and would be left without a variant; build it from a recipe "
                 "without that split first"

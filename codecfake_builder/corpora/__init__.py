@@ -1,4 +1,4 @@
-"""Source speech on disk. A corpus kind is one module; adding one means listing it here."""
+"""Corpora: source speech on disk, one module per kind. A new kind joins the union ``AnyCorpus`` here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AnyCorpus = Annotated[
     | StCodecfakeConfig,
     Field(discriminator="kind"),
 ]
-"""A corpus of a recipe, told apart by its ``kind``."""
+"""A corpus of a recipe; ``kind`` says which."""
 
 __all__ = [
     "Aishell3Config",

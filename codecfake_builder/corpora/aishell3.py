@@ -1,6 +1,6 @@
 """AISHELL-3: Mandarin, 218 speakers, 44.1 kHz WAV. Licence of the corpus: Apache-2.0.
 
-``content.txt`` gives characters and pinyin in turn; the text kept is the characters.
+``content.txt`` has characters and pinyin in turn; the text of an utterance is its characters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PARTS: tuple[Literal["train", "test"], ...] = ("train", "test")
 
 
 class Aishell3Config(CorpusConfig):
-    """AISHELL-3 as it is unpacked; ``parts`` chooses among the official ``train`` and ``test`` folders."""
+    """AISHELL-3 as its archive unpacks; ``parts`` chooses among the official folders ``train`` and ``test``."""
 
     layout: ClassVar[str] = "train/wav/SSBxxxx/SSBxxxxyyyy.wav and (or) test/wav/..., with content.txt beside wav"
 
@@ -40,7 +40,7 @@ class Aishell3Config(CorpusConfig):
 
 
 def _texts(path: Path) -> dict[str, str]:
-    """File name to characters, from lines such as ``SSB00050001.wav<TAB>guang-character guang3 ...``."""
+    """Read the characters by file name, from lines such as ``SSB00050001.wav<TAB>guang-character guang3 ...``."""
     if not path.is_file():
         return {}
     texts = {}

@@ -1,4 +1,4 @@
-"""Unpacking archives that others made: no member can name, reach or link to anything outside of the target folder."""
+"""Unpack downloaded archives safely: no member can name, reach or link to anything outside the target folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from codecfake_builder.files import TEMPORARY, sync_folder
 from codecfake_builder.progress import progress
 
 KEEP_FREE = 1 << 30
-"""Bytes of the disk that unpacking leaves free."""
+"""Bytes of free disk space that unpacking does not use."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class _Member:
     name: str
     size: int
     kind: str
-    """``file``, ``folder``, or what else it is."""
+    """``file``, ``folder``, or in words what else it is."""
     open: Callable[[], IO[bytes]]
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Unpack a zip or tar archive into the new folder ``target``, which is there whole or not at all.
+    """Unpack a zip or tar archive into the new folder ``target``, which appears whole or not at all.
 
     Raises:
-        CorpusError: the file is no archive or damaged, a member's name is absolute or leads out, a member is a link or
-            a device, or the disk is too small. Nothing is left of it then.
+        CorpusError: the file is damaged or no archive, a member's name is absolute or leads out of the folder, a member
+            is a link or a device, or the disk is too small. Nothing is kept then.
     """
     unfinished = target.with_name(f"{target.name}{TEMPORARY}unpacking")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -62,7 +62,7 @@ def unpack(archive: Path, target: Path) -> None:
 
 
 def _members(archive: Path, stack: ExitStack) -> Iterator[tuple[_Member, int]]:
-    """Every member, and how many bytes of the archive have been read for those before it."""
+    """Yield every member, with the number of bytes of the archive that the members before it take."""
     if zipfile.is_zipfile(archive):
         members = stack.enter_context(zipfile.ZipFile(archive))
         read = 0

@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import VOCODER
-from codecfake_builder.corpora.base import CorpusConfig, Made, SourceFile
-from codecfake_builder.corpora.protocol import held_against, read_lines
+from codecfake_builder.corpora.base import CorpusConfig, ImportedClip, SourceFile
+from codecfake_builder.corpora.file_lists import check_against_list, read_file_list
 from codecfake_builder.errors import CorpusError
 
 _PROTOCOLS = {"train": "train.trn", "dev": "dev.trl", "eval": "eval.trl"}
@@ -21,10 +21,11 @@ _FORM = "<speaker> <file> - <attack or -> <bonafide|spoof>"
 
 
 class Asvspoof2019LaConfig(CorpusConfig):
-    """ASVspoof 2019 LA as it is unpacked; the root is the folder ``LA`` or the one around it.
+    """ASVspoof 2019 LA as its archive unpacks; the root is the folder ``LA`` or its parent.
 
-    ``select`` chooses bona fide speech, spoofed clips or both. Spoofed clips carry the class ``vocoder`` (label -1) and
-    their attack as variant (``asvspoof2019_A07``); only splits with the variant ``imported`` take them.
+    ``select`` chooses bona fide speech, spoofed clips or both. Spoofed clips are imported clips: their class is
+    ``vocoder`` (label -1), their variant the attack (``asvspoof2019_A07``), and only splits with the variant
+    ``imported`` take them.
     """
 
     layout: ClassVar[str] = (
@@ -42,9 +43,11 @@ class Asvspoof2019LaConfig(CorpusConfig):
         if home is None:
             raise self.wrong_layout(root)
         protocol = home / "ASVspoof2019_LA_cm_protocols" / f"ASVspoof2019.LA.cm.{_PROTOCOLS[self.part]}.txt"
-        files = [self._file(root, home, protocol, fields) for fields in read_lines(protocol, 5, _FORM)]
-        checked = held_against(files, root, self._audio(home), protocol)
-        return [file for file in checked if self.select == "all" or (file.made is None) == (self.select == "bonafide")]
+        files = [self._file(root, home, protocol, fields) for fields in read_file_list(protocol, 5, _FORM)]
+        checked = check_against_list(files, root, self._audio(home), protocol)
+        return [
+            file for file in checked if self.select == "all" or (file.imported is None) == (self.select == "bonafide")
+        ]
 
     def _audio(self, home: Path) -> Path:
         return home / f"ASVspoof2019_LA_{self.part}" / "flac"
@@ -54,9 +57,10 @@ class Asvspoof2019LaConfig(CorpusConfig):
         if key not in ("bonafide", "spoof") or Path(name).name != name:
             raise CorpusError(f"{protocol}: expected '{_FORM}', found {' '.join(fields)[:60]!r}")
         path = (self._audio(home) / f"{name}.flac").relative_to(root).as_posix()
-        made = Made(VOCODER, f"asvspoof2019_{_plain(attack)}") if key == "spoof" else None
-        return SourceFile(name, path, speaker, self.language, made=made)
+        imported = ImportedClip(VOCODER, f"asvspoof2019_{_plain(attack)}") if key == "spoof" else None
+        return SourceFile(name, path, speaker, self.language, imported=imported)
 
 
 def _plain(attack: str) -> str:
+    """Return the letters and digits of an attack, for the name of a variant."""
     return "".join(letter for letter in attack if letter.isalnum()) or "unknown"

@@ -1,4 +1,4 @@
-"""What every corpus kind shares: its part of a recipe, and what it lists."""
+"""The base class of a corpus in a recipe, and one source file as a corpus lists it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.paths import DocumentPath
-from codecfake_builder.corpora.lists import read_ids
+from codecfake_builder.corpora.utterance_lists import read_ids
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
-"""File kinds that libsndfile decodes."""
-
 _Expanded = BeforeValidator(lambda value: Path(value).expanduser() if isinstance(value, str) else value)
 UserPath = Annotated[Path, _Expanded, DocumentPath()]
-"""A path in a recipe: ``~`` is the home folder, a relative path is relative to the recipe, in ``--set`` to the
-working folder."""
+"""A path in a recipe. ``~`` is the home folder; a relative path is relative to the recipe, or to the working folder in
+``--set``."""
 DataPath = Annotated[Path, _Expanded, DocumentPath(hidden=True)]
 """A path of which nothing is published, since it says where somebody keeps their data."""
 ListName = Annotated[str, DocumentPath(packaged=True)]
@@ -32,22 +29,24 @@ TableName = Annotated[str, DocumentPath(packaged=True, hidden=True)]
 
 
 @dataclass(frozen=True)
-class Made:
-    """What made a clip that exists already. Such a clip is not re-synthesized: it goes into a dataset as it is."""
+class ImportedClip:
+    """What made an imported clip: one that goes into a dataset as it is, and is not re-synthesized."""
 
     codec: str
-    """Its class: a codec family, ``real``, or ``vocoder`` for a fake that no codec made."""
+    """Its class: a codec family, ``real``, or ``vocoder`` for a fake that no neural codec made."""
     variant: str
-    """Name of the setting: a known variant's, or one that says as much as is known."""
+    """A known variant, or a name that says as much as is known of the setting (``encodec_unspecified``)."""
     alm: str | None = None
+    """The audio language model that spoke it."""
     prompt_id: str | None = None
+    """The utterance that the audio language model was prompted with."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One utterance as a corpus lists it; ``problem`` says why it cannot be used, where that is known already.
+    """One utterance as a corpus lists it.
 
-    A ``problem`` of ``missing`` means that there is no file to look at.
+    ``reason`` says why it cannot be used, where the list alone shows that; ``missing`` means that there is no file.
     """
 
     utterance_id: str
@@ -56,13 +55,13 @@ class SourceFile:
     speaker: str
     language: str
     text: str | None = None
-    problem: RejectionReason | None = None
+    reason: RejectionReason | None = None
     detail: str | None = None
-    """The problem in words."""
-    made: Made | None = None
-    """For a clip that exists already; ``None`` for speech."""
+    """The reason in words."""
+    imported: ImportedClip | None = None
+    """What made the clip; ``None`` for speech, which is re-synthesized."""
     sha256: str | None = None
-    """Of the file, where a list says it. A file of another hash is used, with a word about it."""
+    """Hash of the file that a list states. A file with another hash is used, and noted."""
 
 
 class CorpusConfig(BaseModel, ABC):
@@ -73,40 +72,44 @@ class CorpusConfig(BaseModel, ABC):
     noun: ClassVar[str] = "corpus"
     """What such a section of a recipe is called, for messages."""
     layout: ClassVar[str]
-    """The layout of this kind in words, for messages."""
+    """The folder layout that this kind expects, in words, for error messages."""
 
     kind: str
     root: DataPath | None = None
     optional: bool = False
-    """Without a root: leave out the splits that need it, instead of refusing to build."""
+    """Whether a plan leaves out the splits that need this corpus where it has no root; else it is refused."""
     speakers: list[str] | None = Field(default=None, min_length=1)
-    """Only these speakers."""
+    """The speakers to use; all where it is not given."""
     exclude_speakers: list[str] = []
     ids: ListName | None = None
-    """Only these utterances: a packaged list by name, or a file with one id a line. Absent ones are listed."""
+    """The utterances to use: the name of a packaged list, or a file with one id a line. Those that the corpus lacks are
+    rejected as missing."""
     min_seconds: float = Field(default=0.0, ge=0)
+    """Shorter utterances are rejected."""
     max_seconds: float | None = Field(default=None, gt=0)
+    """Longer utterances are rejected."""
 
     @abstractmethod
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
-        """List all utterances under ``root``.
+        """Return all utterances under ``root``.
 
         Args:
-            catalogue: the codecs and classes that clips may be of, for kinds of which clips exist already.
+            catalogue: the codecs and classes that imported clips may be of.
 
         Raises:
-            CorpusError: the layout is another.
+            CorpusError: ``root`` is in another layout.
         """
 
     def problems(self, catalogue: Catalogue) -> Iterator[str]:
-        """Say what of the corpus contradicts the catalogue, each the rest of a line that begins with its place."""
+        """Yield what in the corpus's section contradicts the catalogue, each the rest of a line that begins with the
+        section's place."""
         yield from ()
 
-    def listed(self, catalogue: Catalogue) -> list[SourceFile]:
-        """List the utterances that the recipe wants, by speaker and by list, sorted by id.
+    def wanted_files(self, catalogue: Catalogue) -> list[SourceFile]:
+        """Return the utterances that the recipe wants, by speaker and by list, sorted by id.
 
         Raises:
-            CorpusError: the root is not set, not there, or not in this kind's layout.
+            CorpusError: the root is not given, not there, or in another layout.
             RecipeError: ``ids`` names no list.
         """
         root = self.root_folder()
@@ -120,15 +123,19 @@ class CorpusConfig(BaseModel, ABC):
         if not files:
             raise self.wrong_layout(root, "no utterance of the wanted speakers")
         if self.ids is not None:
-            files = _listed_only(files, self.ids)
+            files = _only_listed(files, self.ids)
         return sorted(files, key=lambda file: (file.utterance_id, file.path))
 
     def located(self) -> bool:
-        """Whether the recipe says where this corpus is."""
+        """Return whether the recipe says where this corpus is."""
         return self.root is not None
 
     def root_folder(self) -> Path:
-        """The root, checked to be a folder."""
+        """Return the root.
+
+        Raises:
+            CorpusError: it is not given, or is no folder.
+        """
         if self.root is None:
             raise CorpusError(f"no root is given for this corpus of kind {self.kind}")
         if not self.root.is_dir():
@@ -136,33 +143,34 @@ class CorpusConfig(BaseModel, ABC):
         return self.root
 
     def audio_folder(self) -> Path:
-        """The folder that the listed paths are relative to; the root, but for corpora that are no files."""
+        """Return the folder that the paths of the files are relative to: the root, unless the audio is taken out of a
+        dataset first (``hf``)."""
         return self.root_folder()
 
     def wrong_layout(self, root: Path, found: str | None = None) -> CorpusError:
-        """The error for a root that is not in this kind's layout."""
+        """Return the error for a root in another layout; ``found`` says what is there instead."""
         if found is None:
             entries = sorted(path.name for path in root.iterdir())
             found = ", ".join(entries[:6]) + (", ..." if len(entries) > 6 else "") if entries else "nothing"
         return CorpusError(f"{root}: not a corpus of kind {self.kind}: expected {self.layout}; found {found}")
 
 
-def _listed_only(files: list[SourceFile], name: str) -> list[SourceFile]:
-    """The files whose utterance is on the list ``name``; what the list has and the corpus has not, as missing."""
+def _only_listed(files: list[SourceFile], name: str) -> list[SourceFile]:
+    """Return the files whose utterance is on the list ``name``, and those that the corpus lacks as missing."""
     wanted = dict.fromkeys(read_ids(name))
     found = [file for file in files if file.utterance_id in wanted]
     absent = wanted.keys() - {file.utterance_id for file in found}
     detail = f"the list {Path(name).name} names it, the corpus has no such utterance"
     return found + [
-        SourceFile(identity, "", "", "und", problem=RejectionReason.MISSING, detail=detail) for identity in absent
+        SourceFile(identity, "", "", "und", reason=RejectionReason.MISSING, detail=detail) for identity in absent
     ]
 
 
 def safe_path(root: Path, path: str) -> bool:
-    """Whether ``path``, out of somebody's list, is relative and stays below ``root``, links followed."""
+    """Return whether ``path``, as a list has it, is relative and stays below ``root`` after links are followed."""
     return not Path(path).is_absolute() and (root / path).resolve().is_relative_to(root.resolve())
 
 
 def relative(path: Path, root: Path) -> str:
-    """``path`` below ``root``, with forward slashes."""
+    """Return ``path`` relative to ``root``, with forward slashes."""
     return path.relative_to(root).as_posix()

@@ -1,4 +1,4 @@
-"""Any audio files: a folder tree, or a CSV / JSONL table that names them."""
+"""Any audio files: a folder tree, or the files that a CSV or JSONL table lists."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import field_validator
 
 from codec_adapters.catalogue import Catalogue
+from codecfake_builder.audio import AUDIO_SUFFIXES, find_audio
 from codecfake_builder.corpora.base import (
-    AUDIO_SUFFIXES,
     CorpusConfig,
     DataPath,
     SourceFile,
@@ -30,19 +30,19 @@ class FolderConfig(CorpusConfig):
     """A tree of audio files, or with ``table`` the files that a CSV (with header) or JSONL lists.
 
     Columns of the table: ``path`` (relative to the root), and where known ``utterance_id``, ``speaker``, ``language``,
-    ``text``. Without a table, ``pattern`` (a regular expression searched in the relative path) may name ``utterance``,
-    ``speaker`` and ``language`` as groups. What is not given: the id is the path without suffix, ``/`` turned into
-    ``-``; the speaker is the folder the file lies in, so that a speaker-disjoint plan never tears a folder apart.
+    ``text``. Without a table, ``pattern`` (a regular expression searched in the relative path) may have the groups
+    ``utterance``, ``speaker`` and ``language``. Defaults: the id is the path without its suffix and with ``-`` for
+    ``/``; the speaker is the folder of the file, so that a speaker-disjoint plan keeps a folder in one split.
     """
 
-    layout: ClassVar[str] = "audio files (wav, flac, ogg, opus, mp3, aiff) at any depth"
+    layout: ClassVar[str] = f"audio files ({', '.join(AUDIO_SUFFIXES)}) at any depth"
 
     kind: Literal["folder"]
     table: DataPath | None = None
     pattern: str | None = None
     language: str = "und"
     speaker: str | None = None
-    """One speaker for all files that name none."""
+    """The speaker of all files for which none is given."""
 
     @field_validator("pattern")
     @classmethod
@@ -57,7 +57,7 @@ class FolderConfig(CorpusConfig):
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         if self.table is not None:
             return [self._from_row(root, row, line) for line, row in table_rows(self.table)]
-        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        paths = find_audio(root)
         if not paths:
             raise self.wrong_layout(root)
         return [self._from_path(relative(path, root)) for path in paths]
@@ -75,7 +75,7 @@ class FolderConfig(CorpusConfig):
         missing = None if (root / path).is_file() else RejectionReason.MISSING
         return self._file(str(PurePosixPath(path)), {**row, "utterance": row.get("utterance_id")}, missing)
 
-    def _file(self, path: str, known: dict[str, Any], problem: RejectionReason | None = None) -> SourceFile:
+    def _file(self, path: str, known: dict[str, Any], reason: RejectionReason | None = None) -> SourceFile:
         relative_path = PurePosixPath(path)
         folder = "-".join(relative_path.parent.parts) or "root"
         return SourceFile(
@@ -84,16 +84,16 @@ class FolderConfig(CorpusConfig):
             speaker=known.get("speaker") or self.speaker or folder,
             language=known.get("language") or self.language,
             text=known.get("text") or None,
-            problem=problem,
-            detail=problem and f"no such file; {self.table} names it",
+            reason=reason,
+            detail=reason and f"no such file; {self.table} names it",
         )
 
 
 def table_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Lines of a CSV (with header) or JSONL table with their numbers; unknown columns are left alone.
+    """Yield the line number and the values of each row of a CSV (with header) or JSONL table, unknown columns included.
 
     Raises:
-        CorpusError: no such file, another suffix, no column ``path``, or a line that is no object.
+        CorpusError: no such file, another suffix, no column ``path``, or a line that is no JSON object.
     """
     if not table.is_file():
         raise CorpusError(f"{table}: no such file (table of a corpus)")

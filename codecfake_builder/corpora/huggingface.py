@@ -1,8 +1,8 @@
 """Any Hugging Face audio dataset: from the hub, a folder of data files, or a folder that ``save_to_disk`` wrote.
 
-The audio is taken as the bytes that the dataset holds, undecoded, and put into files of the user's cache once, so that
-it is read, hashed and checked like that of any other corpus. Dataset scripts do not run: ``datasets`` 4 and later has
-no way to, and nothing here trusts remote code.
+The bytes of the audio are written undecoded into files of the user's cache, once, and these are read, hashed and
+checked like the files of any other corpus. Dataset scripts do not run: ``datasets`` 4 and later cannot run them, and
+nothing here trusts remote code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.weights import cache_root
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, SourceFile
+from codecfake_builder.audio import AUDIO_SUFFIXES
+from codecfake_builder.corpora.base import CorpusConfig, SourceFile
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import progress
@@ -27,20 +28,20 @@ _MAGIC = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3", b"
 
 
 class Columns(BaseModel):
-    """Which columns of the dataset hold what; ``None`` for what it does not have."""
+    """The columns of the dataset by what they hold; ``None`` for what it does not have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     audio: str = "audio"
     utterance_id: str | None = None
-    """Without it, the id is the name of the audio file, or else the row's number."""
+    """Where it is ``None``, the id is the name of the audio file, or else the number of the row."""
     speaker: str | None = None
     language: str | None = None
     text: str | None = None
 
 
 class HuggingFaceConfig(CorpusConfig):
-    """One ``split`` of a dataset: by hub id (``hub``, ``config``, ``revision``) or in a local folder (``root``)."""
+    """A ``split`` of a Hugging Face dataset, by hub id (``hub``, ``config``, ``revision``) or in a folder, ``root``."""
 
     layout: ClassVar[str] = "a dataset that load_dataset or load_from_disk opens"
 
@@ -52,7 +53,7 @@ class HuggingFaceConfig(CorpusConfig):
     columns: Columns = Columns()
     language: str = "und"
     speaker: str = "unknown"
-    """For rows that name none."""
+    """The speaker of rows for which none is given."""
 
     @model_validator(mode="after")
     def _one_place(self) -> HuggingFaceConfig:
@@ -82,12 +83,12 @@ class HuggingFaceConfig(CorpusConfig):
                 advance(1)
         return files
 
-    def listed(self, catalogue: Catalogue) -> list[SourceFile]:
+    def wanted_files(self, catalogue: Catalogue) -> list[SourceFile]:
         self.audio_folder().mkdir(parents=True, exist_ok=True)
-        return super().listed(catalogue)
+        return super().wanted_files(catalogue)
 
     def _opened(self, root: Path) -> Any:
-        """The split, its audio undecoded."""
+        """Open the split, its audio undecoded."""
         import datasets
 
         try:
@@ -131,7 +132,7 @@ class HuggingFaceConfig(CorpusConfig):
         return SourceFile(identity, _stored(folder, number, own, data), speaker, language, text)
 
     def _beside(self, path: str | None) -> bytes | None:
-        """The file that a row names, where it lies in the dataset's folder or in the caches of the libraries."""
+        """Read the file that a row names, if it lies in the dataset's folder or in the caches of the libraries."""
         import datasets
         from huggingface_hub.constants import HF_HUB_CACHE
 
@@ -147,7 +148,7 @@ class HuggingFaceConfig(CorpusConfig):
 
 
 def _stored(folder: Path, number: int, name: str, data: bytes) -> str:
-    """Put a row's audio into a file, unless the same is there; its name in ``folder``, ours and not the data's."""
+    """Write a row's audio into a file of ``folder``, unless it is there; return its name, made of the row's number."""
     suffix = Path(name).suffix.lower()
     if suffix not in AUDIO_SUFFIXES:
         suffix = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), ".wav")

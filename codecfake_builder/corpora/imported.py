@@ -1,4 +1,4 @@
-"""Clips that exist already: output of codecs and audio language models that were run elsewhere."""
+"""Imported clips: output of codecs and audio language models that were run elsewhere."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pydantic import Field
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.documents import nearest
+from codecfake_builder.audio import AUDIO_SUFFIXES, find_audio
 from codecfake_builder.corpora.base import (
-    AUDIO_SUFFIXES,
     CorpusConfig,
-    Made,
+    ImportedClip,
     SourceFile,
     TableName,
     relative,
@@ -26,31 +26,33 @@ from codecfake_builder.rejections import RejectionReason
 from codecfake_builder.resources import resource_folder
 
 OTHER_NAMES = {"descript-audio-codec": "dac", "hificodec": "academicodec", "hifi-codec": "academicodec"}
-"""Names that codec families go by elsewhere."""
+"""Codec families by the names that they have elsewhere."""
 
 
 class ImportedConfig(CorpusConfig):
-    """A tree of audio files that say by their folder what made them, or with ``table`` the files that a table lists.
+    """A tree of audio files with a folder per codec, or with ``table`` the files that a table lists.
 
-    In a tree, the first folder of a file's path is a variant's name, a family's, or begins with a family's
-    (``encodec_24khz``); ``folders`` says it for others. ``codec`` says it for all files. The utterance is the file's
-    name (with the folders between). Columns of a table (CSV with header, or JSONL): ``path``, one of ``variant``,
-    ``codec`` or ``label``, and where known ``alm``, ``prompt_id``, ``utterance_id``, ``speaker``, ``language``,
-    ``text``, ``sha256`` (a file with another one is used, with a word about it) and ``other_path`` (looked at where
-    there is no ``path``). Nothing is guessed: a file of which the class is not known ends the import.
+    In a tree, the first folder of a file's path is the name of a variant or a family, or begins with that of a family
+    (``encodec_24khz``); ``folders`` gives the codec of other folders, ``codec`` that of all files. The utterance id is
+    the rest of the path without its suffix.
+
+    Columns of a table (CSV with header, or JSONL): ``path``, one of ``variant``, ``codec`` or ``label``, and where
+    known ``alm``, ``prompt_id``, ``utterance_id``, ``speaker``, ``language``, ``text``, ``sha256`` (a file with another
+    hash is used, and noted) and ``other_path`` (used where there is no file at ``path``). Nothing is guessed: a file
+    whose class is not known ends the import with an error.
     """
 
-    layout: ClassVar[str] = "a folder per codec with audio files (wav, flac, ogg, opus, mp3, aiff) at any depth in it"
+    layout: ClassVar[str] = f"a folder per codec with audio files ({', '.join(AUDIO_SUFFIXES)}) at any depth in it"
 
     kind: Literal["imported"]
     table: TableName | None = None
     """A file, or the name of a packaged table."""
     codec: str | None = None
-    """A variant or family for all files that name none themselves."""
+    """The variant or family of all files for which none is given."""
     folders: dict[str, str] = Field(default={})
-    """A variant or family by name of a folder."""
+    """Variants or families by the names of folders."""
     alm: str | None = None
-    """The audio language model that made all clips which name none themselves."""
+    """The audio language model of all clips for which none is given."""
     language: str = "und"
     speaker: str | None = None
 
@@ -66,7 +68,7 @@ class ImportedConfig(CorpusConfig):
         if self.table is not None:
             table = _table(self.table)
             return [self._from_row(root, catalogue, table, line, row) for line, row in table_rows(table)]
-        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        paths = find_audio(root)
         if not paths:
             raise self.wrong_layout(root)
         return self._from_paths(root, catalogue, [PurePosixPath(relative(path, root)) for path in paths])
@@ -86,7 +88,7 @@ class ImportedConfig(CorpusConfig):
         return [self._file(path, classes.get(path.parts[0]) or default or ("", "")) for path in paths]
 
     def _folder_class(self, catalogue: Catalogue, folder: str) -> tuple[str, str] | None:
-        """Class and variant of a folder's clips, or ``None``."""
+        """Return class and variant of a folder's clips, or ``None`` where they are not known."""
         named = self.folders.get(folder) or self.codec
         if named is not None:
             return class_and_variant(catalogue, named)
@@ -102,8 +104,8 @@ class ImportedConfig(CorpusConfig):
             path if self.codec is not None and path.parts[0] not in self.folders else path.relative_to(path.parts[0])
         )
         identity = "-".join(inner.with_suffix("").parts)
-        made = Made(codec, variant, self.alm)
-        return SourceFile(identity, str(path), self.speaker or "unknown", self.language, made=made)
+        imported = ImportedClip(codec, variant, self.alm)
+        return SourceFile(identity, str(path), self.speaker or "unknown", self.language, imported=imported)
 
     def _from_row(self, root: Path, catalogue: Catalogue, table: Path, line: int, row: dict[str, Any]) -> SourceFile:
         place = f"{table.name}: line {line}"
@@ -121,14 +123,14 @@ class ImportedConfig(CorpusConfig):
             speaker=row.get("speaker") or self.speaker or "unknown",
             language=row.get("language") or self.language,
             text=row.get("text") or None,
-            problem=None if path else RejectionReason.MISSING,
+            reason=None if path else RejectionReason.MISSING,
             detail=None if path else f"no such file; {table.name} names it",
-            made=Made(codec, variant, row.get("alm") or self.alm, row.get("prompt_id") or None),
+            imported=ImportedClip(codec, variant, row.get("alm") or self.alm, row.get("prompt_id") or None),
             sha256=row.get("sha256") or None,
         )
 
     def _row_class(self, catalogue: Catalogue, place: str, row: dict[str, Any]) -> tuple[str, str]:
-        """Class and variant of a row; the columns that say it must not contradict each other."""
+        """Return class and variant of a row; the columns that say them must agree."""
         found: list[tuple[str, str]] = []
         for key in ("variant", "codec", "label"):
             if row.get(key) not in (None, ""):
@@ -147,12 +149,12 @@ class ImportedConfig(CorpusConfig):
 
 
 def plain_name(text: str) -> str:
-    """``text`` as a name of a variant: letters, digits and underscores."""
+    """Return ``text`` as a name of a variant: letters, digits and underscores."""
     return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "unnamed"
 
 
 def unspecified(codec: str) -> str:
-    """The variant of clips of which only the class is known."""
+    """Return the variant of clips of which only the class is known."""
     return codec if codec == "real" else f"{codec}_unspecified"
 
 
@@ -178,7 +180,7 @@ def _by_label(catalogue: Catalogue, text: str) -> tuple[str, str]:
 
 
 def _begins(folder: str, name: str) -> bool:
-    """Whether a folder's name is ``name`` with something set apart from it behind."""
+    """Return whether a folder's name is ``name``, alone or followed by a character that is no letter or digit."""
     return re.match(rf"{re.escape(name)}(?![A-Za-z0-9])", folder.replace("_", "-"), re.IGNORECASE) is not None
 
 

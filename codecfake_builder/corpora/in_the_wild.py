@@ -1,7 +1,7 @@
 """In-the-Wild: English recordings of celebrities and politicians, and fakes of them, collected from the web.
 
-Licence of the corpus: CC BY-SA 4.0. 19,963 bona fide and 11,816 spoofed clips; which systems made
-the fakes is not known.
+Licence of the corpus: CC BY-SA 4.0. 19,963 bona fide and 11,816 spoofed clips; which systems made the fakes is not
+known.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import VOCODER
-from codecfake_builder.corpora.base import CorpusConfig, Made, SourceFile, relative
-from codecfake_builder.corpora.protocol import held_against
+from codecfake_builder.corpora.base import CorpusConfig, ImportedClip, SourceFile, relative
+from codecfake_builder.corpora.file_lists import check_against_list
 from codecfake_builder.errors import CorpusError
 
 TABLE = "meta.csv"
@@ -22,10 +22,10 @@ _LABELS = {"bona-fide": False, "bonafide": False, "spoof": True}
 
 
 class InTheWildConfig(CorpusConfig):
-    """In-the-Wild as it is unpacked: ``meta.csv`` (columns file, speaker, label) with the WAV files beside it.
+    """In-the-Wild as its archive unpacks: ``meta.csv`` (columns file, speaker, label) with the WAV files beside it.
 
-    ``select`` chooses bona fide speech, spoofed clips or both. Spoofed clips carry the class ``vocoder`` (label -1);
-    only splits with the variant ``imported`` take them.
+    ``select`` chooses bona fide speech, spoofed clips or both. Spoofed clips are imported clips of the class
+    ``vocoder`` (label -1); only splits with the variant ``imported`` take them.
     """
 
     layout: ClassVar[str] = f"{TABLE} with columns file, speaker, label, and the WAV files beside it or in wav/"
@@ -40,8 +40,10 @@ class InTheWildConfig(CorpusConfig):
             raise self.wrong_layout(root)
         table = homes[0] / TABLE
         folder = next((sub for sub in (homes[0] / "wav",) if sub.is_dir()), homes[0])
-        files = held_against(self._listed(root, folder, table), root, folder, table)
-        return [file for file in files if self.select == "all" or (file.made is None) == (self.select == "bonafide")]
+        files = check_against_list(self._listed(root, folder, table), root, folder, table)
+        return [
+            file for file in files if self.select == "all" or (file.imported is None) == (self.select == "bonafide")
+        ]
 
     def _listed(self, root: Path, folder: Path, table: Path) -> list[SourceFile]:
         with table.open(encoding="utf-8-sig", newline="") as stream:
@@ -57,6 +59,6 @@ class InTheWildConfig(CorpusConfig):
             raise CorpusError(f"{table}: line {line}: {name!r} is no file name")
         if label not in _LABELS:
             raise CorpusError(f"{table}: line {line}: label {label!r} is neither bona-fide nor spoof")
-        made = Made(VOCODER, FAKE_VARIANT) if _LABELS[label] else None
+        imported = ImportedClip(VOCODER, FAKE_VARIANT) if _LABELS[label] else None
         path = relative(folder / name, root)
-        return SourceFile(Path(name).stem, path, row["speaker"] or "unknown", self.language, made=made)
+        return SourceFile(Path(name).stem, path, row["speaker"] or "unknown", self.language, imported=imported)

@@ -1,6 +1,7 @@
 """The index of a corpus: one row per utterance, with what its file holds and its sha256, or why it cannot be used.
 
-An index is a Parquet file in the user's cache. Files whose size and modification time are as before are not read again.
+What was read from the files is kept in a Parquet file of the user's cache. A file is read again where its size or its
+modification time changed.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.weights import cache_root
 from codecfake_builder.audio import decode
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile
-from codecfake_builder.corpora.findings import identical_clips, other_files
+from codecfake_builder.corpora.index_notes import changed_files, identical_clips
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import Advance, progress, say
 from codecfake_builder.rejections import RejectedError, RejectionReason
 
-_MADE = [(name, pa.string()) for name in ("codec", "variant", "alm", "prompt_id")]
-_LISTED = [*((name, pa.string()) for name in ("utterance_id", "path", "speaker", "language", "text")), *_MADE]
-_PROBED = [
+_IMPORTED = [(name, pa.string()) for name in ("codec", "variant", "alm", "prompt_id")]
+_LISTED = [*((name, pa.string()) for name in ("utterance_id", "path", "speaker", "language", "text")), *_IMPORTED]
+_READ = [
     ("sample_rate", pa.int32()),
     ("samples", pa.int64()),
     ("sha256", pa.string()),
@@ -37,62 +38,65 @@ _PROBED = [
     ("reason", pa.string()),
     ("detail", pa.string()),
 ]
-SCHEMA = pa.schema([*_LISTED, *_PROBED])
-"""An index. ``reason`` is null for an utterance that can be used; ``samples`` counts per channel at ``sample_rate``.
-``codec``, ``variant``, ``alm`` and ``prompt_id`` say what made a clip that exists already (``corpora.base.Made``), and
-``audio_sha256`` is the hash of its samples; all are null for speech."""
+SCHEMA = pa.schema([*_LISTED, *_READ])
+"""Schema of an index. ``reason`` (a :class:`RejectionReason`) is null for an utterance that can be used; ``samples``
+counts per channel at ``sample_rate`` (Hz). ``codec``, ``variant``, ``alm`` and ``prompt_id`` say what made an imported
+clip (``corpora.base.ImportedClip``), and ``audio_sha256`` is the hash of its samples; all are null for speech."""
 _CACHE_VERSION = "2"
-"""Raised whenever the cache's columns change."""
-_CACHE_SCHEMA = pa.schema([("path", pa.string()), *_PROBED, ("bytes", pa.int64()), ("mtime_ns", pa.int64())])
+"""To be raised whenever the columns of the cache change."""
+_CACHE_SCHEMA = pa.schema([("path", pa.string()), *_READ, ("bytes", pa.int64()), ("mtime_ns", pa.int64())])
 
 _Row = dict[str, object]
 
 
 @dataclass(frozen=True)
 class CorpusIndex:
-    """An indexed corpus under the name it has in the recipe."""
+    """The index of a corpus, with the name that the corpus has in the recipe."""
 
     name: str
     root: Path
+    """The folder that the paths are relative to."""
     table: pa.Table
+    """Schema :data:`SCHEMA`."""
     notes: tuple[str, ...] = ()
-    """What a reader should know: files that are not the listed ones, clips that are the same audio."""
+    """Sentences on files that are not the listed ones, and on clips that are the same audio."""
 
     @property
     def usable(self) -> pa.Table:
-        """The rows without a problem."""
+        """The rows of utterances that can be used."""
         return self.table.filter(pc.is_null(self.table["reason"]))
 
     @property
     def unusable(self) -> pa.Table:
-        """The rows that are left out, each with its reason."""
+        """The rows of utterances that are left out, each with its reason."""
         return self.table.filter(pc.is_valid(self.table["reason"]))
 
 
 def index_corpus(name: str, config: CorpusConfig, catalogue: Catalogue) -> CorpusIndex:
-    """Index a corpus, in parallel, reading only what is new or changed since the last time.
+    """Index a corpus in parallel, reading only the files that are new or changed since the last time.
 
     Raises:
-        CorpusError: the root is missing or of another layout.
+        CorpusError: the root is missing or in another layout.
     """
-    files = config.listed(catalogue)
+    files = config.wanted_files(catalogue)
     root = config.audio_folder().resolve()
     cache = cache_root() / "index" / f"{config.kind}-{_cache_key(config, root)}.parquet"
-    probed = _probed(name, [file for file in files if file.problem != RejectionReason.MISSING], root, cache)
-    rows = [_within_limits(row, config) for row in _without_duplicates(_row(f, probed.get(f.path, {})) for f in files)]
-    notes = (*other_files(files, rows), *identical_clips(rows))
+    contents = _contents(name, [file for file in files if file.reason != RejectionReason.MISSING], root, cache)
+    rows = _without_duplicates(_row(file, contents.get(file.path, {})) for file in files)
+    rows = [_within_limits(row, config) for row in rows]
+    notes = (*changed_files(files, rows), *identical_clips(rows))
     return CorpusIndex(name, root, pa.Table.from_pylist(rows, schema=SCHEMA), notes)
 
 
-def _probed(name: str, files: list[SourceFile], root: Path, cache: Path) -> dict[str, _Row]:
-    """What each file holds, by path, from the cache or read anew; the cache is brought up to date."""
+def _contents(name: str, files: list[SourceFile], root: Path, cache: Path) -> dict[str, _Row]:
+    """Return what each file holds, by path, from the cache or read anew, and bring the cache up to date."""
     old = pq.read_table(cache, schema=_CACHE_SCHEMA) if cache.is_file() else _CACHE_SCHEMA.empty_table()
     known: dict[str, _Row] = {row["path"]: row for row in old.to_pylist()}
     fresh = [file for file in files if not _unchanged(root / file.path, known.get(file.path))]
     if fresh:
         say(f"indexing {name}: {len(fresh)} of {len(files)} files are new or changed")
     with progress(f"indexing {name}", len(fresh), "files") as advance:
-        known.update((str(row["path"]), row) for row in _probe_all(fresh, root, advance))
+        known.update((str(row["path"]), row) for row in _read_all(fresh, root, advance))
     current = {file.path: known[file.path] for file in files}
     if fresh or len(current) != old.num_rows:
         with replacing(cache) as temporary:
@@ -115,17 +119,17 @@ def _unchanged(path: Path, row: _Row | None) -> bool:
     return (row["bytes"], row["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns)
 
 
-def _probe_all(files: list[SourceFile], root: Path, advance: Advance) -> Iterator[_Row]:
-    """Probe files in threads (hashing and decoding release the interpreter), a bounded number ahead."""
+def _read_all(files: list[SourceFile], root: Path, advance: Advance) -> Iterator[_Row]:
+    """Read files in threads (hashing and decoding release the interpreter lock), a bounded number ahead."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         remaining = iter(files)
         while batch := list(islice(remaining, 256)):
-            yield from pool.map(lambda file: _probe(file, root), batch)
+            yield from pool.map(lambda file: _read_file(file, root), batch)
             advance(len(batch))
 
 
-def _probe(file: SourceFile, root: Path) -> _Row:
-    """What one file holds, or why it cannot be used."""
+def _read_file(file: SourceFile, root: Path) -> _Row:
+    """Read what one file holds, or why it cannot be used."""
     row: _Row = {"path": file.path}
     try:
         data = (root / file.path).read_bytes()
@@ -138,28 +142,29 @@ def _probe(file: SourceFile, root: Path) -> _Row:
     except RejectedError as error:
         return {**row, "reason": error.reason, "detail": error.detail}
     row.update(sample_rate=rate, samples=len(wave))
-    if file.made:
+    if file.imported:
         row["audio_sha256"] = hashlib.sha256(wave.tobytes()).hexdigest()
     return row
 
 
-def _row(file: SourceFile, probed: _Row) -> _Row:
+def _row(file: SourceFile, contents: _Row) -> _Row:
+    """Return the row of a file out of what the corpus lists and what the file holds."""
     listed = {
         "utterance_id": file.utterance_id,
         "path": file.path,
         "speaker": file.speaker,
         "language": file.language,
         "text": file.text,
-        **(asdict(file.made) if file.made else {}),
+        **(asdict(file.imported) if file.imported else {}),
     }
-    row = {**probed, **listed}
-    if file.problem and not probed.get("reason"):
-        row.update(reason=file.problem, detail=file.detail or "the corpus has no such recording of this utterance")
+    row = {**contents, **listed}
+    if file.reason and not contents.get("reason"):
+        row.update(reason=file.reason, detail=file.detail or "the corpus has no such recording of this utterance")
     return row
 
 
 def _without_duplicates(rows: Iterator[_Row]) -> list[_Row]:
-    """The first usable file of an utterance (and variant) is kept, every further one is listed as a duplicate."""
+    """Return the rows, each usable file but the first of an utterance (and variant) rejected as a duplicate."""
     seen: dict[object, object] = {}
     result = []
     for row in rows:
@@ -174,7 +179,7 @@ def _without_duplicates(rows: Iterator[_Row]) -> list[_Row]:
 
 
 def _within_limits(row: _Row, config: CorpusConfig) -> _Row:
-    """The row, marked as left out where its length is outside the limits that the recipe sets for the corpus."""
+    """Return the row, rejected where its length is outside the limits that the recipe sets for the corpus."""
     if row.get("reason"):
         return row
     seconds = cast(int, row["samples"]) / cast(int, row["sample_rate"])

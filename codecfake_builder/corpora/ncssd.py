@@ -1,7 +1,7 @@
 """NCSSD's recorded dialogues (R-EN and R-ZH), the unseen source of ST-Codecfake. Gated; CC BY-NC 4.0, research only.
 
-An utterance is named like ``R-ZH_3_14_d501``; the last part is its dialogue. Who speaks is not in the name, so the
-dialogue stands for the speaker: whatever keeps speakers apart keeps whole dialogues apart.
+An utterance is named like ``R-ZH_3_14_d501``; the last part is its dialogue. The name does not say who speaks, so the
+dialogue is taken for the speaker: a speaker-disjoint plan then keeps whole dialogues in one split.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from codec_adapters.catalogue import Catalogue
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, SourceFile, relative
+from codecfake_builder.audio import find_audio
+from codecfake_builder.corpora.base import CorpusConfig, SourceFile, relative
 
 _NAME = re.compile(r"R-(?P<language>EN|ZH)_\d+_\d+_(?P<dialogue>d\d+)")
 
 
 class NcssdConfig(CorpusConfig):
-    """NCSSD, wherever under the root its files lie; files of other names are not its recorded dialogues."""
+    """NCSSD; its files may lie at any depth under the root. Files with other names are not its recorded dialogues."""
 
     layout: ClassVar[str] = "audio files named like R-EN_0_0_d10.wav and R-ZH_3_14_d501.wav, at any depth"
 
@@ -25,9 +26,9 @@ class NcssdConfig(CorpusConfig):
 
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         files = []
-        for path in sorted(root.rglob("*")):
+        for path in find_audio(root):
             match = _NAME.fullmatch(path.stem)
-            if match and path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
+            if match:
                 speaker = f"R-{match['language']}-{match['dialogue']}"
                 files.append(SourceFile(path.stem, relative(path, root), speaker, match["language"].lower()))
         if not files:

@@ -1,4 +1,4 @@
-"""``fetch`` for corpora: official archives (``manifests/corpora.lock``), unpacked to a folder for a recipe."""
+"""Official archives of corpora (``manifests/corpora.lock``): download, check and unpack them for ``fetch``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from codecfake_builder.resources import resource_folder
 
 @dataclass(frozen=True)
 class OfficialCorpus:
-    """One entry of ``corpora.lock``; sizes in bytes."""
+    """An entry of ``corpora.lock``; sizes in bytes. Where the archive is not public, ``how`` replaces ``url``."""
 
     name: str
     title: str
@@ -37,7 +37,7 @@ class OfficialCorpus:
     how: str | None = None
 
     def terms(self) -> str:
-        """What a user should know before anything is loaded."""
+        """Return licence and sizes in a sentence, to be shown before the download."""
         return (
             f"{self.name}: {self.title}, licence {self.licence} ({self.page}); about {self.size / 1e9:.1f} GB to "
             f"download, {self.unpacked / 1e9:.1f} GB unpacked"
@@ -46,22 +46,22 @@ class OfficialCorpus:
 
 @cache
 def lock() -> Mapping[str, OfficialCorpus]:
-    """All entries of ``corpora.lock`` by name."""
+    """Read the entries of ``corpora.lock``, by name."""
     text = (resource_folder("manifests") / "corpora.lock").read_text(encoding="utf-8")
     entries: dict[str, dict[str, Any]] = yaml.safe_load(text)
     return {name: OfficialCorpus(name=name, **values) for name, values in entries.items()}
 
 
 def fetch_corpus(name: str, to: Path | None = None) -> Path:
-    """Download and unpack a corpus; its folder.
+    """Download and unpack a corpus; return its folder.
 
     Args:
         name: an entry of ``corpora.lock``.
-        to: where the corpus gets a folder of its name; by default ``corpora`` in the user's cache.
+        to: where the corpus gets a folder of its name; ``corpora`` in the user's cache where it is ``None``.
 
     Raises:
-        CorpusError: it has no public archive, the disk is too small, or the archive cannot be had or unpacked.
-        CheckpointError: the archive is not the official one.
+        CorpusError: it has no public archive, the disk is too small, or the archive cannot be downloaded or unpacked.
+        CheckpointError: the archive is not the official one (another sha256).
     """
     entry = lock()[name]
     parent = cache_root() / "corpora" if to is None else to
@@ -84,7 +84,9 @@ def fetch_corpus(name: str, to: Path | None = None) -> Path:
     try:
         unpack(archive, folder)
     except CorpusError:
-        if entry.sha256 is None:  # nothing says that it was the right archive; the next one may have another hash
+        if (
+            entry.sha256 is None
+        ):  # whether it was the right archive is not known; the next download may have another hash
             shutil.rmtree(archive.parent)
         raise
     archive.unlink()
@@ -102,8 +104,8 @@ def _refuse_small_disk(entry: OfficialCorpus, parent: Path, partial: Path) -> No
 
 
 def _checked(entry: OfficialCorpus, folder: Path) -> Path:
-    """The folder, which must be in the layout that its kind has."""
+    """Return the folder after checking that it is in the layout of its kind."""
     config: CorpusConfig = TypeAdapter(AnyCorpus).validate_python({"kind": entry.name, "root": folder})
-    count = len(config.listed(builtin_catalogue()))
+    count = len(config.wanted_files(builtin_catalogue()))
     say(f"{entry.name}: {count} utterances; use it with --set corpora.{entry.name}.root={folder}")
     return folder

@@ -1,7 +1,8 @@
 """ST-Codecfake as its authors released it (xieyuankun/ST-Codecfake, README and config.py at 4e099b593d3d).
 
-``label/*.txt`` lists train, dev, eval_id and eval_ood; the other sets are folders that name their codec. File names are
-``<prefix>_<source utterance>.wav``. The archives hold absolute paths, so the folders are looked for below the root.
+``label/*.txt`` lists train, dev, eval_id and eval_ood; each folder of the other sets holds clips of one codec. File
+names are ``<prefix>_<source utterance>.wav``. The archives hold absolute paths, so the folders are searched for below
+the root.
 """
 
 from __future__ import annotations
@@ -17,21 +18,22 @@ from pydantic import Field
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import LABELS
-from codecfake_builder.corpora.base import AUDIO_SUFFIXES, CorpusConfig, Made, SourceFile, relative
+from codecfake_builder.audio import AUDIO_SUFFIXES
+from codecfake_builder.corpora.base import CorpusConfig, ImportedClip, SourceFile, relative
+from codecfake_builder.corpora.file_lists import check_against_list, read_file_list
 from codecfake_builder.corpora.imported import OTHER_NAMES, unspecified
-from codecfake_builder.corpora.lists import read_ids
-from codecfake_builder.corpora.protocol import held_against, read_lines
+from codecfake_builder.corpora.utterance_lists import read_ids
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
 
 DEEPEST = 6
-"""How many folders below the root a part may lie."""
+"""How many folders deep below the root a part is searched for."""
 _FORM = "<file> real|fake <class>"
 _IN_NAME = re.compile(
     r"(?:(?P<prefix>.*)_)?(?P<id>(?P<vctk>[ps]\d+)_\d+|(?P<aishell>SSB\d{4})\d{4}|(?P<ncssd>R-(EN|ZH)_\d+_\d+_d\d+))"
 )
 _ORDER_UNKNOWN = {8, 9, 10, 11}
-"""Classes of the release of which the authors do not say which codec has which number."""
+"""Class numbers of the release for which the authors do not say which codec has which."""
 
 LABEL_FILES: dict[str, tuple[tuple[str, ...], ...]] = {
     "train": (("label/train.txt",),),
@@ -39,19 +41,22 @@ LABEL_FILES: dict[str, tuple[tuple[str, ...], ...]] = {
     "eval_id": (("label/eval_id.txt", "eval_id.txt"),),
     "eval_ood": (("label/eval_ood7.txt",), ("label/eval_ood8-11.txt",)),
 }
-"""The label files of a part, each with the places where it may lie."""
+"""The label files of each part; each file with the paths where it may lie."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of clips of one codec, and which files it should hold, as far as that is known."""
+    """A folder of the release with clips of one codec, and the files that it should hold, as far as they are known."""
 
     path: str
     codec: str
     variant: str
     prefix: str | None = None
+    """First part of the file names, where ``ids`` is given."""
     ids: str | None = None
+    """Packaged list of the source utterances, where the authors' scores name them."""
     alm: str | None = None
+    """The audio language model that spoke the clips."""
 
 
 FOLDERS: dict[str, tuple[Folder, ...]] = {
@@ -73,7 +78,7 @@ FOLDERS: dict[str, tuple[Folder, ...]] = {
         Folder("ALM/valle", "encodec", "encodec_unspecified", "valle", "stcodecfake_eval", "valle"),
     ),
 }
-"""The folders without label files. File names and numbers are those of the authors' released scores."""
+"""The folders of the parts without label files. File names and numbers are those of the authors' released scores."""
 
 Part = Literal["train", "dev", "eval_id", "eval_ood", "id_config", "id_source", "ood_source", "ood_config", "alm"]
 
@@ -81,9 +86,9 @@ Part = Literal["train", "dev", "eval_id", "eval_ood", "id_config", "id_source", 
 class StCodecfakeConfig(CorpusConfig):
     """One part of the released dataset. Only splits with the variant ``imported`` take its clips.
 
-    A clip's class is the number in its label file, where the authors fix which codec it means (0 to 7); for 8 to 11
-    they do not, and the file's prefix says it (``prefixes`` for prefixes that are no family's name). A prefix that
-    contradicts the number, or a class that nothing tells, leaves the clip out with that reason.
+    A clip's class is the number in its label file where the authors say which codec it means (0 to 7). For 8 to 11 the
+    prefix of the file's name gives the family; ``prefixes`` maps those that are no family's name. A clip whose prefix
+    contradicts its number, or whose class is not known, is rejected (``unknown_class``).
     """
 
     layout: ClassVar[str] = (
@@ -110,10 +115,10 @@ class StCodecfakeConfig(CorpusConfig):
         if folder is None:
             raise self.wrong_layout(root)
         lists = [p for places in LABEL_FILES[self.part] if (p := self._label_file(root, places)) is not None]
-        files = [self._listed(root, folder, fields) for path in lists for fields in read_lines(path, 3, _FORM)]
+        files = [self._listed(root, folder, fields) for path in lists for fields in read_file_list(path, 3, _FORM)]
         if not files:
             raise self.wrong_layout(root, f"no {' or '.join(LABEL_FILES[self.part][0])}, which says what the files are")
-        return held_against(files, root, folder, lists[0])
+        return check_against_list(files, root, folder, lists[0])
 
     def _label_file(self, root: Path, places: Iterable[str]) -> Path | None:
         return next((found for place in places if (found := find(root, place)) is not None), None)
@@ -129,11 +134,11 @@ class StCodecfakeConfig(CorpusConfig):
             detail = (
                 f"its label line says {tag} {number}, which does not go with the name of the file or tells no codec"
             )
-            return _clip(path, Path(name).stem, match, problem=RejectionReason.UNKNOWN_CLASS, detail=detail)
-        return _clip(path, Path(name).stem, match, Made(codec, unspecified(codec)))
+            return _clip(path, Path(name).stem, match, reason=RejectionReason.UNKNOWN_CLASS, detail=detail)
+        return _clip(path, Path(name).stem, match, ImportedClip(codec, unspecified(codec)))
 
     def _codec(self, prefix: str | None, tag: str, number: int) -> str | None:
-        """The class of a clip, or ``None`` where its label line and the name of its file do not tell."""
+        """Return the class of a clip, or ``None`` where its label line and the name of its file do not tell it."""
         families = {label: family for family, label in LABELS.items()}
         if number not in families or (tag == "real") != (number == 0):
             return None
@@ -144,10 +149,10 @@ class StCodecfakeConfig(CorpusConfig):
 
 
 def find(root: Path, wanted: str) -> Path | None:
-    """The file or folder ``wanted`` (a relative path) below ``root``, at most :data:`DEEPEST` folders down.
+    """Find the file or folder ``wanted`` (a relative path) below ``root``, at most :data:`DEEPEST` folders down.
 
     Raises:
-        CorpusError: it is there twice, and nothing says which one counts.
+        CorpusError: it is there twice on one level, so that it is not known which one counts.
     """
     level = [root]
     for _ in range(DEEPEST + 1):
@@ -161,36 +166,36 @@ def find(root: Path, wanted: str) -> Path | None:
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    """Without asking the disk about each of a hundred thousand files."""
+    """Return the folders in a folder, sorted; ``scandir`` knows them without a ``stat`` of each of 100,000 files."""
     with os.scandir(folder) as entries:
         return sorted(Path(entry.path) for entry in entries if entry.is_dir())
 
 
 def _in_folder(root: Path, folder: Folder, place: Path) -> list[SourceFile]:
-    """The clips of a folder without labels, and as missing those that the authors' scores name and it lacks."""
+    """Return the clips of a folder without labels, then as missing those that the authors' scores name and it lacks."""
     paths = {path.stem: path for path in sorted(place.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES}
     files = []
     for stem, path in paths.items():
         match = _IN_NAME.fullmatch(stem)
-        files.append(_clip(relative(path, root), stem, match, _made(folder, stem, match)))
+        files.append(_clip(relative(path, root), stem, match, _imported(folder, stem, match)))
     detail = f"{folder.path} has no such file; the authors' released scores name it"
     for stem in (f"{folder.prefix}_{identity}" for identity in _expected(folder)):
         if stem not in paths:
             match, absent = _IN_NAME.fullmatch(stem), relative(place / f"{stem}.wav", root)
-            files.append(_clip(absent, stem, match, _made(folder, stem, match), RejectionReason.MISSING, detail))
+            files.append(_clip(absent, stem, match, _imported(folder, stem, match), RejectionReason.MISSING, detail))
     return files
 
 
-def _made(folder: Folder, stem: str, match: re.Match[str] | None) -> Made:
+def _imported(folder: Folder, stem: str, match: re.Match[str] | None) -> ImportedClip:
     prompt = (match["id"] if match else stem) if folder.alm else None
-    return Made(folder.codec, folder.variant, folder.alm, prompt)
+    return ImportedClip(folder.codec, folder.variant, folder.alm, prompt)
 
 
 def _expected(folder: Folder) -> list[str]:
     if folder.ids is None:
         return []
     ids = read_ids(folder.ids)
-    if folder.alm == "valle":  # prompted with VCTK, but for the speaker who has no transcripts
+    if folder.alm == "valle":  # prompted with VCTK without p315, who has no transcripts
         return [identity for identity in ids if identity.startswith("p") and not identity.startswith("p315_")]
     return ids
 
@@ -199,14 +204,14 @@ def _clip(
     path: str,
     stem: str,
     match: re.Match[str] | None,
-    made: Made | None = None,
-    problem: RejectionReason | None = None,
+    imported: ImportedClip | None = None,
+    reason: RejectionReason | None = None,
     detail: str | None = None,
 ) -> SourceFile:
-    """A file of the release; its name tells the source utterance, and that the speaker and the language."""
+    """Return a file of the release with the speaker and the language that its source utterance's id tells."""
     speaker, language = "unknown", "und"
-    if match and not (made and made.alm):
+    if match and not (imported and imported.alm):
         language = "en" if match["vctk"] or "R-EN" in match["id"] else "zh"
         speaker = match["vctk"] or match["aishell"] or f"{match['id'][:4]}-{match['id'].rpartition('_')[2]}"
     identity = match["id"] if match else stem
-    return SourceFile(identity, path, speaker, language, problem=problem, detail=detail, made=made)
+    return SourceFile(identity, path, speaker, language, reason=reason, detail=detail, imported=imported)

@@ -1,7 +1,7 @@
 """VCTK 0.92 (two microphones, FLAC, silence trimmed) and 0.80 (one WAV per utterance). English.
 
-Licence of the corpus: CC BY 4.0. Oddities that users meet: p280 and p315 have no mic2 recordings in 0.92, p315 has no
-transcripts, and speaker s5 carries a prefix of its own.
+Licence of the corpus: CC BY 4.0. Exceptions: p280 and p315 have no mic2 recordings in 0.92, p315 has no transcripts,
+and the ids of speaker s5 begin with ``s`` instead of ``p``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ABSENT = {"mic1": RejectionReason.NO_MIC1, "mic2": RejectionReason.NO_MIC2}
 
 
 class VctkConfig(CorpusConfig):
-    """VCTK; ``mic`` chooses the recording in 0.92 (0.80 has one)."""
+    """VCTK; ``mic`` chooses the recording in 0.92 (0.80 has one). An utterance without it is rejected."""
 
     layout: ClassVar[str] = (
         "wav48_silence_trimmed/pXXX/pXXX_NNN_mic1.flac (version 0.92) or wav48/pXXX/pXXX_NNN.wav (version 0.80)"
@@ -53,10 +53,10 @@ class VctkConfig(CorpusConfig):
             files.append(self._file(root, path, match, None if chosen else _ABSENT[self.mic]))
         return files
 
-    def _file(self, root: Path, path: Path, match: re.Match[str], problem: RejectionReason | None = None) -> SourceFile:
+    def _file(self, root: Path, path: Path, match: re.Match[str], reason: RejectionReason | None = None) -> SourceFile:
         transcript = root / "txt" / match["speaker"] / f"{match['utterance']}.txt"
         text = transcript.read_text(encoding="utf-8").strip() if transcript.is_file() else None
-        return SourceFile(match["utterance"], relative(path, root), match["speaker"], self.language, text, problem)
+        return SourceFile(match["utterance"], relative(path, root), match["speaker"], self.language, text, reason)
 
 
 def _matching(folder: Path, name: re.Pattern[str]) -> list[tuple[Path, re.Match[str]]]:

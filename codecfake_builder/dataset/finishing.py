@@ -24,11 +24,11 @@ from codecfake_builder.dataset.metadata import read_network_rates, write_metadat
 from codecfake_builder.dataset.provenance import provenance, provenance_text
 from codecfake_builder.dataset.quality import measure_stoi
 from codecfake_builder.dataset.records import ShardRecord
-from codecfake_builder.dataset.saved import save_plan_facts, save_recipe
+from codecfake_builder.dataset.saved import save_plan_summary, save_recipe
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import CheckFailedError
 from codecfake_builder.files import sha256_text, write_text
-from codecfake_builder.plan.summary import PlanFacts
+from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.recipe.schema import Recipe
 from codecfake_builder.recipe.variants import ResolvedVariant, speaking_codec
 
@@ -38,7 +38,7 @@ class Material:
     """All that a finished dataset's files are written from, but for the shards themselves."""
 
     recipe: Recipe
-    facts: PlanFacts
+    summary: PlanSummary
     made_by: dict[str, ResolvedVariant]
     """Of every variant but ``real``."""
     records: list[ShardRecord]
@@ -53,7 +53,7 @@ class Material:
             CheckFailedError: there is none.
         """
         contents = count_contents(
-            self.recipe, self.facts.splits, self.records, self.made_by, self.classes, self.facts.imported
+            self.recipe, self.summary.splits, self.records, self.made_by, self.classes, self.summary.imported
         )
         if not contents.splits:
             raise CheckFailedError(f"every clip was rejected, so there is no dataset: {_reasons(self.records)}")
@@ -62,12 +62,12 @@ class Material:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Class names by label."""
-        return classes_of(self.recipe, self.facts, self.made_by)
+        return classes_of(self.recipe, self.summary, self.made_by)
 
     @cached_property
     def document(self) -> str:
         """The text of ``provenance.json``."""
-        return provenance_text(provenance(self.recipe, self.facts, self.made_by, self.records))
+        return provenance_text(provenance(self.recipe, self.summary, self.made_by, self.records))
 
     @property
     def state(self) -> str:
@@ -75,7 +75,7 @@ class Material:
         return sha256_text(self.document, *sorted(f"{r.key} {r.sha256} {r.file}" for r in self.records))
 
 
-def classes_of(recipe: Recipe, facts: PlanFacts, made_by: dict[str, ResolvedVariant]) -> tuple[str, ...]:
+def classes_of(recipe: Recipe, summary: PlanSummary, made_by: dict[str, ResolvedVariant]) -> tuple[str, ...]:
     """Class names by label of all that a dataset may hold.
 
     Raises:
@@ -83,7 +83,7 @@ def classes_of(recipe: Recipe, facts: PlanFacts, made_by: dict[str, ResolvedVari
     """
     specs = [speaking_codec(made).spec for made in made_by.values()]
     used = {spec.family: spec.label for spec in specs}
-    used |= {own.codec: own.label for own in facts.imported.values() if own.label != NO_LABEL}
+    used |= {own.codec: own.label for own in summary.imported.values() if own.label != NO_LABEL}
     return tuple(class_names(used, recipe.retired_labels))
 
 
@@ -100,7 +100,7 @@ def is_current(dataset: Path, material: Material) -> bool:
 def save_state(dataset: Path, material: Material) -> None:
     """Keep what later changes to the dataset need in its state folder; files that say the same are left alone."""
     save_recipe(material.recipe, dataset)
-    save_plan_facts(material.facts, dataset)
+    save_plan_summary(material.summary, dataset)
 
 
 def finish(dataset: Path, material: Material) -> str:
@@ -121,7 +121,7 @@ def finish(dataset: Path, material: Material) -> str:
     root = root_hash(hashes)
     scores = measure_stoi(dataset, clips) if (clips := contents.recipe.card.stoi_clips) else []
     rates = read_network_rates(dataset, contents.splits)
-    write_text(dataset / layout.CARD, card(contents, list(material.facts.languages), root, rates, scores))
+    write_text(dataset / layout.CARD, card(contents, list(material.summary.languages), root, rates, scores))
     write_text(dataset / layout.FINISHED, material.state)
     write_checksums(dataset, {**hashes, layout.CARD: weights.sha256_of(dataset / layout.CARD)})
     return root

@@ -15,7 +15,7 @@ from codec_adapters import AlmSpec, CodecSpec, Taxonomy
 from codec_adapters.files.paths import paths_in
 from codecfake_builder.audio import CHAIN_VERSION
 from codecfake_builder.dataset.records import ShardRecord
-from codecfake_builder.plan.summary import PlanFacts
+from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.recipe.schema import Recipe
 from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedCodec, ResolvedVariant
 
@@ -36,7 +36,7 @@ _PACKAGES = (
 
 
 def provenance(
-    recipe: Recipe, facts: PlanFacts, made_by: Mapping[str, ResolvedVariant], records: Iterable[ShardRecord]
+    recipe: Recipe, summary: PlanSummary, made_by: Mapping[str, ResolvedVariant], records: Iterable[ShardRecord]
 ) -> dict[str, Any]:
     """The document as data.
 
@@ -52,7 +52,7 @@ def provenance(
         "dtype": recipe.execution.dtype,
         "audio_chain": CHAIN_VERSION,
         "recipe": _portable(recipe),
-        "corpora": {name: {"usable_utterances": count} for name, count in facts.corpora.items()},
+        "corpora": {name: {"usable_utterances": count} for name, count in summary.corpora.items()},
         "splits": {
             name: {
                 "variants": list(split.variants),
@@ -61,7 +61,7 @@ def provenance(
                 "membership_sha256": split.membership_sha256,
                 "imported": {variant: members.model_dump() for variant, members in split.imported.items()},
             }
-            for name, split in facts.splits.items()
+            for name, split in summary.splits.items()
         },
         "variants": {
             name: _made_with(made) for name, made in sorted(made_by.items()) if not isinstance(made, ResolvedAlm)
@@ -71,8 +71,8 @@ def provenance(
             for name, made in sorted(made_by.items())
             if isinstance(made, ResolvedAlm)
         },
-        "imported": {variant: asdict(own) for variant, own in facts.imported.items()},
-        "notes": [str(note) for note in facts.notes],
+        "imported": {variant: asdict(own) for variant, own in summary.imported.items()},
+        "notes": [str(note) for note in summary.notes],
     }
 
 

@@ -1,4 +1,4 @@
-"""What a finished dataset keeps for later changes, in its state folder: its recipe and what is known of its plan.
+"""What a finished dataset keeps for later changes, in its state folder: its recipe and the summary of its plan.
 
 Whoever extends it need not say again where everything lies.
 """
@@ -15,7 +15,7 @@ from codec_adapters.files.paths import paths_in
 from codecfake_builder.dataset import layout
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import write_text
-from codecfake_builder.plan.summary import PlanFacts
+from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.recipe.load import recipe_document
 from codecfake_builder.recipe.schema import Recipe
 
@@ -47,20 +47,20 @@ def saved_document(dataset: Path) -> dict[str, Any]:
     return recipe_document(path)
 
 
-def save_plan_facts(facts: PlanFacts, dataset: Path) -> None:
-    """Keep what is known of the plan in the dataset's state folder; a file that says the same is left alone."""
-    _keep(dataset / layout.PLAN, facts.model_dump_json(indent=1) + "\n")
+def save_plan_summary(summary: PlanSummary, dataset: Path) -> None:
+    """Write the summary of the plan into the dataset's state folder; a file with the same text is not written again."""
+    _keep(dataset / layout.PLAN, summary.model_dump_json(indent=1) + "\n")
 
 
-def saved_plan_facts(dataset: Path) -> PlanFacts:
-    """Read what a build kept of its plan.
+def load_plan_summary(dataset: Path) -> PlanSummary:
+    """Read the summary of the plan that a build kept.
 
     Raises:
-        DatasetError: there are none, or they are damaged.
+        DatasetError: there is none, or it is damaged.
     """
     path = dataset / layout.PLAN
     try:
-        return PlanFacts.model_validate_json(path.read_bytes())
+        return PlanSummary.model_validate_json(path.read_bytes())
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}); build the dataset again to have it") from error
     except ValidationError as error:

@@ -1,1 +1,1 @@
-"""Decides which utterances each split holds, before anything runs."""
+"""The plan: which utterances each split holds, decided before anything runs."""

@@ -1,4 +1,7 @@
-"""The plan: which utterances each split holds. Same recipe, same index, same plan, on any machine."""
+"""Make a plan: index the corpora and select the utterances of every split.
+
+The same recipe and the same indexes give the same plan on any machine.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from codecfake_builder.clip_class import ClipClass, clip_class
 from codecfake_builder.corpora.index import SCHEMA, CorpusIndex, index_corpus
 from codecfake_builder.errors import CorpusError, PlanError
 from codecfake_builder.files import sha256_text
-from codecfake_builder.plan.notes import Note
 from codecfake_builder.plan.selection import Rows, Selection
+from codecfake_builder.plan.summary import Note
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.resolve import Resolved
 from codecfake_builder.recipe.schema import IMPORTED, Recipe, Split
@@ -29,9 +32,9 @@ LEFT_OUT = pa.schema([(name, pa.string()) for name in ("corpus", "utterance_id",
 
 @dataclass(frozen=True)
 class PlannedSplit:
-    """A split: its utterances as sorted rows of the plan's table, each to pass through every variant.
+    """A split: the utterances that pass through each of its variants, as sorted rows of the plan's table.
 
-    ``imported`` holds the rows of clips that exist already, by their variant; they pass through none.
+    ``imported`` has the rows of imported clips, by their variant; they pass through no codec.
     """
 
     name: str
@@ -40,43 +43,39 @@ class PlannedSplit:
     imported: Mapping[str, Rows] = field(default_factory=dict)
 
     def rows_of(self, variant: str) -> Rows:
-        """The utterances that the split has in ``variant``."""
+        """Return the rows of the utterances that the split has in ``variant``."""
         return self.imported.get(variant, self.rows)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be built, before anything runs."""
+    """What a build makes, decided before anything runs."""
 
     utterances: pa.Table
     """All usable utterances (schema :data:`UTTERANCES`), sorted by corpus and id."""
     roots: dict[str, Path]
+    """The folder of each corpus that the paths of its utterances are relative to."""
     splits: tuple[PlannedSplit, ...]
     left_out: pa.Table
     """Utterances that cannot be used, with reasons (schema :data:`LEFT_OUT`)."""
-    remarks: tuple[Note, ...]
-    """What a reader of the plan should know: splits left out, lists that were not met."""
+    notes: tuple[Note, ...]
+    """What a reader of the plan should know: splits left out, listed utterances that are absent."""
     imported: Mapping[str, ClipClass] = field(default_factory=dict)
-    """The class of every variant of which clips exist already."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The remarks as a reader sees them."""
-        return tuple(map(str, self.remarks))
+    """The class of every variant of which there are imported clips."""
 
     def seconds(self, rows: Rows) -> float:
-        """Length of some utterances together, seconds."""
+        """Return the length of some utterances together, in seconds."""
         lengths = np.asarray(self.utterances["samples"]) / np.asarray(self.utterances["sample_rate"])
         return float(lengths[rows].sum())
 
     def membership(self, rows: Rows) -> str:
-        """sha256 over the ``corpus/utterance_id`` lines of some utterances in order: who they are, as one figure."""
+        """Return the membership hash of some utterances, see :func:`membership_hash`."""
         chosen = self.utterances.select(["corpus", "utterance_id"]).take(pa.array(rows))
         return membership_hash(zip(chosen["corpus"].to_pylist(), chosen["utterance_id"].to_pylist(), strict=True))
 
 
 def membership_hash(utterances: Iterable[tuple[str, str]]) -> str:
-    """sha256 over sorted ``corpus/utterance_id`` lines."""
+    """Return the sha256 over the sorted ``corpus/utterance_id`` lines: which utterances, in one value."""
     return sha256_text(*sorted(f"{corpus}/{utterance_id}" for corpus, utterance_id in utterances))
 
 
@@ -85,10 +84,10 @@ def make_plan(resolved: Resolved, limit: int | None = None) -> Plan:
 
     Args:
         resolved: a checked recipe with its catalogue.
-        limit: scale all splits down so that the largest has this many utterances (a trial).
+        limit: number of utterances to which the largest split is scaled down, and the others with it (a trial).
 
     Raises:
-        CorpusError: a corpus is not there or of another layout.
+        CorpusError: a corpus is not there or in another layout.
         PlanError: the corpora hold fewer utterances than the recipe asks for.
     """
     notes: list[str] = []
@@ -105,24 +104,30 @@ def make_plan(resolved: Resolved, limit: int | None = None) -> Plan:
             indexes.append(index_corpus(name, config, catalogue))
         except CorpusError as error:
             raise CorpusError(f"corpora.{name}: {error}") from error
-    utterances, left_out = _gathered(recipe, indexes)
+    utterances, left_out = _usable_and_left_out(recipe, indexes)
     selection = Selection(recipe, utterances, limit)
-    splits = tuple(_planned(name, split, selection.rows[name], utterances) for name, split in recipe.splits.items())
-    _refuse_twice(splits)
+    splits = tuple(
+        _planned_split(name, split, selection.rows[name], utterances) for name, split in recipe.splits.items()
+    )
+    _check_disjoint(splits)
     notes += [f"{index.name}: {note}" for index in indexes for note in index.notes]
-    remarks = [*(Note(text=note) for note in notes), *selection.notes, *_without_text(splits, utterances, catalogue)]
+    all_notes = [
+        *(Note(text=note) for note in notes),
+        *selection.notes,
+        *_notes_on_texts(splits, utterances, catalogue),
+    ]
     return Plan(
         utterances,
         {index.name: index.root for index in indexes},
         splits,
         left_out,
-        tuple(remarks),
+        tuple(all_notes),
         _imported_classes(utterances, catalogue),
     )
 
 
-def _planned(name: str, split: Split, rows: Rows, utterances: pa.Table) -> PlannedSplit:
-    """A split's rows, those of clips that exist already sorted by their variant."""
+def _planned_split(name: str, split: Split, rows: Rows, utterances: pa.Table) -> PlannedSplit:
+    """Return a split with its rows, those of imported clips by their variant."""
     made = utterances["variant"].take(pa.array(rows)).to_pylist()
     imported = {
         variant: rows[np.array([own == variant for own in made], dtype=bool)]
@@ -143,7 +148,7 @@ def _planned(name: str, split: Split, rows: Rows, utterances: pa.Table) -> Plann
 
 
 def _imported_classes(utterances: pa.Table, catalogue: Catalogue) -> dict[str, ClipClass]:
-    """The class of each imported variant; a variant stands for one class."""
+    """Return the class of each variant of imported clips; refuse a variant that has two."""
     codecs: dict[str, str] = {}
     pairs = utterances.select(["variant", "codec"]).filter(pc.is_valid(utterances["variant"]))
     for pair in pairs.group_by(["variant", "codec"]).aggregate([]).to_pylist():
@@ -154,7 +159,7 @@ def _imported_classes(utterances: pa.Table, catalogue: Catalogue) -> dict[str, C
 
 
 def _without_weightless(resolved: Resolved, notes: list[str]) -> Recipe:
-    """The recipe without optional splits of an ALM that has weights, but none to fetch and none given."""
+    """Return the recipe without the optional splits of an ALM whose weights are neither official nor given."""
     recipe = resolved.recipe
     local_only = {spec.name for spec in resolved.catalogue.alms() if spec.local_only}
     lacking = (local_only & set(resolved.variants())) - set(recipe.weights)
@@ -171,7 +176,7 @@ def _without_weightless(resolved: Resolved, notes: list[str]) -> Recipe:
 
 
 def _without_absent(recipe: Recipe, notes: list[str]) -> Recipe:
-    """The recipe without optional corpora that have no root, and without the splits that need them."""
+    """Return the recipe without the optional corpora that have no root, and the splits that need them."""
     absent = {name for name, corpus in recipe.corpora.items() if corpus.optional and not corpus.located()}
     if not absent:
         return recipe
@@ -186,7 +191,7 @@ def _without_absent(recipe: Recipe, notes: list[str]) -> Recipe:
 
 
 def _without_draws(recipe: Recipe, absent: set[str], notes: list[str]) -> dict[str, Split]:
-    """The splits, those that draw a number from each of several corpora without what they draw from absent ones."""
+    """Return the splits; those that draw a number from each of several corpora draw nothing from absent ones."""
     splits = dict(recipe.splits)
     for name, split in recipe.splits.items():
         if isinstance(split.draw, dict) and absent & split.draw.keys() and split.draw.keys() - absent:
@@ -197,39 +202,39 @@ def _without_draws(recipe: Recipe, absent: set[str], notes: list[str]) -> dict[s
     return splits
 
 
-def _gathered(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa.Table, pa.Table]:
-    """One table of usable utterances over all corpora, and one of those left out."""
+def _usable_and_left_out(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa.Table, pa.Table]:
+    """Return a table of the usable utterances of all corpora, and one of those left out."""
     usable, left_out = [], []
     for index in indexes:
-        left_out.append(_named(index.unusable, index.name).select(LEFT_OUT.names))
-        good = _named(index.usable, index.name)
+        left_out.append(_with_corpus(index.unusable, index.name).select(LEFT_OUT.names))
+        good = _with_corpus(index.usable, index.name)
         seconds = pc.divide(pc.cast(good["samples"], pa.float64()), good["sample_rate"])
         short = pc.less(seconds, recipe.audio.min_seconds)
         long = pc.greater(seconds, recipe.audio.max_seconds)
         left_out.append(
-            _refused(
+            _left_out(
                 good.filter(short), RejectionReason.TOO_SHORT, f"audio.min_seconds is {recipe.audio.min_seconds:g}"
             )
         )
         left_out.append(
-            _refused(good.filter(long), RejectionReason.TOO_LONG, f"audio.max_seconds is {recipe.audio.max_seconds:g}")
+            _left_out(good.filter(long), RejectionReason.TOO_LONG, f"audio.max_seconds is {recipe.audio.max_seconds:g}")
         )
         usable.append(good.filter(pc.invert(pc.or_(short, long))).select(UTTERANCES.names))
     order = [("corpus", "ascending"), ("utterance_id", "ascending"), ("path", "ascending")]
     return pa.concat_tables(usable).sort_by(order).combine_chunks(), pa.concat_tables(left_out).sort_by(order)
 
 
-def _named(table: pa.Table, corpus: str) -> pa.Table:
+def _with_corpus(table: pa.Table, corpus: str) -> pa.Table:
     return table.add_column(0, UTTERANCES.field("corpus"), pa.array([corpus] * table.num_rows, pa.string()))
 
 
-def _refused(table: pa.Table, reason: RejectionReason, detail: str) -> pa.Table:
+def _left_out(table: pa.Table, reason: RejectionReason, detail: str) -> pa.Table:
     columns = [table[name] for name in ("corpus", "utterance_id", "path")]
     return pa.table([*columns, [reason] * table.num_rows, [detail] * table.num_rows], schema=LEFT_OUT)
 
 
-def _refuse_twice(splits: tuple[PlannedSplit, ...]) -> None:
-    """No clip (an utterance through a variant) may be in two splits."""
+def _check_disjoint(splits: tuple[PlannedSplit, ...]) -> None:
+    """Refuse a clip (an utterance through a variant) that is in two splits."""
     for number, first in enumerate(splits):
         for second in splits[number + 1 :]:
             variants = sorted(set(first.variants) & set(second.variants))
@@ -244,8 +249,8 @@ def _refuse_twice(splits: tuple[PlannedSplit, ...]) -> None:
                 )
 
 
-def _without_text(splits: tuple[PlannedSplit, ...], utterances: pa.Table, catalogue: Catalogue) -> Iterator[Note]:
-    """Notes on prompts that an ALM cannot be given, since it needs a text that the corpus does not have."""
+def _notes_on_texts(splits: tuple[PlannedSplit, ...], utterances: pa.Table, catalogue: Catalogue) -> Iterator[Note]:
+    """Yield notes on utterances that cannot prompt an ALM, since it needs a text that they do not have."""
     for split in splits:
         textless = pc.sum(pc.is_null(utterances["text"].take(pa.array(split.rows)))).as_py()
         alms = [catalogue.alm(name) for name in split.variants if catalogue.is_alm(name)]
@@ -259,7 +264,7 @@ def _without_text(splits: tuple[PlannedSplit, ...], utterances: pa.Table, catalo
 
 
 def announce(plan: Plan) -> None:
-    """Say on standard error what a reader of the plan should know."""
+    """Print the notes of a plan, and how many utterances it leaves out, on standard error."""
     for note in plan.notes:
         say(f"note: {note}")
     if plan.left_out.num_rows:

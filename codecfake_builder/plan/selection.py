@@ -1,4 +1,4 @@
-"""Which utterances a split gets: by list, by drawing, by share, or by speaker."""
+"""Select the utterances of each split: by list, by drawing a number or a share, or by speaker."""
 
 from __future__ import annotations
 
@@ -9,19 +9,30 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from codecfake_builder.corpora.lists import read_ids, read_labels
+from codecfake_builder.corpora.utterance_lists import read_ids, read_labels
 from codecfake_builder.errors import PlanError
 from codecfake_builder.files import sha256_text
-from codecfake_builder.plan.notes import Note
 from codecfake_builder.plan.speakers import Speaker, assign_speakers, language_targets
+from codecfake_builder.plan.summary import Note
 from codecfake_builder.recipe.schema import IMPORTED, Recipe, Split
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
-"""Row numbers of a plan's utterance table."""
+"""Row numbers of a plan's table of utterances, int64 ``[rows]``."""
 
 
 class Selection:
-    """Chooses the rows of every split: listed utterances first, then drawn ones, then shares of the rest."""
+    """The rows of every split: listed utterances are selected first, then drawn ones, then shares of the rest.
+
+    Drawn utterances come in the order of a hash of seed, corpus and id, which is the same on any machine.
+
+    Args:
+        recipe: with the splits and the seed.
+        utterances: the usable utterances, schema ``planning.UTTERANCES``.
+        limit: number of utterances to which the largest split is scaled down; ``None`` for no trial.
+
+    Raises:
+        PlanError: a split asks for utterances that the corpora do not have.
+    """
 
     def __init__(self, recipe: Recipe, utterances: pa.Table, limit: int | None) -> None:
         self.recipe = recipe
@@ -30,14 +41,14 @@ class Selection:
         self.rows: dict[str, Rows] = {}
         self._corpus = np.asarray(utterances["corpus"].to_pylist(), dtype=object)
         self._ids = utterances["utterance_id"].to_pylist()
-        self._exists = np.asarray([codec is not None for codec in utterances["codec"].to_pylist()], dtype=bool)
+        self._is_imported = np.asarray([codec is not None for codec in utterances["codec"].to_pylist()], dtype=bool)
         self._order = _by_priority(recipe.assignment.seed, self._corpus, self._ids)
         self._free = np.ones(utterances.num_rows, dtype=bool)
-        self._listed = {name: self._list(name) for name, s in recipe.splits.items() if s.ids or s.labels}
+        self._listed = {name: self._read_list(name) for name, s in recipe.splits.items() if s.ids or s.labels}
         self._limit = limit
         self._scale = self._scaling()
         for name, listed in self._listed.items():
-            self._take(name, self._found(name, listed))
+            self._take(name, self._rows_listed(name, listed))
         if recipe.assignment.method == "speaker_disjoint":
             self._select_speakers()
         else:
@@ -46,17 +57,17 @@ class Selection:
             if split.same_as is None:
                 continue
             parent = self.rows[split.same_as]
-            rows = self._only(name, split.only, parent) if split.only else parent
+            rows = self._narrowed(name, split.only, parent) if split.only else parent
             self.rows[name] = rows if split.corpora is None else rows[np.isin(self._corpus[rows], split.corpora)]
             if not len(self.rows[name]):
                 raise PlanError(f"splits.{name}: {split.same_as} has no utterance of {split.corpora or 'its list'}")
 
-    def _list(self, name: str) -> list[str]:
+    def _read_list(self, name: str) -> list[str]:
         split = self.recipe.splits[name]
         return read_ids(split.ids) if split.ids else read_labels(split.labels or Path())
 
     def _scaling(self) -> float:
-        """Factor that brings the largest split down to the limit."""
+        """Return the factor that scales the largest split down to the limit; 1 without one."""
         sizes = [float(len(ids)) for ids in self._listed.values()]
         for name, split in self.recipe.splits.items():
             sizes.append(float(sum(_draws(split).values())))
@@ -67,13 +78,13 @@ class Selection:
         return max(1, round(number * self._scale))
 
     def _pool(self, name: str) -> Rows:
-        """Free rows of the split's corpora, in drawing order: speech, clips that exist already, or both."""
+        """Return the free rows of the split's corpora in drawing order: speech, imported clips, or both."""
         order = self._order[self._free[self._order]]
         order = order[np.isin(self._corpus[order], self.recipe.split_corpora(name))]
         variants = self.recipe.splits[name].variants
         if IMPORTED not in variants:
-            return order[~self._exists[order]]
-        return order if len(variants) > 1 else order[self._exists[order]]
+            return order[~self._is_imported[order]]
+        return order if len(variants) > 1 else order[self._is_imported[order]]
 
     def _take(self, name: str, rows: Rows) -> None:
         if not len(rows):
@@ -81,8 +92,8 @@ class Selection:
         self._free[rows] = False
         self.rows[name] = np.sort(rows)
 
-    def _found(self, name: str, listed: list[str]) -> Rows:
-        """Rows of listed utterances that the split's corpora have."""
+    def _rows_listed(self, name: str, listed: list[str]) -> Rows:
+        """Return the rows of the listed utterances that the split's corpora have."""
         pool = self._pool(name)
         wanted = set(listed)
         rows = np.array([row for row in pool if self._ids[row] in wanted], dtype=np.int64)
@@ -91,11 +102,11 @@ class Selection:
         if not len(rows):
             raise PlanError(f"splits.{name}: none of its {len(wanted)} listed utterances is left in {corpora}")
         self._check_absent(name, wanted, absent, f"in {corpora} (or belong to an earlier split)")
-        self._free[rows] = False  # all of them: what a trial leaves out of an evaluation list is not drawn for training
+        self._free[rows] = False  # all of them: a trial must not draw the rest of an evaluation list for training
         return rows[: self._scaled(len(wanted))]
 
-    def _only(self, name: str, listing: str, parent: Rows) -> Rows:
-        """The rows of another split that are on a list."""
+    def _narrowed(self, name: str, listing: str, parent: Rows) -> Rows:
+        """Return the rows of another split that are on a list."""
         wanted = set(read_ids(listing))
         rows = np.array([row for row in parent if self._ids[row] in wanted], dtype=np.int64)
         if self._limit is None:
@@ -106,7 +117,7 @@ class Selection:
         return rows
 
     def _check_absent(self, name: str, wanted: set[str], absent: list[str], where: str) -> None:
-        """Refuse, or note, listed utterances that cannot be had."""
+        """Refuse listed utterances that cannot be had, or note them where the split skips them."""
         if absent and self.recipe.splits[name].missing == "error" and self._limit is None:
             raise PlanError(
                 f"splits.{name}: {len(absent)} of its {len(wanted)} listed utterances are not {where}, e.g. "
@@ -128,7 +139,7 @@ class Selection:
             self._take(name, free[: self._scaled(share * len(pools[name]))])
 
     def _draw(self, name: str, corpus: str | None, number: int) -> Rows:
-        """The first ``number`` rows of the split's pool, or of what one corpus has in it."""
+        """Return the first ``number`` rows of the split's pool, or of one corpus in it."""
         pool = self._pool(name)
         if corpus is not None:
             pool = pool[self._corpus[pool] == corpus]
@@ -149,7 +160,7 @@ class Selection:
             )
 
     def _select_speakers(self) -> None:
-        """Speaker-disjoint selection, separately for each set of splits that draw from the same corpora."""
+        """Select speaker-disjoint splits, separately for each set of splits that draw from the same corpora."""
         groups: dict[tuple[str, ...], dict[str, Split]] = {}
         for name, split in self.recipe.splits.items():
             if split.draw or split.share:
@@ -178,10 +189,12 @@ class Selection:
                 language: np.concatenate([rows_of[s] for s in chosen if s.language == language] or [pool[:0]])
                 for language in targets
             }
-            self._take(name, self._drawn(name, by_language, {lang: t[name] for lang, t in targets.items()}, equal))
+            self._take(
+                name, self._rows_by_target(name, by_language, {lang: t[name] for lang, t in targets.items()}, equal)
+            )
 
-    def _drawn(self, name: str, by_language: dict[str, Rows], targets: dict[str, float], equal: bool) -> Rows:
-        """Rows of one split out of those of its speakers: as many of each language as its target says."""
+    def _rows_by_target(self, name: str, by_language: dict[str, Rows], targets: dict[str, float], equal: bool) -> Rows:
+        """Return the rows of one split out of those of its speakers: as many of each language as its target says."""
         rank = np.empty(len(self._order), dtype=np.int64)
         rank[self._order] = np.arange(len(self._order))
         split = self.recipe.splits[name]
@@ -210,14 +223,14 @@ class Selection:
 
 
 def _draws(split: Split) -> dict[str | None, int]:
-    """How many utterances a split draws, by corpus; ``None`` stands for all of its corpora together."""
+    """Return how many utterances a split draws, by corpus; ``None`` stands for all of its corpora together."""
     if isinstance(split.draw, dict):
         return dict(split.draw.items())
     return {None: split.draw} if split.draw else {}
 
 
 def _by_priority(seed: int, corpora: Any, ids: list[str]) -> Rows:
-    """Row numbers in drawing order: sorted by a hash of seed, corpus and id, which is the same on any machine."""
+    """Return row numbers in drawing order: sorted by a hash of seed, corpus and id, the same on any machine."""
     keys = [
         hashlib.sha256(f"{seed}/{corpus}/{identity}".encode()).digest()
         for corpus, identity in zip(corpora, ids, strict=True)

@@ -1,4 +1,4 @@
-"""Assigning speakers to splits so that no speaker is in two, and every split gets its share of each language."""
+"""Assign speakers to splits so that no speaker is in two splits and every split gets its share of each language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from codecfake_builder.errors import PlanError
 
 @dataclass(frozen=True)
 class Speaker:
-    """A speaker of one corpus, with the number of utterances that can be drawn from them."""
+    """A speaker of one corpus, with the number of their utterances that can be drawn."""
 
     corpus: str
     name: str
@@ -19,10 +19,11 @@ class Speaker:
 
 
 def language_targets(wanted: Mapping[str, float], speakers: list[Speaker], equal: bool) -> dict[str, dict[str, float]]:
-    """How many utterances of each language each split should get: ``{language: {split: utterances}}``.
+    """Return how many utterances of each language each split should get: ``{language: {split: utterances}}``.
 
     Args:
         wanted: utterances per split.
+        speakers: all from whom can be drawn.
         equal: the same number of every language, instead of the proportion of the speakers' utterances.
     """
     totals: dict[str, int] = {}
@@ -42,9 +43,9 @@ def assign_speakers(
 ) -> dict[str, list[Speaker]]:
     """Give every speaker to one split.
 
-    Speakers come in the order of ``priority``; each goes to the split that, in the speaker's language, still lacks the
-    largest part of its target (the larger target on ties). When only as many speakers are left as splits are empty,
-    empty splits go first, so that small corpora still fill every split.
+    Speakers are taken in the order of ``priority``. Each goes to the split that still lacks the largest part of its
+    target in the speaker's language; on ties, to the one with the larger target. When only as many speakers are left as
+    splits are empty, they go to the empty splits, so that small corpora fill every split.
 
     Raises:
         PlanError: there are fewer speakers than splits.

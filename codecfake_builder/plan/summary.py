@@ -1,6 +1,6 @@
-"""What a finished dataset keeps of its plan: all that the files beside its shards are written from.
+"""The summary of a plan, which a finished dataset keeps: all that the files beside its shards are written from.
 
-With these facts and the records of its shards, a codec can be taken out of a dataset where neither the corpora nor the
+With the summary and the records of its shards, a codec can be removed from a dataset where neither the corpora nor the
 codecs are at hand any more.
 """
 
@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict
 
 from codec_adapters.classes import REAL
 from codecfake_builder.clip_class import ClipClass
-from codecfake_builder.plan.notes import Note
 
 if TYPE_CHECKING:
     from codecfake_builder.plan.planning import Plan
@@ -21,43 +20,61 @@ if TYPE_CHECKING:
     from codecfake_builder.recipe.resolve import Resolved
 
 
-class _Part(BaseModel):
+class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Members(_Part):
-    """Some utterances: how many, and who, see :meth:`codecfake_builder.plan.planning.Plan.membership`."""
+class Note(_Frozen):
+    """A note for readers of a plan: on the whole plan, on a split, or on variants, so that it can go when these do."""
+
+    text: str
+    """``{names}`` in it stands for the names."""
+    split: str | None = None
+    """The split that it is about."""
+    names: tuple[str, ...] = ()
+    """The variants that it is about."""
+
+    def __str__(self) -> str:
+        """Return the note as a reader sees it."""
+        return self.text.replace("{names}", ", ".join(self.names))
+
+
+class Members(_Frozen):
+    """A set of utterances: how many they are, and their membership hash."""
 
     utterances: int
     membership_sha256: str
+    """See :func:`codecfake_builder.plan.planning.membership_hash`."""
 
 
-class SplitFacts(Members):
-    """A planned split; the members are those of its variants but ``imported``."""
+class SplitSummary(Members):
+    """The summary of a split; its members pass through each of its variants."""
 
     variants: tuple[str, ...]
     selected_by: str
+    """The split whose utterances it has: itself, or the one that it is the same as."""
     imported: dict[str, Members]
+    """The imported clips, by their variant."""
 
 
-class PlanFacts(_Part):
-    """What is to be known of a plan once its shards are made."""
+class PlanSummary(_Frozen):
+    """The summary of a plan: what is needed of it once its shards are made."""
 
     limit: int | None
-    """The trial's ``--limit``, if it is one."""
+    """The ``--limit`` of a trial; ``None`` for a whole dataset."""
     languages: tuple[str, ...]
     """Of all usable utterances."""
     corpora: dict[str, int]
-    """Usable utterances of each."""
-    splits: dict[str, SplitFacts]
+    """Number of usable utterances of each."""
+    splits: dict[str, SplitSummary]
     imported: dict[str, ClipClass]
-    """The class of every variant of which clips exist already."""
+    """The class of every variant of which there are imported clips."""
     notes: tuple[Note, ...]
     plugins: dict[str, tuple[str, ...]] = {}
-    """The recipe's plugins that registered a variant, of those that are not built in."""
+    """The plugins of the recipe that registered a variant, by variant, where it is not built in."""
 
-    def without(self, variants: set[str]) -> PlanFacts:
-        """The facts of the same plan without some variants, and without the splits that have no other."""
+    def without(self, variants: set[str]) -> PlanSummary:
+        """Return the summary without some variants, and without the splits that have no other."""
         splits = {name: self._split_without(split, variants) for name, split in self.splits.items()}
         kept = {name: split for name, split in splits.items() if split.variants or split.imported}
         notes = []
@@ -68,27 +85,29 @@ class PlanFacts(_Part):
         return self.model_copy(update={"splits": kept, "notes": tuple(notes)})
 
     @staticmethod
-    def _split_without(split: SplitFacts, variants: set[str]) -> SplitFacts:
+    def _split_without(split: SplitSummary, variants: set[str]) -> SplitSummary:
         return split.model_copy(update={"variants": tuple(v for v in split.variants if v not in variants)})
 
 
-def facts_of(plan: Plan, resolved: Resolved, limit: int | None) -> PlanFacts:
-    """The facts of a plan.
+def summarize(plan: Plan, resolved: Resolved, limit: int | None) -> PlanSummary:
+    """Return the summary of a plan.
 
     Args:
-        limit: that the plan was made with.
+        plan: the plan.
+        recipe: that it was made of.
+        limit: that it was made with.
     """
     counts = plan.utterances.group_by("corpus").aggregate([("utterance_id", "count")]).sort_by("corpus").to_pylist()
 
     def members(rows: Rows) -> Members:
         return Members(utterances=len(rows), membership_sha256=plan.membership(rows))
 
-    return PlanFacts(
+    return PlanSummary(
         limit=limit,
         languages=tuple(sorted(pc.unique(plan.utterances["language"]).to_pylist())),
         corpora={row["corpus"]: row["utterance_id_count"] for row in counts},
         splits={
-            split.name: SplitFacts(
+            split.name: SplitSummary(
                 **dict(members(split.rows)),
                 variants=split.variants,
                 selected_by=resolved.recipe.selected_by(split.name),
@@ -97,7 +116,7 @@ def facts_of(plan: Plan, resolved: Resolved, limit: int | None) -> PlanFacts:
             for split in plan.splits
         },
         imported=dict(plan.imported),
-        notes=plan.remarks,
+        notes=plan.notes,
         plugins=_plugins(plan, resolved),
     )
 

@@ -8,11 +8,14 @@ from codecfake_builder.plan.planning import Plan
 from codecfake_builder.tables import format_table
 
 BYTES_PER_SECOND = 20_000
-"""Of 16 kHz, 16-bit mono speech as FLAC."""
+"""Disk space of 16 kHz, 16-bit mono speech as FLAC, bytes per second."""
 
 
 def plan_table(plan: Plan, catalogue: Catalogue) -> str:
-    """Return a row per split and class, and a total; how long an ALM will speak is not known before it has."""
+    """Return a table with a row per split and variant, and a total.
+
+    Hours and disk of an ALM are ``-``: how long it speaks is known only once it has spoken.
+    """
     rows: list[list[object]] = []
     clips, seconds = 0, 0.0
     for split in plan.splits:
@@ -23,9 +26,9 @@ def plan_table(plan: Plan, catalogue: Catalogue) -> str:
                 rows.append([split.name, _family(plan, catalogue, variant), variant, len(members), "-", "-"])
                 continue
             speech = plan.seconds(members)
-            rows.append([split.name, _family(plan, catalogue, variant), variant, *_figures(len(members), speech)])
+            rows.append([split.name, _family(plan, catalogue, variant), variant, *_amounts(len(members), speech)])
             seconds += speech
-    rows.append(["total", "", "", *_figures(clips, seconds)])
+    rows.append(["total", "", "", *_amounts(clips, seconds)])
     return format_table(["split", "class", "variant", "clips", "hours", "GB on disk"], rows)
 
 
@@ -35,5 +38,5 @@ def _family(plan: Plan, catalogue: Catalogue, variant: str) -> str:
     return REAL if variant == REAL else catalogue.speaking_codec(variant).family
 
 
-def _figures(clips: int, seconds: float) -> list[object]:
+def _amounts(clips: int, seconds: float) -> list[object]:
     return [clips, f"{seconds / 3600:.2f}", f"{seconds * BYTES_PER_SECOND / 1e9:.3f}"]

@@ -121,7 +121,7 @@ def _finished(shard: Shard, alm: Alm, generation: Generation | RejectedError) ->
         return generation
     limits = (shard.policy.min_seconds, shard.policy.max_seconds)
     try:
-        wave = audio.generated(generation.wav.numpy(), alm.sample_rate, *limits)
+        wave = audio.resample_generated(generation.wav.numpy(), alm.sample_rate, *limits)
         return Spoken(audio.finish(wave, None), generation.text, generation.stop, generation.cut)
     except RejectedError as error:
         return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,11 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder import audio
+from codecfake_builder.benchmark import trace
+from codecfake_builder.benchmark.scoring.truth import stem
+from codecfake_builder.corpora import FolderConfig
 from codecfake_builder.rejections import RejectedError
 from tests.synthetic import voice
 
@@ -102,3 +107,27 @@ def test_a_streamed_wav_without_sizes_is_not_called_truncated() -> None:
     data[4:8] = b"\xff\xff\xff\xff"
     wave, _ = audio.decode(bytes(data))
     assert len(wave) == 8000
+
+
+FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3", ".aif": "AIFF", ".aiff": "AIFF"}
+
+
+@pytest.mark.parametrize("suffix", audio.AUDIO_SUFFIXES)
+def test_one_list_says_what_an_audio_file_is(suffix: str, tmp_path: Path) -> None:
+    """What a corpus lists is decoded, can be traced, and a prediction may name the clip by it, in either case."""
+    files = [tmp_path / f"lower{suffix}", tmp_path / f"upper{suffix.upper()}"]
+    for file in files:
+        kind = {"format": "OGG", "subtype": "OPUS"} if suffix == ".opus" else {"format": FORMATS[suffix]}
+        soundfile.write(file, voice(0.5, 16000, 1), 16000, **kind)
+    (tmp_path / "notes.txt").write_text("no audio")
+    assert [audio.decode(file.read_bytes())[1] for file in files] == [16000, 16000]
+    assert audio.find_audio(tmp_path) == files
+    assert list(trace.audio_files([tmp_path])) == files
+    assert [file.path for file in FolderConfig(kind="folder", root=tmp_path).wanted_files(builtin_catalogue())] == [
+        file.name for file in files
+    ]
+    assert [stem(f"in/{file.name}") for file in files] == ["lower", "upper"]
+
+
+def test_what_follows_a_dot_of_an_id_is_no_suffix() -> None:
+    assert [stem("a/b_1.5"), stem("mp3"), stem("x.flac.wav")] == ["b_1.5", "mp3", "x.flac"]

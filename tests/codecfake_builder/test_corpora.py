@@ -175,23 +175,23 @@ def test_only_what_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
         write_wave(tmp_path / f"{name}.wav", 0.5, 16000, ord(name))
     config = FolderConfig(kind="folder", root=tmp_path)
     first = rows(config)
-    probed: list[str] = []
-    original = indexing._probe
+    read: list[str] = []
+    original = indexing._read_file
 
     def spying(file: object, root: Path) -> dict[str, object]:
-        probed.append(file.path)  # type: ignore[attr-defined]
+        read.append(file.path)  # type: ignore[attr-defined]
         return original(file, root)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(indexing, "_probe", spying)
+    monkeypatch.setattr(indexing, "_read_file", spying)
     assert rows(config) == first
-    assert probed == []
+    assert read == []
     write_wave(tmp_path / "b.wav", 0.7, 16000, 9)
     (tmp_path / "c.wav").unlink()
     again = rows(config)
-    assert probed == ["b.wav"]
+    assert read == ["b.wav"]
     assert list(again) == ["a", "b"]
     assert again["a"] == first["a"]
     assert again["b"]["sha256"] != first["b"]["sha256"]
     os.utime(tmp_path / "a.wav")
     rows(config)
-    assert probed == ["b.wav", "a.wav"]
+    assert read == ["b.wav", "a.wav"]

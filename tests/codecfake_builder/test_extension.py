@@ -23,7 +23,7 @@ from codecfake_builder.cli.app import main
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
 from codecfake_builder.dataset.records import ShardRecord
-from codecfake_builder.dataset.saved import saved_document, saved_plan_facts
+from codecfake_builder.dataset.saved import load_plan_summary, saved_document
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import DatasetError, RecipeError
 from codecfake_builder.recipe.edit import next_free_label, with_codec, without_codec
@@ -205,10 +205,10 @@ def test_a_removal_is_what_a_build_of_the_reduced_recipe_makes(
 
 def test_a_trial_stays_one(recipe: Path, tmp_path: Path) -> None:
     build(larger(recipe, tmp_path), tmp_path / "d", limit=2)
-    assert saved_plan_facts(tmp_path / "d").limit == 2
+    assert load_plan_summary(tmp_path / "d").limit == 2
     remove_codec(tmp_path / "d", "encodec_24khz_6kbps")
     reduced = without_codec(document_of(tmp_path / "edited.yaml"), "encodec_24khz_6kbps", CATALOGUE)
-    build(loaded(reduced, tmp_path), tmp_path / "scratch", limit=saved_plan_facts(tmp_path / "d").limit)
+    build(loaded(reduced, tmp_path), tmp_path / "scratch", limit=load_plan_summary(tmp_path / "d").limit)
     assert files(tmp_path / "d") == files(tmp_path / "scratch")
 
 

@@ -7,13 +7,14 @@ counted in), ``speaker`` (``corpus/speaker``, the unit of the bootstrap).
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import datasets
 import pandas as pd
 import pyarrow.parquet as pq
 
 from codec_adapters.classes import LABELS, REAL
+from codecfake_builder.audio import AUDIO_SUFFIXES
 from codecfake_builder.benchmark.outputs import TRAIN
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.schema import class_names
@@ -156,4 +157,5 @@ def speaker_of(name: str) -> str:
 
 def stem(name: str) -> str:
     """A file name without folder and audio suffix."""
-    return re.sub(r"\.(wav|flac|mp3|ogg)$", "", name.rpartition("/")[2], flags=re.IGNORECASE)
+    file = PurePosixPath(name.rpartition("/")[2])
+    return file.stem if file.suffix.lower() in AUDIO_SUFFIXES else file.name

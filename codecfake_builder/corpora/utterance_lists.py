@@ -1,4 +1,4 @@
-"""Lists that fix which utterances a split holds: plain id lists, and the label files that ST-Codecfake released."""
+"""Lists of utterance ids that a recipe names: plain lists, and the label files that ST-Codecfake released."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PACKAGED_SUFFIX = "_utterances.txt"
 
 
 def read_ids(name: str) -> list[str]:
-    """Utterance ids, one a line, from a packaged list by name (``stcodecfake_eval``) or from a file.
+    """Read utterance ids, one a line, from a packaged list by name (``stcodecfake_eval``) or from a file.
 
     Raises:
-        RecipeError: neither a file nor a packaged list.
+        RecipeError: there is neither a file nor a packaged list of that name.
     """
     folder = resource_folder("manifests")
     for path in (folder / f"{name}{PACKAGED_SUFFIX}", Path(name).expanduser()):
@@ -26,7 +26,9 @@ def read_ids(name: str) -> list[str]:
 
 
 def read_labels(path: Path) -> list[str]:
-    """Utterance ids of a released label file: lines ``<file> real|fake <class>``; real files keep their source's id.
+    """Read utterance ids from a released label file: lines ``<file> real|fake <class>``.
+
+    The ids are the stems of the real files, which keep the id of their source utterance.
 
     Raises:
         RecipeError: no such file, a line of another form, or no real utterance in it.

@@ -1,4 +1,4 @@
-"""What an index shows when its rows are held against each other and against their lists."""
+"""Notes on an index: files that are not the listed ones, and clips that are the same audio."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _Row = Mapping[str, object]
 _EXAMPLES = 3
 
 
-def other_files(files: Sequence[SourceFile], rows: Sequence[_Row]) -> Iterator[str]:
-    """A sentence where files are there under a listed name with another sha256 than the list says.
+def changed_files(files: Sequence[SourceFile], rows: Sequence[_Row]) -> Iterator[str]:
+    """Yield a sentence if files have another sha256 than their list states.
 
     Args:
-        files: as a corpus lists them.
+        files: of a corpus, with the hashes of its list.
         rows: of the index, in the same order.
     """
     expected = [(file, row) for file, row in zip(files, rows, strict=True) if file.sha256 and row.get("sha256")]
@@ -28,7 +28,7 @@ def other_files(files: Sequence[SourceFile], rows: Sequence[_Row]) -> Iterator[s
 
 
 def identical_clips(rows: Sequence[_Row]) -> Iterator[str]:
-    """A sentence per set of variants under which the same samples lie: all but one are copies, or mislabelled."""
+    """Yield a sentence per set of variants that have the same samples: all but one are copies or mislabelled."""
     by_audio: dict[object, list[_Row]] = {}
     for row in rows:
         if row.get("audio_sha256") and not row.get("reason"):
