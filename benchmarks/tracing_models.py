@@ -18,7 +18,7 @@ import typer
 
 from benchmarks.report import machine, markdown_table
 from codecfake_builder.benchmark.config import load_config
-from codecfake_builder.benchmark.evaluation import Evaluation, evaluate
+from codecfake_builder.benchmark.evaluation import EvaluationSettings, evaluate
 from codecfake_builder.benchmark.scoring.results import Results
 from codecfake_builder.benchmark.training import train
 from codecfake_builder.errors import BuilderError
@@ -71,7 +71,10 @@ def measured(preset: str, seed: int, dataset: Path, runs: Path, device: str) -> 
     started = time.process_time()
     train(dataset, load_config(preset, [f"training.seed={seed}"]), run, device)
     seconds = math.nan if there else time.process_time() - started
-    return averages(evaluate(run, dataset, run / "evaluation", run.name, how=Evaluation(device, samples=0)), seconds)
+    return averages(
+        evaluate(run, dataset, run / "evaluation", run.name, settings=EvaluationSettings(device, bootstrap_samples=0)),
+        seconds,
+    )
 
 
 def row(preset: str, found: list[Measured]) -> list[str]:
