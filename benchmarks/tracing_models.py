@@ -18,7 +18,7 @@ import typer
 
 from benchmarks.report import machine, markdown_table
 from codecfake_builder.benchmark.config import load_config
-from codecfake_builder.benchmark.evaluation import Evaluation, evaluate
+from codecfake_builder.benchmark.evaluation import EvaluationSettings, evaluate
 from codecfake_builder.benchmark.scoring.results import Results
 from codecfake_builder.benchmark.training import train
 from codecfake_builder.errors import BuilderError
@@ -37,7 +37,7 @@ HEADER = (
 
 
 class Measured(NamedTuple):
-    """One run's averages, percent (NaN where the dataset has no such split), and how long it took."""
+    """Averages of one run in percent (NaN if the dataset has no such split), and the time of its training."""
 
     f1: float
     robustness: float
@@ -49,7 +49,12 @@ class Measured(NamedTuple):
 
 
 def averages(results: Results, seconds: float) -> Measured:
-    """The last column of the tables."""
+    """Return a run's averages: the last column of its tables.
+
+    Args:
+        results: of the evaluation.
+        seconds: CPU seconds of the training.
+    """
 
     def average(key: str) -> float:
         table = results.table(key)
@@ -61,7 +66,7 @@ def averages(results: Results, seconds: float) -> Measured:
 
 
 def measured(preset: str, seed: int, dataset: Path, runs: Path, device: str) -> Measured:
-    """One model, trained and evaluated.
+    """Train and evaluate one model; a run that is there already is not trained again.
 
     Raises:
         BuilderError: the dataset or the preset is not there.
@@ -71,11 +76,14 @@ def measured(preset: str, seed: int, dataset: Path, runs: Path, device: str) -> 
     started = time.process_time()
     train(dataset, load_config(preset, [f"training.seed={seed}"]), run, device)
     seconds = math.nan if there else time.process_time() - started
-    return averages(evaluate(run, dataset, run / "evaluation", run.name, how=Evaluation(device, samples=0)), seconds)
+    return averages(
+        evaluate(run, dataset, run / "evaluation", run.name, settings=EvaluationSettings(device, bootstrap_samples=0)),
+        seconds,
+    )
 
 
 def row(preset: str, found: list[Measured]) -> list[str]:
-    """A preset's line: means over its seeds, with the deviation between them."""
+    """Return a preset's row: means over its seeds, with the standard deviation between them."""
     detectors = found[0].auc
     best = max(detectors, key=lambda name: mean(run.auc[name] for run in found), default="")
     columns = [[run.f1 for run in found], [run.robustness for run in found], [run.alm for run in found]]
@@ -96,7 +104,7 @@ def _spread(values: list[float]) -> str:
 
 
 def document(rows: list[list[str]], dataset: str, seeds: int, device: str) -> str:
-    """The whole Markdown file."""
+    """Return the whole Markdown file."""
     return f"""# Tracing models
 
 Written by `python -m benchmarks.tracing_models`; {machine(device)}, device {device}. Dataset: {dataset}.

@@ -1,1 +1,1 @@
-"""The NCST benchmark: train, score and compare source-tracing models on a dataset that the builder made."""
+"""The source-tracing benchmark of the NCST publication: train, evaluate and compare models on a dataset."""

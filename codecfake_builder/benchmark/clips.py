@@ -1,4 +1,7 @@
-"""The clips of a split, read through ``datasets`` without its decoder, at the length that a model takes."""
+"""Read the clips of a split as waveforms of the length that a model takes.
+
+Shards are read through ``datasets``, audio is decoded with the builder's own decoder.
+"""
 
 from __future__ import annotations
 
@@ -17,30 +20,33 @@ from codecfake_builder.dataset import layout
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.rejections import RejectedError
 
-MOST_GAIN_DB = 6.0
+MAX_GAIN_DB = 6.0
+"""Augmentation changes the level by at most this much, up or down."""
 NOISE_SNR_DB = (20.0, 50.0)
+"""Range of the signal-to-noise ratio in augmentation."""
 
 
 class Clip(NamedTuple):
-    """A training example."""
+    """One clip as a model takes it."""
 
     wave: Tensor
     """float32 ``[samples]`` at 16 kHz."""
     label: int
-    """Place among the known classes; -1 for others."""
+    """Index of its class among the known ones; -1 for other classes."""
     row: int
+    """Its row in the split."""
 
 
 class Clips(torch.utils.data.Dataset[Clip]):
-    """The clips of a split.
+    """The clips of a split as a torch dataset.
 
     Args:
-        dataset: folder that the builder made.
+        dataset: dataset folder.
         split: one of its splits.
         known: class ids that the model knows, in the order of the logits.
-        samples: length of every wave at 16 kHz.
-        data: crop and augmentation; both depend on seed, epoch and row only, not on workers or order.
-        seed: of crop and augmentation.
+        samples: length of every waveform in samples at 16 kHz.
+        data: settings of crop and augmentation; both depend on seed, epoch and row only, not on workers or order.
+        seed: of the random numbers in crop and augmentation.
 
     Raises:
         DatasetError: the folder has no clips of that split.
@@ -53,7 +59,7 @@ class Clips(torch.utils.data.Dataset[Clip]):
         if not files:
             raise DatasetError(f"{dataset}: has no clips of split {split}; expected {layout.shard_pattern(split)}")
         datasets.disable_progress_bars()  # the commands show their own
-        # not by the folder's name: datasets' cache would not notice shards that were made again
+        # files, not the folder's name: datasets' cache would not notice shards that were built again
         table = datasets.load_dataset(
             "parquet",
             data_files=files,
@@ -73,8 +79,8 @@ class Clips(torch.utils.data.Dataset[Clip]):
         self.epoch = 0
 
     @property
-    def always_the_same(self) -> bool:
-        """Whether a row gives the same wave in every epoch."""
+    def same_every_epoch(self) -> bool:
+        """Whether a row gives the same waveform in every epoch."""
         return self.data.crop == "first" and not self.data.augment
 
     def __len__(self) -> int:
@@ -83,21 +89,21 @@ class Clips(torch.utils.data.Dataset[Clip]):
     def __getitem__(self, row: int) -> Clip:
         wave = self.wave(row)
         generator = np.random.default_rng([self.seed, self.epoch, row])
-        start = int(generator.integers(max(1, self._starts(len(wave))))) if self.data.crop == "random" else 0
+        start = int(generator.integers(max(1, self._start_count(len(wave))))) if self.data.crop == "random" else 0
         wave = repeat_or_crop(wave, self.samples, start)
         if self.data.augment:
-            wave = augmented(wave, generator)
+            wave = augment_wave(wave, generator)
         return Clip(torch.from_numpy(wave.copy()), self.labels[row], row)
 
-    def _starts(self, length: int) -> int:
-        """How many places a crop may start at: a short clip is repeated, so it may start anywhere."""
+    def _start_count(self, length: int) -> int:
+        """Return how many places a crop may start at; a short clip is repeated, so any of its samples may be first."""
         return length - self.samples + 1 if length > self.samples else length
 
     def wave(self, row: int) -> Wave:
-        """The whole clip, float32 ``[samples]`` at 16 kHz.
+        """Return the whole clip of a row, float32 ``[samples]`` at 16 kHz, full scale 1.
 
         Raises:
-            DatasetError: it cannot be decoded, or has another rate.
+            DatasetError: the clip cannot be decoded, or has another sampling rate.
         """
         audio: dict[str, Any] = self.table[row]["audio"]
         try:
@@ -110,18 +116,26 @@ class Clips(torch.utils.data.Dataset[Clip]):
 
 
 def repeat_or_crop(wave: Wave, samples: int, start: int = 0) -> Wave:
-    """``samples`` samples from ``start`` on, of the wave repeated as often as it takes.
+    """Return ``samples`` samples from ``start`` on, repeating a wave that is too short.
 
-    With ``start`` 0 this is the publication's data handling: the first samples of a long clip, a short one repeated.
+    With ``start`` 0 this is the publication's data handling: the first samples of a long clip, a short clip repeated.
     """
     if len(wave) - start >= samples:
         return wave[start : start + samples]
     return np.resize(np.roll(wave, -start), samples)
 
 
-def augmented(wave: Wave, generator: np.random.Generator) -> Wave:
-    """Level, polarity and noise changed at random: what may differ between recordings, and resembles no codec."""
-    gain = 10 ** (generator.uniform(-MOST_GAIN_DB, MOST_GAIN_DB) / 20) * generator.choice([-1.0, 1.0])
+def augment_wave(wave: Wave, generator: np.random.Generator) -> Wave:
+    """Change level and polarity at random and add noise: differences between recordings that resemble no codec.
+
+    Args:
+        wave: float32 ``[samples]``.
+        generator: source of the random numbers.
+
+    Returns:
+        float32 ``[samples]``.
+    """
+    gain = 10 ** (generator.uniform(-MAX_GAIN_DB, MAX_GAIN_DB) / 20) * generator.choice([-1.0, 1.0])
     level = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
     noise = generator.standard_normal(len(wave)) * level * 10 ** (-generator.uniform(*NOISE_SNR_DB) / 20)
     return (gain * (wave + noise)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Settings of a training run: YAML presets, overrides, checks."""
+"""Settings of a training run, read from YAML presets and overrides."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class _Settings(BaseModel):
 
 
 class DataConfig(_Settings):
-    """What of a clip the model sees in training. Evaluation always takes the first samples, and repeats short clips."""
+    """Settings of the training examples. Evaluation always takes the first samples, and repeats short clips."""
 
     crop: Literal["first", "random"] = "first"
-    """``first``: as published. ``random``: another part in every epoch."""
+    """Part of a clip that the model gets. ``first``: as published. ``random``: another part in every epoch."""
     augment: bool = False
-    """Level, polarity and noise at random; not in the publication."""
+    """Whether to change level and polarity and add noise at random; not in the publication."""
 
 
 class TrainingConfig(_Settings):
-    """The optimisation. The defaults are the publication's."""
+    """Settings of the optimisation. The defaults are the publication's."""
 
     seed: int = Field(default=688, ge=0)
     epochs: PositiveInt = 50
@@ -43,17 +43,18 @@ class TrainingConfig(_Settings):
     """``halving``: half the rate every ``halve_every`` epochs. ``cosine``: down to zero over all epochs."""
     halve_every: PositiveInt = 10
     patience: PositiveInt | None = None
-    """Stop after so many epochs without a smaller dev loss; not in the publication."""
+    """Number of epochs without a smaller dev loss after which training stops; not in the publication."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of the network's arithmetic (automatic mixed precision); parameters and front end stay in float32."""
+    """Precision of the network's arithmetic (automatic mixed precision); parameters and front end stay in float32."""
     workers: int = Field(default=0, ge=0)
-    """Processes that read and decode clips."""
+    """Number of processes that read and decode clips; 0 for the training process itself."""
     cache_gb: float = Field(default=2.0, ge=0)
-    """Memory for the front end's output, where clips are the same in every epoch; a larger split is computed anew."""
+    """Memory in GB for the front end's output, which is kept where clips are the same in every epoch; the output for a
+    split that needs more is computed again in every epoch."""
 
 
 class RunConfig(_Settings):
-    """All settings of a run."""
+    """All settings of a training run."""
 
     model: AnyModelConfig
     data: DataConfig = DataConfig()
@@ -61,19 +62,24 @@ class RunConfig(_Settings):
 
 
 def presets() -> list[str]:
-    """Names of the packaged presets."""
+    """Return the names of the packaged presets."""
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
 
 def load_config(preset: str, overrides: list[str] | None = None) -> RunConfig:
-    """Read a preset and lay overrides over it.
+    """Read a preset and apply overrides to it.
 
     Args:
-        preset: a path, or the name of a packaged preset.
+        preset: path of a YAML file, or name of a packaged preset.
         overrides: ``a.b=value`` each; the value is YAML.
 
+    Example:
+        >>> load_config("resnet_small", ["training.epochs=3"]).training.epochs
+        3
+
     Raises:
-        BenchmarkError: one line per problem, each with the path of the field.
+        BenchmarkError: there is no such preset, or the settings are not valid; one line per problem, each with the path
+            of the field.
     """
     path = next((path for path in (PRESETS / f"{preset}.yaml", Path(preset)) if path.is_file()), None)
     if path is None:
@@ -86,14 +92,18 @@ def load_config(preset: str, overrides: list[str] | None = None) -> RunConfig:
         raise BenchmarkError(f"{path}: expected a mapping with model, data and training")
     for override in overrides or []:
         apply_override(document, override)
-    return checked(document, preset)
+    return validate_config(document, preset)
 
 
-def checked(document: dict[str, Any], where: str) -> RunConfig:
-    """A document as settings.
+def validate_config(document: dict[str, Any], where: str) -> RunConfig:
+    """Return a parsed YAML document as settings.
+
+    Args:
+        document: mapping with ``model``, ``data`` and ``training``.
+        where: its name in messages.
 
     Raises:
-        BenchmarkError: one line per problem, each with the path of the field.
+        BenchmarkError: the settings are not valid; one line per problem, each with the path of the field.
     """
     try:
         return RunConfig.model_validate(document)

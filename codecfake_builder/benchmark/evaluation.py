@@ -1,4 +1,4 @@
-"""A trained model over all splits: logits and embeddings as files, then the tables."""
+"""Run a trained model on all splits of a dataset: write logits and embeddings, then score them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import torch
 
 from codecfake_builder.benchmark.clips import Clips
-from codecfake_builder.benchmark.feature_source import FeatureSource
-from codecfake_builder.benchmark.outputs import FloatArray
+from codecfake_builder.benchmark.detectors.outputs import FloatArray
+from codecfake_builder.benchmark.feature_loader import FeatureLoader
 from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
-from codecfake_builder.benchmark.scoring.inputs import against_dataset
+from codecfake_builder.benchmark.scoring.inputs import match_to_dataset
 from codecfake_builder.benchmark.scoring.render import FORMATS
 from codecfake_builder.benchmark.scoring.results import Results
 from codecfake_builder.benchmark.scoring.score import score
@@ -25,42 +25,58 @@ from codecfake_builder.files import remove_temporaries, replacing, write_text
 from codecfake_builder.progress import progress, say
 
 OUTPUTS = "outputs"
-ORIGIN = b"codecfake_builder.benchmark"
-"""Key in a file of outputs: which checkpoint judged which dataset."""
+INPUT_HASHES = b"codecfake_builder.benchmark"
+"""Key in the metadata of a file of outputs: hashes of the checkpoint and the dataset that it was computed from."""
 
 
-class Evaluation(NamedTuple):
-    """How a model is run over a dataset."""
+class EvaluationSettings(NamedTuple):
+    """Settings of running a model on a dataset."""
 
     device: str = "cpu"
+    """``cpu``, ``cuda`` or ``cuda:N``."""
     batch_size: int = 24
+    """Clips at a time."""
     workers: int = 0
-    samples: int = 1000
-    """Bootstrap samples of the intervals."""
+    """Processes that read clips; 0 for this process itself."""
+    bootstrap_samples: int = 1000
+    """Samples of speakers for the confidence intervals; 0 for none."""
 
 
 def evaluate(
-    checkpoint: Path, dataset: Path, out: Path, name: str, ssl: str | None = None, how: Evaluation | None = None
+    checkpoint: Path,
+    dataset: Path,
+    out: Path,
+    name: str,
+    ssl: str | None = None,
+    settings: EvaluationSettings | None = None,
 ) -> Results:
-    """Judge every clip of a dataset, and score the result.
+    """Compute a model's outputs for every clip of a dataset, and score them.
 
-    Files of outputs that are there from the same checkpoint and dataset are kept.
+    Files of outputs from the same checkpoint and dataset that are there already are kept.
 
     Args:
-        checkpoint: run folder, or a released checkpoint.
+        checkpoint: run folder, or file of a released checkpoint.
+        dataset: dataset folder.
         out: folder for ``outputs/<split>.parquet`` and ``results.*``.
-        name: of the model in the tables.
-        ssl: folder of XLS-R, where a W2V2-AASIST needs it from elsewhere than at training.
+        name: name of the model in the tables.
+        ssl: folder of XLS-R, if a W2V2-AASIST must take it from another folder than in training.
+        settings: device, batch size, and bootstrap.
 
     Raises:
-        BenchmarkError: the model knows other classes than the dataset's training split.
+        BenchmarkError: the model knows other classes than the dataset's training split has.
         CheckpointError: the checkpoint cannot be loaded.
-        DatasetError: no dataset.
+        DatasetError: there is no dataset in the folder.
+
+    Example::
+
+        run = Path("runs/aasist")
+        results = evaluate(run, Path("st-codecfake"), run / "evaluation", "AASIST", settings=EvaluationSettings("cuda"))
+        print(results.table("id"))
     """
-    how = how or Evaluation()
+    settings = settings or EvaluationSettings()
     trained = load_trained(checkpoint, ssl)
     _check_classes(trained, dataset, checkpoint)
-    origin = f"{trained.sha256} {root_hash(read_checksums(dataset))}"
+    input_hashes = f"{trained.sha256} {root_hash(read_checksums(dataset))}"
     splits = dataset_splits(dataset)
     (out / OUTPUTS).mkdir(parents=True, exist_ok=True)
     remove_temporaries(out)
@@ -69,15 +85,18 @@ def evaluate(
         raise BenchmarkError(f"{out}: holds outputs of another dataset ({foreign[0]}); give another --out")
     for split in splits:
         path = out / OUTPUTS / f"{split}.parquet"
-        if origin_of(path) != origin:
-            write_outputs(trained, Clips(dataset, split, list(trained.classes), trained.samples), path, origin, how)
-    results = score(against_dataset([out], dataset), name, how.samples)
+        if read_input_hashes(path) != input_hashes:
+            write_outputs(
+                trained, Clips(dataset, split, list(trained.classes), trained.samples), path, input_hashes, settings
+            )
+    results = score(match_to_dataset([out], dataset), name, settings.bootstrap_samples)
     for suffix, form in FORMATS.values():
         write_text(out / f"results.{suffix}", form(results))
     return results
 
 
 def _check_classes(trained: TrainedModel, dataset: Path, checkpoint: Path) -> None:
+    """Check that the model knows exactly the classes of the dataset's training split."""
     names = dataset_classes(dataset)
     wanted = {label: names[label] for label in closed_set(dataset)}
     if trained.classes != wanted:
@@ -87,29 +106,41 @@ def _check_classes(trained: TrainedModel, dataset: Path, checkpoint: Path) -> No
         )
 
 
-def origin_of(path: Path) -> str:
-    """What :func:`write_outputs` was told about a file's origin; empty where there is no such file."""
+def read_input_hashes(path: Path) -> str:
+    """Read the hashes that :func:`write_outputs` put into a file of outputs.
+
+    Returns:
+        Checkpoint's sha256 and dataset's root hash, separated by a blank; an empty string if there is no such file.
+    """
     if not path.is_file():
         return ""
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException):
         return ""
-    return metadata.get(ORIGIN, b"").decode()
+    return metadata.get(INPUT_HASHES, b"").decode()
 
 
-def write_outputs(trained: TrainedModel, clips: Clips, path: Path, origin: str, how: Evaluation) -> None:
-    """Judge the clips of a split and write ``id``, ``label``, ``predicted``, ``logits`` and ``embedding``."""
-    logits, embeddings = run_model(trained, clips, how)
+def write_outputs(
+    trained: TrainedModel, clips: Clips, path: Path, input_hashes: str, settings: EvaluationSettings
+) -> None:
+    """Write a model's outputs for the clips of a split, with ``input_hashes`` in the file's metadata.
+
+    Columns: ``id``, ``label`` (class id), ``predicted`` (class name), ``logits``, ``embedding``.
+
+    Raises:
+        BenchmarkError: an output of the model is not finite.
+    """
+    logits, embeddings = run_model(trained, clips, settings)
     names = list(trained.classes.values())
     columns = {
         "id": pa.array(clips.ids, pa.string()),
         "label": pa.array(clips.class_ids, pa.int64()),
-        "predicted": pa.array([names[place] for place in logits.argmax(axis=1)], pa.string()),
+        "predicted": pa.array([names[column] for column in logits.argmax(axis=1)], pa.string()),
         "logits": _rows(logits),
         "embedding": _rows(embeddings),
     }
-    table = pa.table(columns).replace_schema_metadata({ORIGIN: origin.encode()})
+    table = pa.table(columns).replace_schema_metadata({INPUT_HASHES: input_hashes.encode()})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
@@ -119,19 +150,19 @@ def _rows(values: FloatArray) -> pa.FixedSizeListArray:
 
 
 @torch.no_grad()
-def run_model(trained: TrainedModel, clips: Clips, how: Evaluation) -> tuple[FloatArray, FloatArray]:
-    """Logits ``[clips, classes]`` and embeddings ``[clips, dimensions]``, float32.
+def run_model(trained: TrainedModel, clips: Clips, settings: EvaluationSettings) -> tuple[FloatArray, FloatArray]:
+    """Return logits ``[clips, classes]`` and embeddings ``[clips, dimensions]`` of a split's clips, float32.
 
     Raises:
-        BenchmarkError: the model gives something that is not finite.
+        BenchmarkError: an output of the model is not finite.
     """
-    device = torch.device(how.device)
-    model = trained.model.on(device).eval()
-    source = FeatureSource(model, clips, device, how.batch_size, how.workers)
+    device = torch.device(settings.device)
+    model = trained.model.to_device(device).eval()
+    loader = FeatureLoader(model, clips, device, settings.batch_size, settings.workers)
     parts = []
     with progress(f"judging {clips.split}", len(clips), "clips") as advance:
-        for rows, features in source.batches(list(range(len(clips)))):
-            embedding, logits = model.trace(features)
+        for rows, features in loader.batches(list(range(len(clips)))):
+            embedding, logits = model.classify(features)
             parts.append((logits.float().cpu().numpy(), embedding.float().cpu().numpy()))
             advance(len(rows))
     all_logits, all_embeddings = (np.concatenate(column) for column in zip(*parts, strict=True))

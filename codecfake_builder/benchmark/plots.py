@@ -1,4 +1,4 @@
-"""The report's figures, each as a ``data:`` address of an SVG image. Same numbers, same bytes."""
+"""Draw the report's plots, each returned as the ``data:`` address of an SVG image; same numbers, same bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import DetCurveDisplay, RocCurveDisplay
 
-from codecfake_builder.benchmark.outputs import FloatArray, IntArray
+from codecfake_builder.benchmark.detectors.outputs import FloatArray, IntArray
 
 mpl.rcParams["svg.hashsalt"] = "codecfake_builder"
 mpl.rcParams["text.parse_math"] = False  # names of classes and detectors are text, whatever is in them
@@ -19,14 +19,19 @@ mpl.rcParams["text.parse_math"] = False  # names of classes and detectors are te
 _COLOURS = [*mpl.color_sequences["tab10"], *mpl.color_sequences["Set2"]]
 
 
-def _address(figure: Figure) -> str:
+def _data_address(figure: Figure) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
-    """Confusion counts, coloured by the share of the true class; a class without clips has no row."""
+def confusion_plot(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
+    """Draw confusion counts, coloured by their share of the true class; a class without clips has no row.
+
+    Args:
+        counts: ``[classes, classes]``; rows are true classes, columns predicted ones.
+        names: names of the classes.
+    """
     there = np.flatnonzero(np.sum(counts, axis=1))
     table = np.asarray(counts)[there]
     shares = table / table.sum(axis=1, keepdims=True)
@@ -40,11 +45,18 @@ def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> s
     for row, column in np.ndindex(table.shape):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(table[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    return _address(figure)
+    return _data_address(figure)
 
 
-def histogram_figure(known: FloatArray, unknown: FloatArray, threshold: float | None, name: str) -> str:
-    """How a detector's scores of known and of unknown clips are spread."""
+def histogram_plot(known: FloatArray, unknown: FloatArray, threshold: float | None, name: str) -> str:
+    """Draw histograms of a detector's scores, one of known and one of unknown clips.
+
+    Args:
+        known: scores ``[clips]`` of clips of known classes.
+        unknown: scores ``[clips]`` of clips of unknown classes.
+        threshold: drawn as a line, if there is one.
+        name: name of the detector.
+    """
     figure = Figure(figsize=(4.2, 2.6))
     axes = figure.subplots()
     bins = np.histogram_bin_edges(np.concatenate([known, unknown]), bins=40).tolist()
@@ -55,14 +67,14 @@ def histogram_figure(known: FloatArray, unknown: FloatArray, threshold: float | 
     axes.set_xlabel(f"{name} score")
     axes.set_yticks([])
     axes.legend(fontsize=7)
-    return _address(figure)
+    return _data_address(figure)
 
 
-def curve_figure(scores: Mapping[str, tuple[FloatArray, FloatArray]], kind: str) -> str:
-    """ROC or DET curves of detectors.
+def curve_plot(scores: Mapping[str, tuple[FloatArray, FloatArray]], kind: str) -> str:
+    """Draw ROC or DET curves of detectors.
 
     Args:
-        scores: by detector: scores of known and of unknown clips.
+        scores: per detector, scores ``[clips]`` of known and of unknown clips.
         kind: ``roc`` or ``det``.
     """
     figure = Figure(figsize=(4.6, 4.2))
@@ -77,16 +89,16 @@ def curve_figure(scores: Mapping[str, tuple[FloatArray, FloatArray]], kind: str)
     axes.set_xlabel("unknown clips accepted")
     axes.set_ylabel("known clips accepted" if kind == "roc" else "known clips rejected")
     axes.legend(fontsize=6)
-    return _address(figure)
+    return _data_address(figure)
 
 
-def map_figure(points: FloatArray, labels: IntArray, names: Mapping[int, str]) -> str:
-    """Embeddings in two dimensions, a colour per class; unknown classes as crosses.
+def embedding_plot(points: FloatArray, labels: IntArray, names: Mapping[int, str]) -> str:
+    """Draw embeddings in two dimensions, with a colour per class; unknown classes as crosses.
 
     Args:
         points: ``[clips, 2]``.
-        labels: class id of each.
-        names: by class id, in the order of the legend; those of unknown classes end in ``*``.
+        labels: ``[clips]``, class ids.
+        names: class id -> name, in the order of the legend; names of unknown classes end in ``*``.
     """
     figure = Figure(figsize=(5.4, 4.4))
     axes = figure.subplots()
@@ -97,4 +109,4 @@ def map_figure(points: FloatArray, labels: IntArray, names: Mapping[int, str]) -
     axes.set_xticks([])
     axes.set_yticks([])
     axes.legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
-    return _address(figure)
+    return _data_address(figure)

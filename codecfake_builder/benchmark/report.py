@@ -1,4 +1,4 @@
-"""The report: one HTML file with tables, figures, and the worst errors to listen to. Everything is embedded."""
+"""Write the benchmark's report: one HTML file with tables, plots, and the audio of the worst errors, all embedded."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from sklearn.manifold import TSNE
 
-from codecfake_builder.benchmark.outputs import TRAIN, FloatArray, IntArray
-from codecfake_builder.benchmark.plots import confusion_figure, curve_figure, histogram_figure, map_figure
-from codecfake_builder.benchmark.scoring.inputs import SPLITS, against_dataset
-from codecfake_builder.benchmark.scoring.matched import Judged
-from codecfake_builder.benchmark.scoring.published import published_tables
+from codecfake_builder.benchmark.detectors.outputs import TRAIN, FloatArray, IntArray
+from codecfake_builder.benchmark.plots import confusion_plot, curve_plot, embedding_plot, histogram_plot
+from codecfake_builder.benchmark.scoring.inputs import SPLITS, match_to_dataset
+from codecfake_builder.benchmark.scoring.matched import MatchedPredictions
+from codecfake_builder.benchmark.scoring.publication import published_tables
 from codecfake_builder.benchmark.scoring.render import PUBLISHED, published_rows, table_rows
 from codecfake_builder.benchmark.scoring.results import RESULTS, Results, read_results
 from codecfake_builder.benchmark.scoring.score import EVAL_ID, EVAL_OOD
@@ -26,22 +26,27 @@ from codecfake_builder.files import write_text
 from codecfake_builder.progress import progress
 
 WORST = 20
-"""Errors that can be listened to; 60 to 100 kB each."""
-MAP_POINTS = 1500
-"""Embeddings on the map, drawn evenly from the clips."""
+"""Number of errors whose audio is embedded; 60 to 100 kB each."""
+TSNE_POINTS = 1500
+"""Number of embeddings in the t-SNE plot, at equal steps through the clips."""
 
 
 def write_report(evaluations: Sequence[Path], dataset: Path, out: Path) -> None:
     """Write the report of one or more evaluations of the same dataset.
 
+    Args:
+        evaluations: folders that :func:`~codecfake_builder.benchmark.evaluation.evaluate` wrote.
+        dataset: dataset folder that was evaluated.
+        out: HTML file to write.
+
     Raises:
         BenchmarkError: a folder holds no evaluation of this dataset.
-        DatasetError: no dataset.
+        DatasetError: there is no dataset in the folder.
     """
     models = []
     with progress("reporting", len(evaluations), "models") as advance:
         for folder in evaluations:
-            models.append(_model(read_results(folder / RESULTS), against_dataset([folder], dataset), dataset))
+            models.append(_model_section(read_results(folder / RESULTS), match_to_dataset([folder], dataset), dataset))
             advance(1)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -57,17 +62,17 @@ def write_report(evaluations: Sequence[Path], dataset: Path, out: Path) -> None:
     write_text(out, page)
 
 
-def _model(results: Results, judged: Judged, dataset: Path) -> dict[str, Any]:
+def _model_section(results: Results, matched: MatchedPredictions, dataset: Path) -> dict[str, Any]:
     return {
         "name": results.model,
-        "tables": [_table(table.key, table.title, table_rows(table)) for table in results.tables],
+        "tables": [_table_section(table.key, table.title, table_rows(table)) for table in results.tables],
         "notes": results.notes,
-        "figures": {name: figures for name, figures in _figures(results, judged).items() if figures},
-        "errors": worst_errors(judged, dataset),
+        "plots": {name: plots for name, plots in _plots(results, matched).items() if plots},
+        "errors": worst_errors(matched, dataset),
     }
 
 
-def _table(key: str, title: str, rows: list[list[str]]) -> dict[str, Any]:
+def _table_section(key: str, title: str, rows: list[list[str]]) -> dict[str, Any]:
     printed = published_tables().get(key)
     return {
         "title": title,
@@ -78,62 +83,75 @@ def _table(key: str, title: str, rows: list[list[str]]) -> dict[str, Any]:
     }
 
 
-def _figures(results: Results, judged: Judged) -> dict[str, list[tuple[str, str]]]:
-    labels = judged.columns_of(judged.truth["label"].to_numpy())
-    known = judged.rows(EVAL_ID)[labels[judged.rows(EVAL_ID)] >= 0]
-    unknown = np.flatnonzero((labels < 0) & (judged.truth["split"] != TRAIN).to_numpy())
+def _plots(results: Results, matched: MatchedPredictions) -> dict[str, list[tuple[str, str]]]:
+    labels = matched.columns_of(matched.truth["label"].to_numpy())
+    known = matched.rows(EVAL_ID)[labels[matched.rows(EVAL_ID)] >= 0]
+    unknown = np.flatnonzero((labels < 0) & (matched.truth["split"] != TRAIN).to_numpy())
     splits = sorted(results.confusion, key=lambda split: SPLITS.index(split) if split in SPLITS else len(SPLITS))
-    confusions = [(split, confusion_figure(results.confusion[split], results.classes)) for split in splits]
+    confusions = [(split, confusion_plot(results.confusion[split], results.classes)) for split in splits]
     sections = {"Confusion matrices": confusions}
     if len(known) and len(unknown):
-        pairs = {name: (scores[known], scores[unknown]) for name, scores in judged.scores.items()}
+        pairs = {name: (scores[known], scores[unknown]) for name, scores in matched.scores.items()}
         sections["Detector scores"] = [
-            (name, histogram_figure(*pair, results.thresholds.get(name), name)) for name, pair in pairs.items()
+            (name, histogram_plot(*pair, results.thresholds.get(name), name)) for name, pair in pairs.items()
         ]
-        sections["ROC and DET"] = [(kind.upper(), curve_figure(pairs, kind)) for kind in ("roc", "det") if pairs]
-    rows = np.concatenate([known, judged.rows(EVAL_OOD)])
-    if judged.embeddings is not None and len(rows) > 3:
-        sections["Embeddings (t-SNE of cosine distances; * unknown class)"] = [("", _map(judged, rows))]
+        sections["ROC and DET"] = [(kind.upper(), curve_plot(pairs, kind)) for kind in ("roc", "det") if pairs]
+    rows = np.concatenate([known, matched.rows(EVAL_OOD)])
+    if matched.embeddings is not None and len(rows) > 3:
+        sections["Embeddings (t-SNE of cosine distances; * unknown class)"] = [("", _tsne_plot(matched, rows))]
     return sections
 
 
-def _map(judged: Judged, rows: IntArray) -> str:
-    assert judged.embeddings is not None
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, MAP_POINTS).astype(int))] if len(rows) > MAP_POINTS else rows
-    labels = judged.truth["label"].to_numpy()[chosen]
+def _tsne_plot(matched: MatchedPredictions, rows: IntArray) -> str:
+    assert matched.embeddings is not None
+    chosen = (
+        rows[np.unique(np.linspace(0, len(rows) - 1, TSNE_POINTS).astype(int))] if len(rows) > TSNE_POINTS else rows
+    )
+    labels = matched.truth["label"].to_numpy()[chosen]
     perplexity = min(30.0, (len(chosen) - 1) / 3)
     points: FloatArray = TSNE(perplexity=perplexity, metric="cosine", init="random", random_state=0).fit_transform(
-        judged.embeddings[chosen].astype(np.float64)
+        matched.embeddings[chosen].astype(np.float64)
     )
-    known = set(judged.known)
-    names = {int(label): judged.class_name(int(label)) + ("" if label in known else "*") for label in np.unique(labels)}
-    return map_figure(points, labels, names)
+    known = set(matched.known)
+    names = {
+        int(label): matched.class_name(int(label)) + ("" if label in known else "*") for label in np.unique(labels)
+    }
+    return embedding_plot(points, labels, names)
 
 
-def worst_errors(judged: Judged, dataset: Path, count: int = WORST) -> list[dict[str, str]]:
-    """Clips of known classes outside train that the model is surest about, and wrong; with their audio."""
-    labels = judged.truth["label"].to_numpy()
-    judgeable = (judged.columns_of(labels) >= 0) & (judged.truth["split"] != TRAIN).to_numpy()
-    rows = np.flatnonzero(judgeable & (judged.predicted != labels))
-    sure = judged.scores.get("MSP", np.zeros(len(labels)))
-    rows = rows[np.argsort(-sure[rows], kind="stable")][:count]
-    chosen = judged.truth.iloc[rows]
+def worst_errors(matched: MatchedPredictions, dataset: Path, count: int = WORST) -> list[dict[str, str]]:
+    """Return the wrong predictions with the largest probability, of clips of known classes outside ``train``.
+
+    Args:
+        matched: predictions; probabilities are the scores of the detector MSP, if there are any.
+        dataset: dataset folder, for the audio.
+        count: how many at most.
+
+    Returns:
+        Texts for the report; ``audio`` is a ``data:`` address.
+    """
+    labels = matched.truth["label"].to_numpy()
+    candidates = (matched.columns_of(labels) >= 0) & (matched.truth["split"] != TRAIN).to_numpy()
+    rows = np.flatnonzero(candidates & (matched.predicted != labels))
+    probabilities = matched.scores.get("MSP", np.zeros(len(labels)))
+    rows = rows[np.argsort(-probabilities[rows], kind="stable")][:count]
+    chosen = matched.truth.iloc[rows]
     audio = _audio(dataset, set(chosen["split"]), set(chosen["id"]))
     return [
         {
-            "id": str(judged.truth["id"].iloc[row]),
-            "split": str(judged.truth["split"].iloc[row]),
-            "true": judged.class_name(labels[row]),
-            "predicted": judged.class_name(judged.predicted[row]),
-            "probability": f"{sure[row]:.4f}" if "MSP" in judged.scores else "",
-            "audio": audio.get(str(judged.truth["id"].iloc[row]), ""),
+            "id": str(matched.truth["id"].iloc[row]),
+            "split": str(matched.truth["split"].iloc[row]),
+            "true": matched.class_name(labels[row]),
+            "predicted": matched.class_name(matched.predicted[row]),
+            "probability": f"{probabilities[row]:.4f}" if "MSP" in matched.scores else "",
+            "audio": audio.get(str(matched.truth["id"].iloc[row]), ""),
         }
         for row in rows
     ]
 
 
 def _audio(dataset: Path, splits: set[str], wanted: set[str]) -> dict[str, str]:
-    """The wanted clips as ``data:`` addresses."""
+    """Return the audio of the wanted clips as ``data:`` addresses, by id."""
     found = {}
     for split in sorted(splits):
         for path in layout.shard_files(dataset, split):

@@ -1,14 +1,14 @@
-"""What a training run leaves: settings, log, the best model, and the state that training goes on from.
+"""Read and write the folder of a training run.
 
 ::
 
-    RUN/config.yaml         settings, and what they were used on
+    RUN/config.yaml         settings, classes, and hashes of the dataset and of a frozen network
     RUN/log.jsonl           a line per epoch
     RUN/best.safetensors    the model with the smallest dev loss
-    RUN/last.pt             everything that training needs to go on
+    RUN/last.pt             the state that training is resumed from
 
-Every file is there whole or not at all, and ``last.pt`` is written last: whenever a run is killed, it goes on from the
-last epoch whose files are all there.
+Every file is there whole or not at all, and ``last.pt`` is written last: a run that was killed at any moment is resumed
+after the last epoch whose files are all there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from codec_adapters.files.checkpoint import load_strict, read_tensors, tensor_state
 from codec_adapters.files.weights import sha256_of
-from codecfake_builder.benchmark.config import RunConfig, checked
+from codecfake_builder.benchmark.config import RunConfig, validate_config
 from codecfake_builder.benchmark.models import TracingModel, build_model, frozen_hash
 from codecfake_builder.benchmark.models.config import W2v2AasistConfig
 from codecfake_builder.benchmark.models.released import load_released
@@ -38,41 +38,42 @@ BEST = "best.safetensors"
 LAST = "last.pt"
 
 
-class RunFacts(NamedTuple):
-    """What a run was started with."""
+class RunRecord(NamedTuple):
+    """Settings and inputs that a training run was started with."""
 
     config: RunConfig
     classes: dict[int, str]
-    """Classes that the model knows: id and name, in the order of the logits."""
+    """Classes that the model knows: id -> name, in the order of the logits."""
     dataset: str
     """Root hash of the dataset."""
     frozen: str = ""
-    """sha256 of a frozen network's weights, which the checkpoint does not hold."""
+    """sha256 of a frozen network's weights, which the checkpoint does not hold; empty for models without one."""
 
 
 class TrainedModel(NamedTuple):
-    """A model that can judge clips."""
+    """A trained model, and what is needed to use it."""
 
     model: TracingModel
     classes: dict[int, str]
+    """Classes that the model knows: id -> name, in the order of the logits."""
     samples: int
-    """Length of its input at 16 kHz."""
+    """Length of its input in samples at 16 kHz."""
     sha256: str
-    """Of the checkpoint file."""
+    """sha256 of the checkpoint file."""
 
 
-def write_facts(run: Path, facts: RunFacts) -> None:
+def write_record(run: Path, record: RunRecord) -> None:
     """Write ``config.yaml``."""
-    document = {**facts.config.model_dump(mode="json"), "classes": facts.classes, "dataset": facts.dataset}
-    document["frozen"] = facts.frozen
+    document = {**record.config.model_dump(mode="json"), "classes": record.classes, "dataset": record.dataset}
+    document["frozen"] = record.frozen
     write_text(run / CONFIG, yaml.safe_dump(document, sort_keys=False))
 
 
-def read_facts(run: Path) -> RunFacts:
+def read_record(run: Path) -> RunRecord:
     """Read ``config.yaml``.
 
     Raises:
-        BenchmarkError: the folder is no run, or the file is damaged.
+        BenchmarkError: the folder is no run folder, or the file is damaged.
     """
     path = run / CONFIG
     if not path.is_file():
@@ -83,7 +84,7 @@ def read_facts(run: Path) -> RunFacts:
         dataset, frozen = str(document.pop("dataset")), str(document.pop("frozen"))
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, ValueError, TypeError) as error:
         raise BenchmarkError(f"{path}: damaged ({' '.join(str(error).split())})") from error
-    return RunFacts(checked(document, str(path)), classes, dataset, frozen)
+    return RunRecord(validate_config(document, str(path)), classes, dataset, frozen)
 
 
 def write_best(run: Path, model: TracingModel) -> None:
@@ -94,14 +95,14 @@ def write_best(run: Path, model: TracingModel) -> None:
 
 
 def write_last(run: Path, state: dict[str, Any]) -> None:
-    """Write the log, then the state that training goes on from."""
+    """Write ``log.jsonl``, then ``last.pt`` with the state that training is resumed from."""
     write_text(run / LOG, "".join(json.dumps(line) + "\n" for line in state["log"]))
     with replacing(run / LAST) as temporary:
         torch.save(state, temporary)
 
 
 def read_last(run: Path) -> dict[str, Any] | None:
-    """The state that training goes on from, if an epoch was finished.
+    """Read the state that training is resumed from; ``None`` if no epoch was finished.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -110,35 +111,41 @@ def read_last(run: Path) -> dict[str, Any] | None:
 
 
 def load_trained(path: Path, ssl: str | None = None) -> TrainedModel:
-    """A model from a run folder, or a released checkpoint (``.pt``, ``.pth``), in eval mode on the CPU.
+    """Load a model from a run folder or a released checkpoint, in eval mode, on the CPU.
 
     Args:
-        ssl: folder of XLS-R, where it is elsewhere than at training.
+        path: run folder, or file of a released checkpoint (``.pt``, ``.pth``).
+        ssl: folder of XLS-R, if it is another one than in training.
 
     Raises:
-        BenchmarkError: no run folder, a run without a finished epoch, or a checkpoint of other classes.
+        BenchmarkError: there is no run folder, no epoch was finished, or the checkpoint has other classes.
         CheckpointError: the checkpoint is damaged, or does not fit its settings.
+
+    Example::
+
+        trained = load_trained(Path("runs/aasist"))
+        embedding, logits = trained.model(torch.zeros(1, trained.samples))
     """
     if path.is_file():
-        return _released(path)
-    facts = read_facts(path)
+        return _load_released(path)
+    record = read_record(path)
     best = path / BEST
     if not best.is_file():
         raise BenchmarkError(f"{path}: no epoch was finished yet; let benchmark train go on")
-    config = facts.config.model
+    config = record.config.model
     if isinstance(config, W2v2AasistConfig) and ssl is not None:
         config = config.model_copy(update={"ssl": ssl})
-    if frozen_hash(config) != facts.frozen:
+    if frozen_hash(config) != record.frozen:
         raise BenchmarkError(f"{path}: was trained on other weights of XLS-R than those that are there now; give --ssl")
-    model = build_model(config, len(facts.classes))
+    model = build_model(config, len(record.classes))
     state: dict[str, Tensor] = tensor_state(read_tensors(best), best)
     prefix = model.frozen_prefix
     frozen = {key: value for key, value in model.state_dict().items() if prefix and key.startswith(prefix)}
     load_strict(model, frozen | state, best)
-    return TrainedModel(model.eval(), facts.classes, config.samples, sha256_of(best))
+    return TrainedModel(model.eval(), record.classes, config.samples, sha256_of(best))
 
 
-def _released(path: Path) -> TrainedModel:
+def _load_released(path: Path) -> TrainedModel:
     model = load_released(path)
     known = class_names()[:7]
     with torch.no_grad():

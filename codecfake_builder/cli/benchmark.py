@@ -53,21 +53,21 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Folder to write the tables to, in all forms.")] = None,
 ) -> None:
     """Score predictions: the publication's Tables 3 to 6, with confidence intervals."""
-    from codecfake_builder.benchmark.scoring.inputs import against_dataset, against_labels, released_folder
+    from codecfake_builder.benchmark.scoring.inputs import match_to_dataset, match_to_labels, released_files
     from codecfake_builder.benchmark.scoring.score import score as run
 
     _check_format(format_)
     if dataset is not None:
         if labels:
             raise BenchmarkError("--labels: the dataset says the labels; give --dataset or --labels")
-        judged = against_dataset([Path(given) for given in predictions], dataset, fit)
+        matched = match_to_dataset([Path(given) for given in predictions], dataset, fit)
     else:
         if fit is not None:
             raise BenchmarkError("--fit: only with --dataset, which says what the training clips are")
-        files = released_folder(Path(predictions[0])) if len(predictions) == 1 else {}
+        files = released_files(Path(predictions[0])) if len(predictions) == 1 else {}
         pairs = _pairs(labels or [], "--labels", "SET=FILE or SET=CLASS")
-        judged = against_labels(files or _set_files(predictions), pairs)
-    _show(run(judged, name, bootstrap), format_, out)
+        matched = match_to_labels(files or _set_files(predictions), pairs)
+    _show(run(matched, name, bootstrap), format_, out)
 
 
 @app.command(
@@ -114,14 +114,14 @@ def evaluate(
     format_: FormatOption = "text",
 ) -> None:
     """Judge all splits with a trained model: logits and embeddings as Parquet, and the tables with every detector."""
-    from codecfake_builder.benchmark.evaluation import Evaluation
+    from codecfake_builder.benchmark.evaluation import EvaluationSettings
     from codecfake_builder.benchmark.evaluation import evaluate as run
     from codecfake_builder.benchmark.scoring.render import FORMATS
 
     _check_format(format_)
     folder = _evaluation_folder(checkpoint) if out is None else out
-    how = Evaluation(resolve_device(device), batch_size, workers, bootstrap)
-    results = run(checkpoint, dataset, folder, name or checkpoint.resolve().stem, ssl, how)
+    settings = EvaluationSettings(resolve_device(device), batch_size, workers, bootstrap)
+    results = run(checkpoint, dataset, folder, name or checkpoint.resolve().stem, ssl, settings)
     print(FORMATS[format_][1](results), end="")
 
 
@@ -152,21 +152,22 @@ def trace(
     failed = 0
     if format_ == "table":
         print(_TRACE_LINE.format("answer", "nearest", "prob.", "score", "threshold", "dev rank", "file"))
-    for verdict in tracer.verdicts(audio_files(files)):
-        if verdict.error:
+    for result in tracer.trace(audio_files(files)):
+        if result.error:
             failed += 1
-            say(f"{verdict.file}: {verdict.error}")
+            say(f"{result.file}: {result.error}")
         if format_ == "json":
-            print(json.dumps(asdict(verdict)), flush=True)
-        elif not verdict.error:
-            figures = [verdict.probability, verdict.score, verdict.threshold, verdict.dev_rank]
-            numbers = [f"{figure:.4g}" for figure in figures]
-            print(_TRACE_LINE.format(verdict.answer, verdict.nearest, *numbers, verdict.file), flush=True)
+            print(json.dumps(asdict(result)), flush=True)
+        elif not result.error:
+            values = [result.probability, result.score, result.threshold, result.dev_rank]
+            numbers = [f"{value:.4g}" for value in values]
+            print(_TRACE_LINE.format(result.answer, result.nearest, *numbers, result.file), flush=True)
     if failed:
         raise CheckFailedError(f"{failed} files could not be judged")
 
 
 _TRACE_LINE = "{:<16} {:<16} {:>8} {:>10} {:>10} {:>8}  {}"
+"""Columns of fixed width, since every line is printed as soon as its file is traced."""
 
 
 @app.command(
@@ -186,6 +187,7 @@ def report(
 
 
 def _evaluation_folder(checkpoint: Path) -> Path:
+    """Return the folder of a run's evaluation; a checkpoint file has none."""
     if checkpoint.is_file():
         raise BenchmarkError(f"{checkpoint}: is a file; say with --out where the outputs go")
     return checkpoint / "evaluation"
@@ -197,6 +199,7 @@ def _set_files(predictions: list[str]) -> dict[str, Path]:
 
 
 def _pairs(given: list[str], option: str, wanted: str) -> dict[str, str]:
+    """Split ``KEY=VALUE`` arguments, or say which of them is not what ``option`` takes."""
     pairs: dict[str, str] = {}
     for item in given:
         key, equals, value = item.partition("=")

@@ -1,4 +1,4 @@
-"""What an open-set detector is: fitted on training clips, it says how much a clip looks like a known class."""
+"""The contract of an open-set detector: fitted on training clips, it scores how much a clip is like a known class."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from codecfake_builder.benchmark.outputs import DEV, TRAIN, FloatArray, Outputs
+from codecfake_builder.benchmark.detectors.outputs import DEV, TRAIN, FloatArray, Outputs
 from codecfake_builder.errors import BenchmarkError
 
 BLOCK_VALUES = 2**25
 """Similarities that are computed at a time: 256 MB of float64."""
+NEIGHBOURS = 7
+"""``k`` of kNN and NNGuide in the published code."""
 
 
 class Detector(ABC):
-    """Larger score = more in-distribution, for every detector."""
+    """An open-set detector. For every detector, a larger score means more in-distribution."""
 
     name: ClassVar[str]
-    """As the tables print it."""
+    """Name in the tables."""
 
     def fit(self, train: Outputs) -> Self:
-        """Learn from the outputs of the training split.
+        """Fit the detector to the outputs of the training split, and return it.
 
         Raises:
             BenchmarkError: the outputs are of another split, hold a class that the model does not know, or are empty.
@@ -39,18 +41,22 @@ class Detector(ABC):
         return self
 
     def _fit(self, train: Outputs) -> None:  # noqa: B027 - detectors on logits have nothing to learn
-        """Learn from training outputs that :meth:`fit` has checked."""
+        """Fit the detector to training outputs that :meth:`fit` has checked."""
 
     @abstractmethod
     def score(self, logits: FloatArray, embeddings: FloatArray) -> FloatArray:
-        """Scores ``[clips]`` of logits ``[clips, classes]`` and embeddings ``[clips, dimensions]``."""
+        """Return scores ``[clips]`` for logits ``[clips, classes]`` and embeddings ``[clips, dimensions]``."""
 
 
-def refuse_overlap(fitted_on: Collection[str], outputs: Outputs) -> None:
-    """Refuse to evaluate clips that detectors were fitted on.
+def check_no_overlap(fitted_on: Collection[str], outputs: Outputs) -> None:
+    """Check that no clip to be evaluated is one that detectors were fitted on.
+
+    Args:
+        fitted_on: ids of the clips that detectors were fitted on.
+        outputs: of the clips to be evaluated.
 
     Raises:
-        BenchmarkError: naming the first of them.
+        BenchmarkError: some clips are in both; names the first of them.
     """
     common = set(fitted_on) & set(outputs.ids)
     if common:
@@ -61,7 +67,12 @@ def refuse_overlap(fitted_on: Collection[str], outputs: Outputs) -> None:
 
 
 def dev_threshold(scores: FloatArray, split: str, kept: float = 0.95) -> float:
-    """The score that the share ``kept`` of the known clips of the dev split reaches.
+    """Return the score that the share ``kept`` of the known clips of the dev split reaches.
+
+    Args:
+        scores: ``[clips]`` of known clips; larger = more in-distribution.
+        split: where the clips come from; must be ``dev``.
+        kept: share of the clips, 0 to 1.
 
     Raises:
         BenchmarkError: the scores are of another split, or there are none.
@@ -73,19 +84,28 @@ def dev_threshold(scores: FloatArray, split: str, kept: float = 0.95) -> float:
     return float(np.quantile(scores, 1 - kept, method="lower"))
 
 
-def unit(vectors: FloatArray) -> FloatArray:
-    """Rows scaled to length 1 (float64); a row of zeros stays."""
+def unit_length(vectors: FloatArray) -> FloatArray:
+    """Return the rows scaled to length 1, float64; a row of zeros stays as it is."""
     wide = vectors.astype(np.float64)
     return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
 
 
 def energy(logits: FloatArray) -> FloatArray:
-    """log sum exp over the classes, float64: Liu et al., arXiv 2010.03759, with positive sign and temperature 1."""
+    """Return log sum exp over the classes, float64: Liu et al., arXiv 2010.03759, positive sign, temperature 1."""
     return np.logaddexp.reduce(logits.astype(np.float64), axis=1)
 
 
-def by_blocks(queries: FloatArray, bank: FloatArray, reduce: Callable[[FloatArray], FloatArray]) -> FloatArray:
-    """``reduce`` of the inner products of every query with the whole bank, block by block."""
+def reduce_in_blocks(queries: FloatArray, bank: FloatArray, reduce: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """Reduce the inner products of every query with the whole bank, computed block by block to bound the memory.
+
+    Args:
+        queries: ``[queries, dimensions]``.
+        bank: ``[bank, dimensions]``.
+        reduce: turns inner products ``[block, bank]`` into values ``[block]``.
+
+    Returns:
+        Values ``[queries]``.
+    """
     rows = max(1, BLOCK_VALUES // len(bank))
     blocks = [reduce(queries[at : at + rows] @ bank.T) for at in range(0, len(queries), rows)]
     return np.concatenate(blocks) if blocks else np.zeros(0)

@@ -1,11 +1,11 @@
-"""The source-tracing models, and how to build one."""
+"""Source-tracing models: which codec, if any, did a clip pass through?"""
 
 from __future__ import annotations
 
 from typing import assert_never
 
 from codec_adapters.files.weights import sha256_of
-from codecfake_builder.benchmark.models.base import Traced, TracingModel
+from codecfake_builder.benchmark.models.base import ModelOutput, TracingModel
 from codecfake_builder.benchmark.models.config import (
     AasistConfig,
     AnyModelConfig,
@@ -14,30 +14,33 @@ from codecfake_builder.benchmark.models.config import (
     W2v2AasistConfig,
 )
 
-__all__ = ["AnyModelConfig", "Traced", "TracingModel", "build_model", "frozen_hash"]
+__all__ = ["AnyModelConfig", "ModelOutput", "TracingModel", "build_model", "frozen_hash"]
 
 
 def frozen_hash(config: AnyModelConfig) -> str:
-    """sha256 of the frozen network that a model is built on, which its checkpoints do not hold; empty where none is.
+    """Return the sha256 of the frozen network that a model is built on, or an empty string if it has none.
+
+    A checkpoint of the model does not hold these weights.
 
     Raises:
-        CheckpointError: it is not there.
+        CheckpointError: the weights of the frozen network are not there.
     """
     if not isinstance(config, W2v2AasistConfig):
         return ""
-    from codecfake_builder.benchmark.models.pretrained import ssl_weights
+    from codecfake_builder.benchmark.models.xls_r import ssl_weights
 
     return sha256_of(ssl_weights(config))
 
 
 def build_model(config: AnyModelConfig, classes: int) -> TracingModel:
-    """A model with fresh weights; XLS-R, where the model has one, with its official ones.
+    """Build a model with random weights; an XLS-R inside it gets its official weights.
 
     Args:
+        config: kind and sizes of the model.
         classes: number of logits.
 
     Raises:
-        CheckpointError: XLS-R is neither in the cache nor to be fetched, or its files are damaged.
+        CheckpointError: XLS-R is not in the cache and cannot be fetched, or its files are damaged.
     """
     match config:
         case MelLcnnConfig():
@@ -49,7 +52,7 @@ def build_model(config: AnyModelConfig, classes: int) -> TracingModel:
 
             return Aasist(config, classes)
         case W2v2AasistConfig():
-            from codecfake_builder.benchmark.models.pretrained import w2v2_aasist
+            from codecfake_builder.benchmark.models.xls_r import w2v2_aasist
 
             return w2v2_aasist(config, classes)
         case ResnetConfig():

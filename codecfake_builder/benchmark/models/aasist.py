@@ -1,4 +1,4 @@
-"""AASIST on the raw waveform, and the parts it shares with W2V2-AASIST.
+"""AASIST on the raw waveform, and the parts that it shares with W2V2-AASIST.
 
 Source: Jung et al., "AASIST", arXiv 2110.01200; code clovaai/aasist (MIT) and, with seven outputs,
 xieyuankun/ST-Codecfake. Names of the parameters are those of the released checkpoints.
@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from codecfake_builder.audio import RATE
-from codecfake_builder.benchmark.models.base import Traced, TracingModel
+from codecfake_builder.benchmark.models.base import ModelOutput, TracingModel
 from codecfake_builder.benchmark.models.config import AasistConfig, GraphConfig
 from codecfake_builder.benchmark.models.graph_attention import GraphAttention, GraphPool, HeterogeneousAttention
 
@@ -23,13 +23,14 @@ OUTPUT_DROPOUT = 0.5
 
 
 def sinc_filters(count: int, taps: int) -> Tensor:
-    """Windowed ideal band-pass filters, bands equally wide on the mel scale from 0 Hz to 8 kHz.
+    """Return windowed ideal band-pass filters whose bands are equally wide on the mel scale, from 0 Hz to 8 kHz.
 
     Args:
-        taps: their length; an even one is made odd.
+        count: number of filters.
+        taps: length of each in samples; an even number is made odd.
 
     Returns:
-        float32 ``[count, taps]``.
+        float32 ``[count, taps]``, with ``taps`` odd.
     """
     half = taps // 2
     top = 2595 * math.log10(1 + RATE / 2 / 700)
@@ -40,9 +41,9 @@ def sinc_filters(count: int, taps: int) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions and a shortcut.
+    """Two convolutions with a shortcut around them.
 
-    Upstream computes ``bn1`` and SELU of the input and drops them: ``bn1`` is in the checkpoints and without effect.
+    Upstream computes ``bn1`` and SELU of the input and drops the result: ``bn1`` is in the checkpoints without effect.
     """
 
     def __init__(self, inputs: int, outputs: int, first: bool, pooled: bool) -> None:
@@ -64,7 +65,7 @@ class ResidualBlock(nn.Module):
 
 
 def residual_encoder(widths: tuple[int, int], pooled: bool) -> nn.Sequential:
-    """The six residual blocks; each is wrapped once more, as the names in the checkpoints say."""
+    """Return the six residual blocks, each in a ``Sequential`` of its own, as the names in the checkpoints need it."""
     narrow, wide = widths
     plan = [(1, narrow), (narrow, narrow), (narrow, wide), (wide, wide), (wide, wide), (wide, wide)]
     blocks = [ResidualBlock(a, b, first=number == 0, pooled=pooled) for number, (a, b) in enumerate(plan)]
@@ -72,7 +73,7 @@ def residual_encoder(widths: tuple[int, int], pooled: bool) -> nn.Sequential:
 
 
 class GraphBackEnd(TracingModel):
-    """Spectral and temporal nodes -> two branches of heterogeneous graph attention -> readout -> logits."""
+    """AASIST's back end: spectral and temporal nodes -> two branches of graph attention -> embedding -> logits."""
 
     def __init__(self, config: GraphConfig, classes: int, spectral_nodes: int) -> None:
         super().__init__()
@@ -99,15 +100,15 @@ class GraphBackEnd(TracingModel):
         self.drop = nn.Dropout(OUTPUT_DROPOUT)
         self.out_layer = nn.Linear(5 * second, classes)
 
-    def read_out(self, spectral: Tensor, temporal: Tensor) -> Traced:
-        """Embedding and logits of spectral nodes (without ``pos_S``) and temporal nodes."""
+    def read_out(self, spectral: Tensor, temporal: Tensor) -> ModelOutput:
+        """Return embedding and logits for node sets ``[batch, nodes, channels]``; ``spectral`` is without ``pos_S``."""
         spectral = self.pool_S(self.GAT_layer_S(spectral + self.pos_S))
         temporal = self.pool_T(self.GAT_layer_T(temporal))
         branches = [self._branch(temporal, spectral, number) for number in (1, 2)]
         t, s, master = (torch.maximum(self.drop_way(a), self.drop_way(b)) for a, b in zip(*branches, strict=True))
         parts = [t.abs().amax(dim=1), t.mean(dim=1), s.abs().amax(dim=1), s.mean(dim=1), master[:, 0]]
         embedding = torch.cat(parts, dim=1)
-        return Traced(embedding, self.out_layer(self.drop(embedding)))
+        return ModelOutput(embedding, self.out_layer(self.drop(embedding)))
 
     def _branch(self, temporal: Tensor, spectral: Tensor, number: int) -> tuple[Tensor, Tensor, Tensor]:
         def part(name: str) -> nn.Module:
@@ -120,7 +121,7 @@ class GraphBackEnd(TracingModel):
 
 
 class Aasist(GraphBackEnd):
-    """Fixed sinc filter bank -> residual encoder -> maxima over time and over frequency as nodes."""
+    """AASIST: fixed sinc filter bank -> residual encoder -> maxima over time and frequency as nodes -> back end."""
 
     def __init__(self, config: AasistConfig, classes: int) -> None:
         super().__init__(config, classes, spectral_nodes=config.filters // 3)
@@ -130,14 +131,14 @@ class Aasist(GraphBackEnd):
         self.encoder = residual_encoder(config.widths, pooled=True)
 
     def features(self, wave: Tensor) -> Tensor:
-        """``[batch, samples]`` -> ``[batch, filters // 3, (samples - taps + 1) // 3]``."""
+        """Filter waveforms: ``[batch, samples]`` -> ``[batch, filters // 3, (samples - taps + 1) // 3]``."""
         bands = F.conv1d(wave[:, None], self.get_buffer("sinc"))
         return F.max_pool2d(bands.abs_()[:, None], 3)[:, 0]
 
     def encode(self, features: Tensor) -> Tensor:
-        """``[batch, frequency, time]`` -> ``[batch, channels, frequency, time / 3**6]``."""
+        """Encode features: ``[batch, frequency, time]`` -> ``[batch, channels, frequency, time / 3**6]``."""
         return self.encoder(F.selu(self.first_bn(features[:, None])))
 
-    def trace(self, features: Tensor) -> Traced:
+    def classify(self, features: Tensor) -> ModelOutput:
         level = self.encode(features).abs()
         return self.read_out(level.amax(dim=3).transpose(1, 2), level.amax(dim=2).transpose(1, 2))

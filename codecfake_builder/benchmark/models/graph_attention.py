@@ -19,12 +19,12 @@ def _attention_vector(dimensions: int) -> nn.Parameter:
 
 
 def _normalised(norm: nn.BatchNorm1d, nodes: Tensor) -> Tensor:
-    """Batch norm over all nodes of the batch."""
+    """Apply batch norm over all nodes of the batch."""
     return norm(nodes.flatten(0, 1)).view_as(nodes)
 
 
 class GraphAttention(nn.Module):
-    """Attention among the nodes of one set; the score of a pair is that of its element-wise product."""
+    """Attention among the nodes of one set; a pair's score is computed from its element-wise product."""
 
     def __init__(self, inputs: int, outputs: int, temperature: float) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class GraphAttention(nn.Module):
 
 
 class HeterogeneousAttention(nn.Module):
-    """Attention among the nodes of two sets, and of a master node to all of them."""
+    """Attention among the nodes of two sets, and of a master node to all of these nodes."""
 
     def __init__(self, inputs: int, outputs: int, temperature: float) -> None:
         super().__init__()
@@ -66,7 +66,13 @@ class HeterogeneousAttention(nn.Module):
         self.bn = nn.BatchNorm1d(outputs)
 
     def forward(self, first: Tensor, second: Tensor, master: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Both node sets ``[batch, nodes, inputs]`` and the master node ``[batch or 1, 1, inputs]``, updated."""
+        """Return the updated node sets and master node ``[batch, nodes, outputs]``.
+
+        Args:
+            first: ``[batch, nodes, inputs]``.
+            second: ``[batch, nodes, inputs]``, with a number of nodes of its own.
+            master: ``[batch or 1, 1, inputs]``.
+        """
         count = first.shape[1]
         x = self.input_drop(torch.cat([self.proj_type1(first), self.proj_type2(second)], dim=1))
         new_master = self._update_master(x, master)
@@ -75,7 +81,7 @@ class HeterogeneousAttention(nn.Module):
         return x[:, :count], x[:, count:], new_master
 
     def _attention(self, x: Tensor, count: int) -> Tensor:
-        """Weights ``[batch, nodes, nodes]``: the vector that scores a pair depends on the sets of its nodes."""
+        """Return attention weights ``[batch, nodes, nodes]``; which vector scores a pair depends on its nodes' sets."""
         pairs = torch.tanh(self.att_proj(x[:, :, None] * x[:, None]))
         weights = torch.cat([self.att_weight11, self.att_weight22, self.att_weight12], dim=1)
         inside_first, inside_second, mixed = (pairs @ weights).unbind(dim=-1)
@@ -91,9 +97,9 @@ class HeterogeneousAttention(nn.Module):
 
 
 class GraphPool(nn.Module):
-    """Keeps the nodes with the largest scores, in descending order of the score, each times its score.
+    """Pooling that keeps the nodes with the largest scores, in descending order, each multiplied by its score.
 
-    The order counts: AASIST merges its branches rank by rank.
+    The order matters, since AASIST merges its branches node by node.
     """
 
     def __init__(self, ratio: float, dimensions: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers.audio_utils import mel_filter_bank
 
 from codecfake_builder.audio import RATE
-from codecfake_builder.benchmark.models.base import Traced, TracingModel
+from codecfake_builder.benchmark.models.base import ModelOutput, TracingModel
 from codecfake_builder.benchmark.models.config import MelLcnnConfig
 from codecfake_builder.benchmark.models.spectrogram import HOP, LOG_FLOOR, N_FFT, Spectrogram
 
@@ -19,7 +19,7 @@ MELS = 80
 
 
 class MelScale(nn.Module):
-    """80 triangular bands, 0-8000 Hz, HTK mel scale, no area normalisation."""
+    """Mel filter bank: 80 triangular bands, 0-8000 Hz, HTK mel scale, no area normalisation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class MaxFeatureMap(nn.Module):
 
 
 class MelLcnn(TracingModel):
-    """Nine convolutions, five poolings, two linear layers; no non-linearity but max-feature-map."""
+    """Mel-LCNN: nine convolutions, four poolings, three linear layers; max-feature-map is the only non-linearity."""
 
     def __init__(self, config: MelLcnnConfig, classes: int) -> None:
         super().__init__()
@@ -95,9 +95,9 @@ class MelLcnn(TracingModel):
         power = self.mel(wave)
         return power.clamp_min(LOG_FLOOR).log() if self.log else power
 
-    def trace(self, features: Tensor) -> Traced:
+    def classify(self, features: Tensor) -> ModelOutput:
         x = features[:, None]
         for number in range(1, 10):
             x = self.get_submodule(f"conv{number}")(x)
         embedding = self.out(x.flatten(1))
-        return Traced(embedding, self.fc_mu(embedding))
+        return ModelOutput(embedding, self.fc_mu(embedding))

@@ -1,5 +1,8 @@
-"""Released checkpoints of tracing models: xieyuankun/ST-Codecfake's ``anti-spoofing_feat_model.pt`` and
-clovaai/aasist's ``AASIST*.pth``. Both are bare state dicts."""
+"""Load the checkpoints of tracing models that their authors released.
+
+These are xieyuankun/ST-Codecfake's ``anti-spoofing_feat_model.pt`` and clovaai/aasist's ``AASIST*.pth``, both bare
+state dicts.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,11 @@ from codecfake_builder.benchmark.models import AnyModelConfig, TracingModel, bui
 from codecfake_builder.benchmark.models.config import AasistConfig, MelLcnnConfig, W2v2AasistConfig
 
 _OUTPUT = {"mel_lcnn": "fc_mu.bias", "aasist": "out_layer.bias", "w2v2_aasist": "w2vaasist.out_layer.bias"}
-"""The entry of each kind's state whose length is the number of classes."""
+"""Entry in each kind's state whose length is the number of classes."""
 
 
 class _ClovaModel(ConfigModel):
-    """``model_config`` of a clovaai/aasist configuration file."""
+    """Section ``model_config`` of a clovaai/aasist configuration file."""
 
     nb_samp: PositiveInt
     first_conv: PositiveInt
@@ -40,37 +43,39 @@ class _ClovaModel(ConfigModel):
 
 
 def load_released(path: Path, config: AnyModelConfig | None = None) -> TracingModel:
-    """A model with released weights, in eval mode.
+    """Load a model with released weights, in eval mode, on the CPU.
 
     Args:
-        config: sizes; by default those of the ``.conf`` file beside a clovaai checkpoint, else the published ones.
+        path: the checkpoint file.
+        config: settings of the model; by default read from the ``.conf`` file beside a clovaai checkpoint, else the
+            published ones.
 
     Raises:
-        CheckpointError: no checkpoint of a model that this benchmark has, or of other sizes.
+        CheckpointError: the file is no checkpoint of a model of this benchmark, or one of other sizes.
     """
     state = tensor_state(read_tensors(path), path)
-    kind = _kind(state, path)
-    chosen = config or _published(kind, path)
+    kind = _kind_of(state, path)
+    chosen = config or _default_config(kind, path)
     if chosen.kind != kind:
         raise CheckpointError(f"{path}: holds {kind}, expected {chosen.kind}")
-    model = _empty(chosen, len(state[_OUTPUT[kind]]), path)
+    model = _without_weights(chosen, len(state[_OUTPUT[kind]]), path)
     if isinstance(chosen, W2v2AasistConfig):
         state = _without_late_layers(state, chosen.layer)
     load_strict(model, state, path)
     return model.eval()
 
 
-def _kind(state: Mapping[str, Tensor], path: Path) -> str:
+def _kind_of(state: Mapping[str, Tensor], path: Path) -> str:
     for kind, key in _OUTPUT.items():
         if key in state and state[key].ndim == 1:
             return kind
     raise CheckpointError(f"{path}: no Mel-LCNN, AASIST or W2V2-AASIST; expected one of {', '.join(_OUTPUT.values())}")
 
 
-def _published(kind: str, path: Path) -> AnyModelConfig:
+def _default_config(kind: str, path: Path) -> AnyModelConfig:
     configuration = path.with_suffix(".conf")
     if kind == "aasist" and configuration.is_file():
-        return _clova(configuration)
+        return _read_clova_config(configuration)
     kinds: dict[str, AnyModelConfig] = {
         "mel_lcnn": MelLcnnConfig(),
         "aasist": AasistConfig(),
@@ -79,7 +84,7 @@ def _published(kind: str, path: Path) -> AnyModelConfig:
     return kinds[kind]
 
 
-def _clova(path: Path) -> AasistConfig:
+def _read_clova_config(path: Path) -> AasistConfig:
     given = validated(_ClovaModel, read_json(path).get("model_config"), path)
     filters, first, _, last, _ = given.filts
     if not isinstance(filters, int) or not isinstance(first, list) or not isinstance(last, list):
@@ -95,14 +100,14 @@ def _clova(path: Path) -> AasistConfig:
     )
 
 
-def _empty(config: AnyModelConfig, classes: int, path: Path) -> TracingModel:
-    """The network; a W2V2-AASIST without looking for XLS-R's weights, since the released detector holds them."""
+def _without_weights(config: AnyModelConfig, classes: int, path: Path) -> TracingModel:
+    """Build the network; XLS-R gets no weights here, since the released W2V2-AASIST holds them."""
     if not isinstance(config, W2v2AasistConfig):
         return build_model(config, classes)
     from transformers import Wav2Vec2Config
 
-    from codecfake_builder.benchmark.models.pretrained import ssl_config
     from codecfake_builder.benchmark.models.w2v2_aasist import FrozenWav2Vec2, W2v2Aasist
+    from codecfake_builder.benchmark.models.xls_r import ssl_config
 
     if config.ssl is None:
         ssl = Wav2Vec2Config(**XLS_R_SIZES, num_hidden_layers=config.layer)
@@ -111,12 +116,12 @@ def _empty(config: AnyModelConfig, classes: int, path: Path) -> TracingModel:
         ssl = ssl_config(Path(config.ssl), config.layer)
     with network_from(path):
         frozen = FrozenWav2Vec2(ssl)
-        frozen.cut(config.layer)
+        frozen.drop_layers_after(config.layer)
     return W2v2Aasist(config, classes, frozen)
 
 
 def _without_late_layers(state: dict[str, Tensor], layer: int) -> dict[str, Tensor]:
-    from codecfake_builder.benchmark.models.pretrained import ssl_state
+    from codecfake_builder.benchmark.models.xls_r import ssl_state
 
     frozen = {key: value for key, value in state.items() if key.startswith("wav2vec2.")}
     head = {key: value for key, value in state.items() if key not in frozen}
@@ -132,4 +137,4 @@ XLS_R_SIZES = {
     "do_stable_layer_norm": True,
     "conv_bias": True,
 }
-"""Of facebook/wav2vec2-xls-r-300m, whose weights a released W2V2-AASIST holds without their configuration."""
+"""Sizes of facebook/wav2vec2-xls-r-300m, whose weights a released W2V2-AASIST holds without their configuration."""

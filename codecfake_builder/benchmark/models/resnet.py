@@ -1,8 +1,8 @@
-"""ResNet on a log-power spectrogram with attentive statistics pooling: our own default, not one of the publication's.
+"""ResNet on a log-power spectrogram with attentive statistics pooling: our own default, not in the publication.
 
 Residual network: He et al., arXiv 1512.03385. Attentive statistics pooling: Okabe et al., arXiv 1803.10963. The
-frequency axis is linear: traces of a codec's upsampling lie close together in the upper band, where mel bands are wide.
-Every clip's spectrogram is brought to zero mean and unit variance, so that the level of a recording says nothing.
+frequency axis is linear, since traces of a codec's upsampling lie close together in the upper band, where mel bands are
+wide. Every clip's spectrogram is standardised, so that the level of a recording has no effect.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from codecfake_builder.benchmark.models.base import Traced, TracingModel
+from codecfake_builder.benchmark.models.base import ModelOutput, TracingModel
 from codecfake_builder.benchmark.models.config import ResnetConfig
 from codecfake_builder.benchmark.models.spectrogram import LOG_FLOOR, N_FFT, Spectrogram
 
 BINS = N_FFT // 2
-"""All but the one at 0 Hz."""
+"""All bins but the one at 0 Hz."""
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions and a way around them.
+    """Two 3 x 3 convolutions with a shortcut around them.
 
     Args:
         stride: of the first convolution, in frequency and time.
@@ -42,7 +42,7 @@ class ResidualBlock(nn.Module):
 
 
 class AttentiveStatistics(nn.Module):
-    """Mean and deviation over time, weighted by attention (channel-wise)."""
+    """Pooling to the mean and standard deviation over time, weighted by attention per channel."""
 
     def __init__(self, width: int, bottleneck: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class AttentiveStatistics(nn.Module):
 
 
 class Resnet(TracingModel):
-    """Stages of residual blocks, each but the first halving frequency and time, then pooling over time."""
+    """ResNet: stages of residual blocks, each but the first halving frequency and time, then pooling over time."""
 
     def __init__(self, config: ResnetConfig, classes: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Resnet(TracingModel):
         deviation, mean = torch.std_mean(logarithm, dim=(1, 2), keepdim=True)
         return (logarithm - mean) / (deviation + 1e-5)
 
-    def trace(self, features: Tensor) -> Traced:
+    def classify(self, features: Tensor) -> ModelOutput:
         x = self.stages(self.stem(features[:, None]))
         embedding = self.embed(self.dropout(self.norm(self.pool(x.flatten(1, 2)))))
-        return Traced(embedding, self.out_layer(embedding))
+        return ModelOutput(embedding, self.out_layer(embedding))

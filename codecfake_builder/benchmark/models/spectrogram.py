@@ -1,4 +1,4 @@
-"""The spectrogram that the models without a front end of their own look at."""
+"""The power spectrogram that Mel-LCNN and the ResNet start from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 N_FFT = 512
 HOP = 128
 LOG_FLOOR = 1e-10
-"""Power (-100 dB) below which the logarithm is not taken."""
+"""Smallest power (-100 dB) that the logarithm is taken of; smaller values are raised to it."""
 
 
 class Spectrogram(nn.Module):
@@ -19,6 +19,6 @@ class Spectrogram(nn.Module):
         self.register_buffer("window", torch.hann_window(N_FFT))
 
     def forward(self, wave: Tensor) -> Tensor:
-        """float32 ``[batch, samples]`` -> ``[batch, 257, frames]``."""
+        """Return power: float32 ``[batch, samples]`` -> ``[batch, 257, 1 + samples // 128]``."""
         window = self.get_buffer("window")
         return torch.stft(wave, N_FFT, HOP, window=window, pad_mode="reflect", return_complex=True).abs().square()

@@ -1,4 +1,4 @@
-"""W2V2-AASIST: AASIST's graph back end on a layer of a frozen XLS-R (through transformers).
+"""W2V2-AASIST: AASIST's graph back end on the output of a layer of a frozen XLS-R (through transformers).
 
 Source: NCST (arXiv 2501.06514), code xieyuankun/ST-Codecfake; XLS-R: Babu et al., arXiv 2111.09296 (hub
 ``facebook/wav2vec2-xls-r-300m``). Names of the parameters are those of the released checkpoints.
@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from codecfake_builder.benchmark.models.aasist import GraphBackEnd, residual_encoder
-from codecfake_builder.benchmark.models.base import Traced, TracingModel
+from codecfake_builder.benchmark.models.base import ModelOutput, TracingModel
 from codecfake_builder.benchmark.models.config import W2v2AasistConfig
 
 VARIANCE_FLOOR = 1e-7
-"""Added to the variance, as the feature extractor of transformers does."""
+"""Added to the variance before the division, as in the feature extractor of transformers."""
 
 
 class FrozenWav2Vec2(nn.Module):
     """The first layers of a wav2vec 2.0 model: never trained, always in eval mode.
 
     Args:
-        config: the model's; ``num_hidden_layers`` of it are built.
+        config: of the wav2vec 2.0 model; its ``num_hidden_layers`` layers are built.
     """
 
     def __init__(self, config: Wav2Vec2Config) -> None:
@@ -34,27 +34,28 @@ class FrozenWav2Vec2(nn.Module):
         self.model.requires_grad_(False)
         self.train(False)
 
-    def cut(self, layer: int) -> None:
-        """Drop what lies behind the output of transformer layer ``layer``, the closing layer norm included."""
+    def drop_layers_after(self, layer: int) -> None:
+        """Drop all transformer layers after number ``layer`` (counted from 1), and the closing layer norm."""
         encoder = self.model.encoder
         encoder.layers = encoder.layers[:layer]
         encoder.layer_norm = nn.Identity()
 
     def train(self, mode: bool = True) -> FrozenWav2Vec2:
-        """Stays in eval mode: no dropout, no layer drop, no masking of features."""
+        """Stay in eval mode whatever ``mode`` says: no dropout, no layer drop, no masking of features."""
         super().train(False)
         return self
 
     def forward(self, wave: Tensor) -> Tensor:
-        """Standardised float32 ``[batch, samples]`` -> ``[batch, frames, hidden]``, 50 frames per second."""
+        """Return hidden states ``[batch, frames, hidden]``, 50 per second, of standardised ``[batch, samples]``."""
         with torch.no_grad():
             return self.model(wave).last_hidden_state
 
 
 def standardise(wave: Tensor, over: str) -> Tensor:
-    """Zero mean and unit (population) variance of ``[batch, samples]``, per ``utterance`` or over the whole ``batch``.
+    """Scale ``[batch, samples]`` to zero mean and unit (population) variance, per ``utterance`` or over the ``batch``.
 
-    The published code does the latter, since the feature extractor takes a two-dimensional tensor for one recording.
+    The published code standardises over the batch, since the feature extractor takes a two-dimensional tensor for one
+    recording.
     """
     dims = (0, 1) if over == "batch" else (1,)
     mean = wave.mean(dim=dims, keepdim=True)
@@ -63,7 +64,7 @@ def standardise(wave: Tensor, over: str) -> Tensor:
 
 
 class W2vAasistHead(GraphBackEnd):
-    """Projection -> residual encoder -> attention maps over time and over frequency -> graph back end."""
+    """Trained part of W2V2-AASIST: projection -> residual encoder -> attention over time and frequency -> back end."""
 
     def __init__(self, config: W2v2AasistConfig, classes: int, inputs: int) -> None:
         super().__init__(config, classes, spectral_nodes=config.projection // 3)
@@ -77,10 +78,10 @@ class W2vAasistHead(GraphBackEnd):
         )
 
     def features(self, wave: Tensor) -> Tensor:
-        """The head has no front end of its own: its input is ``[batch, frames, inputs]`` already."""
+        """Return the input ``[batch, frames, inputs]`` as it is: the front end of this head is XLS-R."""
         return wave
 
-    def trace(self, features: Tensor) -> Traced:
+    def classify(self, features: Tensor) -> ModelOutput:
         x = F.max_pool2d(self.LL(features).transpose(1, 2)[:, None], 3)
         x = self.encoder(F.selu(self.first_bn(x)))
         x = F.selu(self.first_bn1(x))
@@ -91,20 +92,20 @@ class W2vAasistHead(GraphBackEnd):
 
 
 class W2v2Aasist(TracingModel):
-    """Frozen XLS-R and the head that is trained."""
+    """W2V2-AASIST: a frozen XLS-R and the head that is trained."""
 
     frozen_prefix = "wav2vec2."
 
     def __init__(self, config: W2v2AasistConfig, classes: int, frozen: FrozenWav2Vec2) -> None:
         super().__init__()
         self.standardise_over = config.standardise
-        self.looks_at_batch = config.standardise == "batch"
+        self.depends_on_batch = config.standardise == "batch"
         self.wav2vec2 = frozen
         self.w2vaasist = W2vAasistHead(config, classes, inputs=frozen.model.config.hidden_size)
 
     def features(self, wave: Tensor) -> Tensor:
-        """``[batch, samples]`` -> ``[batch, frames, hidden]``."""
+        """Return hidden states of XLS-R: ``[batch, samples]`` -> ``[batch, frames, hidden]``."""
         return self.wav2vec2(standardise(wave, self.standardise_over))
 
-    def trace(self, features: Tensor) -> Traced:
-        return self.w2vaasist.trace(features)
+    def classify(self, features: Tensor) -> ModelOutput:
+        return self.w2vaasist.classify(features)

@@ -1,1 +1,1 @@
-"""Scores predictions against a dataset: labels, tables, intervals."""
+"""Score predictions: match them with the ground truth, compute the publication's tables with confidence intervals."""

@@ -1,4 +1,4 @@
-"""What ``score`` is given on the command line: files of predictions, and what they are to be held against."""
+"""Read what ``benchmark score`` is given: files of predictions, and a dataset or labels to match them with."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ import numpy as np
 import pandas as pd
 
 from codec_adapters.files.documents import nearest
-from codecfake_builder.benchmark.scoring.matched import Judged, fitting_outputs, judge, with_detectors
+from codecfake_builder.benchmark.scoring.matched import (
+    MatchedPredictions,
+    add_detector_scores,
+    match_predictions,
+    training_outputs,
+)
 from codecfake_builder.benchmark.scoring.predictions import read_predictions
-from codecfake_builder.benchmark.scoring.published import released_sets
+from codecfake_builder.benchmark.scoring.publication import released_sets
 from codecfake_builder.benchmark.scoring.score import ALM, CONDITIONS, EVAL_ID, EVAL_OOD, PUBLISHED_CLASSES, ROBUSTNESS
 from codecfake_builder.benchmark.scoring.truth import (
     closed_set,
     dataset_classes,
     dataset_truth,
+    file_name_truth,
     label_file_truth,
-    named_truth,
 )
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import BenchmarkError
@@ -30,23 +35,33 @@ SPLITS = (EVAL_ID, EVAL_OOD, *ROBUSTNESS, *CONDITIONS, ALM)
 
 @dataclass(frozen=True)
 class NamedSet:
-    """A set of files outside a dataset folder: which table and column it belongs to."""
+    """Place in the tables of a set of files outside a dataset folder."""
 
     split: str
+    """Split whose table the set belongs to."""
     group: str | None
+    """Column of the table; ``None``: a column per class."""
     label: int | None
+    """Class id of all its files; ``None`` if file names or a label file say it."""
 
 
-def against_dataset(paths: Sequence[Path], dataset: Path, fit: Path | None = None) -> Judged:
-    """Predictions held against a dataset folder.
+def match_to_dataset(paths: Sequence[Path], dataset: Path, fit: Path | None = None) -> MatchedPredictions:
+    """Read predictions, match them with the clips of a dataset folder, and compute detector scores.
 
     Args:
-        paths: files of predictions, or folders of them, as ``evaluate`` leaves one.
+        paths: files of predictions, or folders of them such as ``evaluate`` writes.
+        dataset: dataset folder.
         fit: file of outputs to fit the detectors on; by default the predictions of the training split.
 
     Raises:
-        BenchmarkError: see :func:`~codecfake_builder.benchmark.scoring.matched.judge`.
-        DatasetError: no dataset folder.
+        BenchmarkError: the predictions do not fit the dataset, see
+            :func:`~codecfake_builder.benchmark.scoring.matched.match_predictions`.
+        DatasetError: there is no dataset in the folder.
+
+    Example::
+
+        matched = match_to_dataset([Path("predictions.csv")], Path("st-codecfake"))
+        results = score(matched, "my model")
     """
     truth = dataset_truth(dataset)
     known = closed_set(dataset)
@@ -62,11 +77,12 @@ def against_dataset(paths: Sequence[Path], dataset: Path, fit: Path | None = Non
     twice = predictions["id"][predictions["id"].duplicated()]
     if len(twice):
         raise BenchmarkError(f"{where}: {len(twice)} clips are in two files, first {twice.iloc[0]}")
-    training = None if fit is None else fitting_outputs(read_predictions(fit), truth, known, str(fit))
-    return with_detectors(judge(truth, predictions, dataset_classes(dataset), known, where), training)
+    training = None if fit is None else training_outputs(read_predictions(fit), truth, known, str(fit))
+    return add_detector_scores(match_predictions(truth, predictions, dataset_classes(dataset), known, where), training)
 
 
 def _files(path: Path) -> list[Path]:
+    """Return a file itself, or the files of predictions in a folder or in its folder ``outputs``."""
     if not path.is_dir():
         return [path]
     inner = path / "outputs" if (path / "outputs").is_dir() else path
@@ -78,8 +94,8 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def released_folder(path: Path) -> dict[str, Path]:
-    """The files of a folder of released results by set; empty where it is no such folder."""
+def released_files(path: Path) -> dict[str, Path]:
+    """Return the files in a folder of the authors' released results, by set; empty if it is no such folder."""
     if not path.is_dir():
         return {}
     found = {}
@@ -90,15 +106,15 @@ def released_folder(path: Path) -> dict[str, Path]:
     return found
 
 
-def against_labels(files: dict[str, Path], labels: dict[str, str]) -> Judged:
-    """Predictions of named sets held against label files, one class, or what the released files' names say.
+def match_to_labels(files: dict[str, Path], labels: dict[str, str]) -> MatchedPredictions:
+    """Read predictions of named sets, and match them with label files, one class, or the classes in file names.
 
     Args:
-        files: predictions by set: a published name (``eval_id``, ``C3-1``, ...), or ``SPLIT`` or ``SPLIT/COLUMN``.
-        labels: by set: path of a label file, or the one class of all its files, by name or id.
+        files: file of predictions by set: a published name (``eval_id``, ``C3-1``, ...), ``SPLIT`` or ``SPLIT/COLUMN``.
+        labels: by set: path of a label file, or the one class of all files, as name or id.
 
     Raises:
-        BenchmarkError: an unknown set, labels of a set without predictions, or predictions that do not fit.
+        BenchmarkError: a set is unknown, labels are given for a set without predictions, or predictions do not fit.
     """
     for name in labels:
         if name not in files:
@@ -107,10 +123,10 @@ def against_labels(files: dict[str, Path], labels: dict[str, str]) -> Judged:
     parts = []
     for name, path in files.items():
         table = read_predictions(path)
-        truth = _truth_of(name, _named_set(name), table, labels.get(name))
-        parts.append(judge(truth, table, classes, PUBLISHED_CLASSES, str(path)))
+        truth = _truth_of_set(name, _named_set(name), table, labels.get(name))
+        parts.append(match_predictions(truth, table, classes, PUBLISHED_CLASSES, str(path)))
         say(f"{name}: {len(table)} clips")
-    return _joined(parts)
+    return _join(parts)
 
 
 def _named_set(name: str) -> NamedSet:
@@ -123,24 +139,24 @@ def _named_set(name: str) -> NamedSet:
     return NamedSet(split, group or (split if split not in (EVAL_ID, EVAL_OOD) else None), None)
 
 
-def _truth_of(name: str, named: NamedSet, table: pd.DataFrame, labels: str | None) -> pd.DataFrame:
+def _truth_of_set(name: str, named: NamedSet, table: pd.DataFrame, labels: str | None) -> pd.DataFrame:
     if labels is None:
-        return named_truth(table["id"].tolist(), named.label, named.split, named.group)
+        return file_name_truth(table["id"].tolist(), named.label, named.split, named.group)
     classes = class_names()
     if labels in classes or labels.isdigit():
         label = classes.index(labels) if labels in classes else int(labels)
         if label >= len(classes):
             raise BenchmarkError(f"--labels {name}={labels}: unknown label; known: 0 to {len(classes) - 1}")
-        return named_truth(table["id"].tolist(), label, named.split, named.group)
+        return file_name_truth(table["id"].tolist(), label, named.split, named.group)
     return label_file_truth(Path(labels), named.split, named.group)
 
 
-def _joined(parts: list[Judged]) -> Judged:
-    """All sets as one; scores that not every set has are left out."""
+def _join(parts: list[MatchedPredictions]) -> MatchedPredictions:
+    """Join sets into one; detectors whose scores some set lacks are left out."""
     first = parts[0]
     common = [name for name in first.scores if all(name in part.scores for part in parts)]
     with_logits = all(part.logits is not None for part in parts)
-    joined = Judged(
+    joined = MatchedPredictions(
         truth=pd.concat([part.truth for part in parts], ignore_index=True),
         classes=first.classes,
         known=first.known,
@@ -148,4 +164,4 @@ def _joined(parts: list[Judged]) -> Judged:
         logits=np.concatenate([part.logits for part in parts if part.logits is not None]) if with_logits else None,
         scores={name: np.concatenate([part.scores[name] for part in parts]) for name in common},
     )
-    return with_detectors(joined)
+    return add_detector_scores(joined)

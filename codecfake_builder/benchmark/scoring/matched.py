@@ -1,56 +1,64 @@
-"""Predictions held against the truth: matched clip by clip, by name, never by position."""
+"""Match predictions with the ground truth, clip by clip, by id and never by position."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from codec_adapters.classes import NO_LABEL, VOCODER
-from codecfake_builder.benchmark.detectors import ALL, FROM_LOGITS, refuse_overlap
-from codecfake_builder.benchmark.outputs import TRAIN, FloatArray, IntArray, Outputs
+from codecfake_builder.benchmark.detectors import ALL, FROM_LOGITS, check_no_overlap
+from codecfake_builder.benchmark.detectors.outputs import TRAIN, FloatArray, IntArray, Outputs
 from codecfake_builder.benchmark.scoring.predictions import logits_of, own_scores, predicted_labels
 from codecfake_builder.errors import BenchmarkError
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Clips with what they are and what was predicted; arrays have a row per row of ``truth``."""
+class MatchedPredictions:
+    """Clips with their ground truth and their predictions; every array has a row per row of ``truth``."""
 
     truth: pd.DataFrame
+    """Columns ``id``, ``split``, ``label``, ``group``, ``speaker``; see ``truth.py``."""
     classes: list[str]
     """Names of all classes, by id."""
     known: list[int]
     """Ids of the classes that the model knows, in the order of the logits."""
     predicted: IntArray
-    """Class ids."""
+    """``[clips]``, predicted class ids."""
     logits: FloatArray | None = None
+    """``[clips, known classes]``."""
     embeddings: FloatArray | None = None
+    """``[clips, dimensions]``."""
     scores: dict[str, FloatArray] = field(default_factory=dict)
-    """By detector; larger = more in-distribution."""
+    """``[clips]`` by detector; larger = more in-distribution."""
 
     @property
     def known_names(self) -> list[str]:
-        """Names of the known classes, in the order of the logits."""
+        """The names of the known classes, in the order of the logits."""
         return [self.classes[label] for label in self.known]
 
     def class_name(self, label: int) -> str:
-        """Name of a class id, also of the one that stands for no class."""
+        """Return the name of a class id; ``vocoder`` for -1, which stands for fakes that no codec made."""
         return VOCODER if label == NO_LABEL else self.classes[label]
 
     def columns_of(self, labels: IntArray) -> IntArray:
-        """Place of each class id among the known ones; -1 for others."""
-        place = np.full(max(len(self.classes), int(labels.max(initial=0)) + 1), -1)
-        place[self.known] = np.arange(len(self.known))
-        return np.where(labels < 0, -1, place[labels])  # a negative label would count from the end
+        """Return the index of each class id among the known ones; -1 for other classes."""
+        column = np.full(max(len(self.classes), int(labels.max(initial=0)) + 1), -1)
+        column[self.known] = np.arange(len(self.known))
+        return np.where(labels < 0, -1, column[labels])  # a negative label would count from the end
 
     def rows(self, split: str) -> IntArray:
-        """Rows of a split."""
+        """Return the rows of a split."""
         return np.flatnonzero((self.truth["split"] == split).to_numpy())
 
     def outputs(self, rows: IntArray, split: str) -> Outputs:
-        """Logits and embeddings of some rows, for detectors; both must be there."""
+        """Return logits and embeddings of some rows, as detectors take them; both must be there.
+
+        Args:
+            rows: rows of ``truth``.
+            split: name for messages, and for what detectors may use the outputs for.
+        """
         assert self.logits is not None
         assert self.embeddings is not None
         labels = self.columns_of(self.truth["label"].to_numpy()[rows])
@@ -58,13 +66,23 @@ class Judged:
         return Outputs(split, ids, labels, self.logits[rows], self.embeddings[rows])
 
 
-def judge(truth: pd.DataFrame, predictions: pd.DataFrame, classes: list[str], known: list[int], where: str) -> Judged:
-    """Match predictions with the truth.
+def match_predictions(
+    truth: pd.DataFrame, predictions: pd.DataFrame, classes: list[str], known: list[int], where: str
+) -> MatchedPredictions:
+    """Match predictions with the ground truth by id.
 
-    Splits without any prediction are left out; a split must be there whole.
+    Splits without any prediction are left out; of the others, every clip needs a prediction.
+
+    Args:
+        truth: ground truth, see ``truth.py``.
+        predictions: see ``predictions.py``.
+        classes: names of all classes, by id.
+        known: ids of the classes that the model knows, in the order of the logits.
+        where: name of the predictions in messages.
 
     Raises:
-        BenchmarkError: predictions of unknown clips, clips without prediction, unknown labels, other logits.
+        BenchmarkError: predictions of unknown clips, clips without prediction, unknown labels, or logits of other
+            classes.
     """
     unknown = predictions.loc[~predictions["id"].isin(truth["id"]), "id"]
     if len(unknown):
@@ -79,12 +97,12 @@ def judge(truth: pd.DataFrame, predictions: pd.DataFrame, classes: list[str], kn
         raise BenchmarkError(
             f"{where}: no prediction for {count} of the {total} clips of {first['split']}, first {first['id']}"
         )
-    matched = truth.loc[there].reset_index(drop=True)
-    table = predictions.set_index("id", drop=False).loc[matched["id"]].reset_index(drop=True)
+    matched_truth = truth.loc[there].reset_index(drop=True)
+    table = predictions.set_index("id", drop=False).loc[matched_truth["id"]].reset_index(drop=True)
     names = [classes[label] for label in known]
     embeddings = np.stack(table["embedding"].to_list()) if "embedding" in table and len(table) else None
-    return Judged(
-        truth=matched,
+    return MatchedPredictions(
+        truth=matched_truth,
         classes=classes,
         known=known,
         predicted=predicted_labels(table, classes, known, where),
@@ -94,41 +112,42 @@ def judge(truth: pd.DataFrame, predictions: pd.DataFrame, classes: list[str], kn
     )
 
 
-def with_detectors(judged: Judged, fit: Outputs | None = None) -> Judged:
-    """The same with the scores of every detector that the outputs suffice for.
+def add_detector_scores(matched: MatchedPredictions, fit: Outputs | None = None) -> MatchedPredictions:
+    """Return the predictions with the scores of every detector that can be computed from them.
 
     Args:
-        fit: training outputs; by default those of the judged clips that lie in the training split.
+        matched: predictions; unchanged if they have no logits.
+        fit: outputs to fit detectors on; by default those of the clips of ``matched`` in the training split.
 
     Raises:
-        BenchmarkError: detectors would be fitted on something else than training clips, or look at clips of theirs.
+        BenchmarkError: the outputs to fit on are not of the training split, or hold clips that are to be evaluated.
     """
-    if judged.logits is None:
-        return judged
-    kinds, none = FROM_LOGITS, np.zeros((len(judged.truth), 0))
+    if matched.logits is None:
+        return matched
+    kinds, no_embeddings = FROM_LOGITS, np.zeros((len(matched.truth), 0))
     training = fit
-    if judged.embeddings is not None:
-        rows = judged.rows(TRAIN)
-        training = fit if fit is not None else (judged.outputs(rows, TRAIN) if len(rows) else None)
+    if matched.embeddings is not None:
+        rows = matched.rows(TRAIN)
+        training = fit if fit is not None else (matched.outputs(rows, TRAIN) if len(rows) else None)
         kinds = FROM_LOGITS if training is None else ALL
-    if training is not None and judged.embeddings is not None:
-        others = np.flatnonzero((judged.truth["split"] != TRAIN).to_numpy())
-        refuse_overlap(training.ids, judged.outputs(others, "evaluation"))
-    embeddings = none if judged.embeddings is None else judged.embeddings
-    scores = dict(judged.scores)
+    if training is not None and matched.embeddings is not None:
+        others = np.flatnonzero((matched.truth["split"] != TRAIN).to_numpy())
+        check_no_overlap(training.ids, matched.outputs(others, "evaluation"))
+    embeddings = no_embeddings if matched.embeddings is None else matched.embeddings
+    scores = dict(matched.scores)
     for kind in kinds:
         detector = kind() if training is None else kind().fit(training)
-        scores[kind.name] = detector.score(judged.logits, embeddings)
-    return Judged(
-        judged.truth, judged.classes, judged.known, judged.predicted, judged.logits, judged.embeddings, scores
-    )
+        scores[kind.name] = detector.score(matched.logits, embeddings)
+    return replace(matched, scores=scores)
 
 
-def fitting_outputs(predictions: pd.DataFrame, truth: pd.DataFrame, known: list[int], where: str) -> Outputs:
-    """A file of outputs as what detectors are fitted on; the truth, not the file, says where its clips belong.
+def training_outputs(predictions: pd.DataFrame, truth: pd.DataFrame, known: list[int], where: str) -> Outputs:
+    """Return predictions as the training outputs that detectors are fitted on.
+
+    The clips' splits and labels are taken from the ground truth, not from the predictions.
 
     Raises:
-        BenchmarkError: a clip of it is not in the training split, or it has no logits and embeddings.
+        BenchmarkError: a clip is not in the training split, or there are no logits and embeddings.
     """
     splits = truth.set_index("id")["split"]
     own = predictions["id"].map(splits)
@@ -142,11 +161,11 @@ def fitting_outputs(predictions: pd.DataFrame, truth: pd.DataFrame, known: list[
     if "logits" not in predictions or "embedding" not in predictions:
         raise BenchmarkError(f"{where}: has no logits and embedding columns to fit detectors on")
     labels = predictions["id"].map(truth.set_index("id")["label"]).to_numpy()
-    place_of = {label: place for place, label in enumerate(known)}
+    column_of = {label: column for column, label in enumerate(known)}
     return Outputs(
         TRAIN,
         tuple(predictions["id"]),
-        np.array([place_of.get(int(label), -1) for label in labels]),
+        np.array([column_of.get(int(label), -1) for label in labels]),
         np.stack(predictions["logits"].to_list()),
         np.stack(predictions["embedding"].to_list()),
     )

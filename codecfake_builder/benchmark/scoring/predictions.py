@@ -1,8 +1,8 @@
-"""Predictions as files: Parquet, CSV, or the released text format.
+"""Read files of predictions: Parquet, CSV, or the released text format.
 
-A table of predictions has a row per clip: ``id`` (or ``file``), and any of ``predicted`` (class name or id), ``score``
-(of a detector of one's own; larger = more in-distribution) and ``score_NAME`` (of further ones), ``logit_CLASS`` per
-known class. Parquet files that ``evaluate`` wrote hold ``logits`` and ``embedding`` as fixed-size lists.
+A table of predictions has a row per clip with ``id`` (or ``file``) and any of: ``predicted`` (class name or id),
+``score`` and ``score_NAME`` (of the user's own detectors; larger = more in-distribution), ``logit_CLASS`` per known
+class. Parquet files that ``evaluate`` wrote hold ``logits`` and ``embedding`` as fixed-size lists.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from codec_adapters.files.documents import nearest
-from codecfake_builder.benchmark.outputs import FloatArray, IntArray
+from codecfake_builder.benchmark.detectors.outputs import FloatArray, IntArray
 from codecfake_builder.benchmark.scoring.truth import stem
 from codecfake_builder.errors import BenchmarkError
 
 LOGIT = "logit_"
+"""Beginning of the names of columns with logits."""
 SCORE = "score"
+"""Name, or beginning of the name, of columns with detector scores."""
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """A file of predictions with ``id`` first.
+    """Read a file of predictions; ids are reduced to the file name without folder and audio suffix.
 
     Raises:
-        BenchmarkError: no such file, no known format, a missing column, or an id that is there twice.
+        BenchmarkError: there is no such file, its format is unknown, a column is missing, or an id is there twice.
     """
     if not path.is_file():
         raise BenchmarkError(f"{path}: no such file of predictions")
@@ -71,7 +73,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def _read_text(path: Path) -> pd.DataFrame:
-    """Lines ``file predicted score``; the score is the largest softmax probability."""
+    """Read lines ``file predicted score``; the score is the largest softmax probability."""
     rows = []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -90,10 +92,10 @@ def _read_text(path: Path) -> pd.DataFrame:
 
 
 def logits_of(table: pd.DataFrame, names: list[str], where: str) -> FloatArray | None:
-    """Logits ``[clips, classes]`` in the order of ``names``, where the table has them.
+    """Return logits ``[clips, classes]`` in the order of the class names ``names``; ``None`` if there are none.
 
     Raises:
-        BenchmarkError: logits of other classes, or of another number of them.
+        BenchmarkError: the logits are of other classes, or of another number of classes.
     """
     if "logits" in table:
         wide = np.stack(table["logits"].to_list())
@@ -111,6 +113,7 @@ def logits_of(table: pd.DataFrame, names: list[str], where: str) -> FloatArray |
 
 
 def _numbers(table: pd.DataFrame, columns: list[str], where: str) -> FloatArray:
+    """Return columns ``[clips, columns]`` as finite numbers, float64, or raise an error that names the first clip."""
     values = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     wrong = ~np.isfinite(values).all(axis=1)
     if wrong.any():
@@ -120,14 +123,16 @@ def _numbers(table: pd.DataFrame, columns: list[str], where: str) -> FloatArray:
 
 
 def predicted_labels(table: pd.DataFrame, classes: list[str], known: list[int], where: str) -> IntArray:
-    """Predicted class ids ``[clips]``, of names or ids in ``predicted``, else of the largest logit.
+    """Return predicted class ids ``[clips]``, from the column ``predicted`` or else from the largest logit.
 
     Args:
-        classes: names of all classes by id.
-        known: ids of the classes that a model knows; others cannot be predicted.
+        table: predictions; ``predicted`` holds class names or ids.
+        classes: names of all classes, by id.
+        known: ids of the classes that the model knows; others cannot be predicted.
+        where: name of the predictions in messages.
 
     Raises:
-        BenchmarkError: neither predictions nor logits, or an unknown label.
+        BenchmarkError: there are neither predictions nor logits, or a label is unknown.
     """
     if "predicted" not in table:
         logits = logits_of(table, [classes[label] for label in known], where)
@@ -146,6 +151,6 @@ def predicted_labels(table: pd.DataFrame, classes: list[str], known: list[int], 
 
 
 def own_scores(table: pd.DataFrame, where: str) -> dict[str, FloatArray]:
-    """Scores that came with the predictions, by the name of their detector."""
+    """Return the detector scores in the table, ``[clips]`` by the name of the detector."""
     columns = [str(column) for column in table.columns if str(column) == SCORE or str(column).startswith(f"{SCORE}_")]
     return {column.removeprefix(f"{SCORE}_"): _numbers(table, [column], where)[:, 0] for column in columns}

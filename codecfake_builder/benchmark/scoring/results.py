@@ -1,4 +1,4 @@
-"""The benchmark's tables as data."""
+"""The benchmark's results as data, and as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codecfake_builder.errors import BenchmarkError
 
 RESULTS = "results.json"
 VERSION = 1
-"""Raised when the form of the JSON changes."""
+"""Version of the JSON's layout; increased when the layout changes."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Table:
     """One table: a row per model or detector; values in percent."""
 
     key: str
-    """Also names the publication's table of the same content."""
+    """Name of the table, and of the publication's table of the same content."""
     title: str
     columns: tuple[str, ...]
     clips: tuple[int, ...]
-    """Clips behind each column; 0 for an average."""
+    """Number of clips in each column; 0 for an average."""
     rows: dict[str, tuple[Interval, ...]]
 
 
@@ -37,27 +37,27 @@ class Results:
     """Classes that the model knows, in the order of the logits."""
     tables: tuple[Table, ...]
     confusion: dict[str, list[list[int]]] = field(default_factory=dict)
-    """Per set: rows are true classes (the known ones), columns predicted ones."""
+    """Per split, counts ``[classes, classes]`` of clips of known classes; rows: true class, columns: predicted one."""
     thresholds: dict[str, float] = field(default_factory=dict)
     """Per detector: the score that 95 % of the known dev clips reach."""
     notes: tuple[str, ...] = ()
     """What could not be computed, and why."""
 
     def table(self, key: str) -> Table | None:
-        """The table of that key, where there is one."""
+        """Return the table with that key, or ``None``."""
         return next((table for table in self.tables if table.key == key), None)
 
     def to_json(self) -> str:
-        """A JSON document; the same results give the same text."""
+        """Return the results as a JSON document; the same results give the same text."""
         document = {"version": VERSION, "unit": "percent", **asdict(self)}
         return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_results(path: Path) -> Results:
-    """Results that were written with :meth:`Results.to_json`.
+    """Read results that were written with :meth:`Results.to_json`.
 
     Raises:
-        BenchmarkError: no such file, or not of this form.
+        BenchmarkError: there is no such file, or it has another layout.
     """
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

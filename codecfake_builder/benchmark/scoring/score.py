@@ -1,4 +1,4 @@
-"""From judged clips to the publication's Tables 3 to 6."""
+"""Compute the publication's Tables 3 to 6 from matched predictions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from codecfake_builder.benchmark.detectors import dev_threshold
-from codecfake_builder.benchmark.outputs import DEV, FloatArray, IntArray
+from codecfake_builder.benchmark.detectors.outputs import DEV, FloatArray, IntArray
 from codecfake_builder.benchmark.scoring.bootstrap import Interval, SpeakerBootstrap
-from codecfake_builder.benchmark.scoring.matched import Judged
+from codecfake_builder.benchmark.scoring.matched import MatchedPredictions
 from codecfake_builder.benchmark.scoring.metrics import OpenSet, confusion, f1_per_class, open_set
 from codecfake_builder.benchmark.scoring.results import Results, Table
 from codecfake_builder.progress import progress
@@ -21,114 +21,140 @@ ROBUSTNESS = ("unseen_real", "id_config", "id_source")
 CONDITIONS = {"ood_vocoder": "vocoder", "ood_config": "different config", "ood_source": "different source"}
 """Splits of Table 5 beside ``eval_ood``, by the heading of their column."""
 PUBLISHED_CLASSES = list(range(7))
+"""Ids of the classes that the publication's models know."""
 SINGLE_CODEC = 7
 """WavTokenizer, which has a column of its own in Table 5."""
 AVERAGE = "average"
 BLOCK = 20
-"""Bootstrap samples of the open-set metrics that are computed at a time."""
+"""Number of bootstrap samples that open-set metrics are computed for at a time."""
 
 
-def score(judged: Judged, model: str, samples: int = 1000, seed: int = 0) -> Results:
-    """All tables that the judged clips suffice for.
+def score(matched: MatchedPredictions, model: str, bootstrap_samples: int = 1000, seed: int = 0) -> Results:
+    """Compute all tables that the predictions allow; the results' notes say which others are missing, and why.
 
     Args:
-        model: its name in the tables.
-        samples: bootstrap samples of speakers for the confidence intervals; 0 for none.
-        seed: of the bootstrap.
+        matched: predictions matched with the ground truth.
+        model: name of the model in the tables.
+        bootstrap_samples: samples of speakers for the confidence intervals; 0 for none.
+        seed: of the bootstrap's random numbers.
+
+    Example:
+        >>> import pandas as pd
+        >>> from codecfake_builder.benchmark.scoring.matched import match_predictions
+        >>> from codecfake_builder.benchmark.scoring.truth import file_name_truth
+        >>> from codecfake_builder.dataset.schema import class_names
+        >>> files = ["p225_001", "mimi_p225_001", "encodec_p225_001"]
+        >>> truth = file_name_truth(files, label=None, split="eval_id", group=None)
+        >>> predictions = pd.DataFrame({"id": files, "predicted": ["real", "mimi", "real"]})
+        >>> matched = match_predictions(truth, predictions, class_names(), PUBLISHED_CLASSES, "predictions")
+        >>> table = score(matched, "my model", bootstrap_samples=0).table("id")
+        >>> for column, cell in zip(table.columns[:2], table.rows["my model"]):
+        ...     print(f"{column}: F1 {cell.value:.1f} %")
+        real: F1 66.7 %
+        mimi: F1 100.0 %
     """
-    drawn = SpeakerBootstrap(judged.truth["speaker"], samples, seed)
+    bootstrap = SpeakerBootstrap(matched.truth["speaker"], bootstrap_samples, seed)
     notes: list[str] = []
-    tables = [*_closed_set_tables(judged, model, drawn, notes), *_open_set_tables(judged, drawn, notes)]
+    tables = [*_closed_set_tables(matched, model, bootstrap, notes), *_open_set_tables(matched, bootstrap, notes)]
     return Results(
         model=model,
-        classes=tuple(judged.known_names),
+        classes=tuple(matched.known_names),
         tables=tuple(tables),
-        confusion=_confusions(judged),
-        thresholds=_thresholds(judged),
+        confusion=_confusion_counts(matched),
+        thresholds=_thresholds(matched),
         notes=tuple(notes),
     )
 
 
-def _closed_set_tables(judged: Judged, model: str, drawn: SpeakerBootstrap, notes: list[str]) -> Iterator[Table]:
-    rows = _known(judged, judged.rows(EVAL_ID))
+def _closed_set_tables(
+    matched: MatchedPredictions, model: str, bootstrap: SpeakerBootstrap, notes: list[str]
+) -> Iterator[Table]:
+    rows = _known_rows(matched, matched.rows(EVAL_ID))
     if len(rows):
-        yield _f1_table(judged, rows, model, drawn)
+        yield _f1_table(matched, rows, model, bootstrap)
     else:
         notes.append(f"Table 3 (classes): no predictions of split {EVAL_ID}")
-    groups = [group for split in ROBUSTNESS for group in _groups(judged, split)]
+    groups = [group for split in ROBUSTNESS for group in _groups(matched, split)]
     if groups:
         title = "closed-set robustness, recall (%)"
-        yield _recall_table(judged, "robustness", title, groups, model, drawn)
+        yield _recall_table(matched, "robustness", title, groups, model, bootstrap)
     else:
         notes.append(f"Table 4 (robustness): no predictions of known classes in splits {', '.join(ROBUSTNESS)}")
-    groups = _groups(judged, ALM)
+    groups = _groups(matched, ALM)
     if groups:
-        yield _recall_table(judged, "alm", "back-end codec of audio language models, recall (%)", groups, model, drawn)
+        yield _recall_table(
+            matched, "alm", "back-end codec of audio language models, recall (%)", groups, model, bootstrap
+        )
     else:
         notes.append(f"Table 6 (ALM): no predictions of known classes in split {ALM}")
 
 
-def _known(judged: Judged, rows: IntArray) -> IntArray:
-    """Those rows whose class the model knows."""
-    return rows[judged.columns_of(judged.truth["label"].to_numpy()[rows]) >= 0]
+def _known_rows(matched: MatchedPredictions, rows: IntArray) -> IntArray:
+    """Return those of the rows whose class the model knows."""
+    return rows[matched.columns_of(matched.truth["label"].to_numpy()[rows]) >= 0]
 
 
-def _f1_table(judged: Judged, rows: IntArray, model: str, drawn: SpeakerBootstrap) -> Table:
-    truth, predicted = _places(judged, rows)
-    count = len(judged.known)
+def _f1_table(matched: MatchedPredictions, rows: IntArray, model: str, bootstrap: SpeakerBootstrap) -> Table:
+    truth, predicted = _true_and_predicted(matched, rows)
+    count = len(matched.known)
     values = f1_per_class(confusion(truth, predicted, count))
-    counts = drawn.sums(rows, truth * count + predicted, count * count).reshape(-1, count, count)
+    counts = bootstrap.weighted_counts(rows, truth * count + predicted, count * count).reshape(-1, count, count)
     samples = f1_per_class(np.nan_to_num(counts))
     samples[np.isnan(counts).any(axis=-1).any(axis=-1)] = np.nan
-    cells = [Interval.of(float(values[place]), samples[:, place]) for place in range(count)]
-    cells.append(Interval.of(float(values.mean()), samples.mean(axis=1)))
-    clips = (*(int((truth == place).sum()) for place in range(count)), len(rows))
-    columns = (*judged.known_names, AVERAGE)
+    cells = [Interval.from_samples(float(values[label]), samples[:, label]) for label in range(count)]
+    cells.append(Interval.from_samples(float(values.mean()), samples.mean(axis=1)))
+    clips = (*(int((truth == label).sum()) for label in range(count)), len(rows))
+    columns = (*matched.known_names, AVERAGE)
     return Table("id", "classes of the evaluation set, F1 (%)", columns, clips, {model: tuple(cells)})
 
 
-def _places(judged: Judged, rows: IntArray) -> tuple[IntArray, IntArray]:
-    """True and predicted classes of some rows, as places among the known ones."""
-    labels = judged.truth["label"].to_numpy()
-    return judged.columns_of(labels[rows]), judged.columns_of(judged.predicted[rows])
+def _true_and_predicted(matched: MatchedPredictions, rows: IntArray) -> tuple[IntArray, IntArray]:
+    """Return true and predicted classes of some rows, as indices among the known ones."""
+    labels = matched.truth["label"].to_numpy()
+    return matched.columns_of(labels[rows]), matched.columns_of(matched.predicted[rows])
 
 
-def _groups(judged: Judged, split: str) -> list[tuple[str, IntArray]]:
-    """The columns of a split's table, each with its clips of known classes."""
-    rows = _known(judged, judged.rows(split))
-    names = judged.truth["group"].to_numpy()[rows]
+def _groups(matched: MatchedPredictions, split: str) -> list[tuple[str, IntArray]]:
+    """Return the columns of a split's table, each with its rows of known classes."""
+    rows = _known_rows(matched, matched.rows(split))
+    names = matched.truth["group"].to_numpy()[rows]
     return [(str(name), rows[names == name]) for name in dict.fromkeys(names)]
 
 
 def _recall_table(
-    judged: Judged, key: str, title: str, groups: list[tuple[str, IntArray]], model: str, drawn: SpeakerBootstrap
+    matched: MatchedPredictions,
+    key: str,
+    title: str,
+    groups: list[tuple[str, IntArray]],
+    model: str,
+    bootstrap: SpeakerBootstrap,
 ) -> Table:
     values, samples = [], []
     for _, rows in groups:
-        truth, predicted = _places(judged, rows)
+        truth, predicted = _true_and_predicted(matched, rows)
         hits = (truth == predicted).astype(np.int64)
         values.append(float(hits.mean()))
-        sums = drawn.sums(rows, hits, 2)
+        sums = bootstrap.weighted_counts(rows, hits, 2)
         total = sums.sum(axis=1)
         samples.append(np.divide(sums[:, 1], total, out=np.full(len(total), np.nan), where=total > 0))
-    cells = [Interval.of(value, drawn_values) for value, drawn_values in zip(values, samples, strict=True)]
-    cells.append(Interval.of(float(np.mean(values)), np.mean(samples, axis=0)))
+    cells = [Interval.from_samples(value, drawn) for value, drawn in zip(values, samples, strict=True)]
+    cells.append(Interval.from_samples(float(np.mean(values)), np.mean(samples, axis=0)))
     columns = (*(name for name, _ in groups), AVERAGE)
     return Table(key, title, columns, (*(len(rows) for _, rows in groups), 0), {model: tuple(cells)})
 
 
-def _open_set_tables(judged: Judged, drawn: SpeakerBootstrap, notes: list[str]) -> Iterator[Table]:
-    known = _known(judged, judged.rows(EVAL_ID))
-    conditions = list(_conditions(judged))
-    if not judged.scores or not len(known) or not conditions:
-        missing = "scores or logits" if not judged.scores else f"clips of {EVAL_ID} and of unknown classes"
+def _open_set_tables(matched: MatchedPredictions, bootstrap: SpeakerBootstrap, notes: list[str]) -> Iterator[Table]:
+    known = _known_rows(matched, matched.rows(EVAL_ID))
+    conditions = list(_conditions(matched))
+    if not matched.scores or not len(known) or not conditions:
+        missing = "scores or logits" if not matched.scores else f"clips of {EVAL_ID} and of unknown classes"
         notes.append(f"Table 5 (open set): the predictions hold no {missing}")
         return
     found: dict[str, list[tuple[OpenSet, OpenSet]]] = {}
-    with progress("open-set metrics", len(judged.scores) * len(conditions), "cells") as advance:
-        for detector, scores in judged.scores.items():
+    with progress("open-set metrics", len(matched.scores) * len(conditions), "cells") as advance:
+        for detector, scores in matched.scores.items():
             for _, rows in conditions:
-                found.setdefault(detector, []).append(_with_samples(scores, known, rows, drawn))
+                found.setdefault(detector, []).append(_with_samples(scores, known, rows, bootstrap))
                 advance(1)
     columns = (*(name for name, _ in conditions), AVERAGE)
     clips = (*(len(rows) for _, rows in conditions), 0)
@@ -144,37 +170,40 @@ _OPEN_SET_METRICS: list[tuple[str, str, Callable[[OpenSet], FloatArray]]] = [
 ]
 
 
-def _conditions(judged: Judged) -> Iterator[tuple[str, IntArray]]:
-    """Table 5's columns with their clips of unknown classes."""
-    labels = judged.truth["label"].to_numpy()
-    rows = judged.rows(EVAL_OOD)
-    rows = rows[judged.columns_of(labels[rows]) < 0]
-    if judged.known == PUBLISHED_CLASSES:
+def _conditions(matched: MatchedPredictions) -> Iterator[tuple[str, IntArray]]:
+    """Yield the columns of Table 5, each with its rows of unknown classes."""
+    labels = matched.truth["label"].to_numpy()
+    rows = matched.rows(EVAL_OOD)
+    rows = rows[matched.columns_of(labels[rows]) < 0]
+    if matched.known == PUBLISHED_CLASSES:
         parts = [("single codec 7", rows[labels[rows] == SINGLE_CODEC])]
         others = rows[labels[rows] != SINGLE_CODEC]
-        parts.append((f"multi codec {_span(labels[others])}", others))
+        parts.append((f"multi codec {_label_range(labels[others])}", others))
     else:
         parts = [("unknown codecs", rows)]
     for split, name in CONDITIONS.items():
-        own = judged.rows(split)
-        parts.append((name, own[judged.columns_of(labels[own]) < 0]))
+        own = matched.rows(split)
+        parts.append((name, own[matched.columns_of(labels[own]) < 0]))
     yield from ((name, part) for name, part in parts if len(part))
 
 
-def _span(labels: IntArray) -> str:
+def _label_range(labels: IntArray) -> str:
     return f"{labels.min()}-{labels.max()}" if len(labels) else ""
 
 
 def _with_samples(
-    scores: FloatArray, known: IntArray, unknown: IntArray, drawn: SpeakerBootstrap
+    scores: FloatArray, known: IntArray, unknown: IntArray, bootstrap: SpeakerBootstrap
 ) -> tuple[OpenSet, OpenSet]:
-    """The metrics, and those of the bootstrap samples (NaN where a sample holds no clip of either kind)."""
+    """Return the metrics, and those of the bootstrap samples (NaN where a sample lacks known or unknown clips)."""
     value = open_set(scores[known], scores[unknown])
     parts = []
     with np.errstate(invalid="ignore"):
-        for at in range(0, len(drawn.weights), BLOCK):
-            weights = drawn.weights[at : at + BLOCK]
-            of_known, of_unknown = weights[:, drawn.own[known]], weights[:, drawn.own[unknown]]
+        for at in range(0, len(bootstrap.weights), BLOCK):
+            weights = bootstrap.weights[at : at + BLOCK]
+            of_known, of_unknown = (
+                weights[:, bootstrap.speaker_of_clip[known]],
+                weights[:, bootstrap.speaker_of_clip[unknown]],
+            )
             parts.append(open_set(scores[known], scores[unknown], of_known, of_unknown))
     empty = np.zeros(0)
     joined = [np.concatenate([getattr(part, name) for part in parts] or [empty]) for name in vars(value)]
@@ -184,22 +213,23 @@ def _with_samples(
 def _open_set_row(pairs: list[tuple[OpenSet, OpenSet]], pick: Callable[[OpenSet], FloatArray]) -> tuple[Interval, ...]:
     values = [float(pick(value)[0]) for value, _ in pairs]
     samples = [pick(drawn) for _, drawn in pairs]
-    cells = [Interval.of(value, drawn) for value, drawn in zip(values, samples, strict=True)]
-    return (*cells, Interval.of(float(np.mean(values)), np.mean(samples, axis=0)))
+    cells = [Interval.from_samples(value, drawn) for value, drawn in zip(values, samples, strict=True)]
+    return (*cells, Interval.from_samples(float(np.mean(values)), np.mean(samples, axis=0)))
 
 
-def _confusions(judged: Judged) -> dict[str, list[list[int]]]:
-    """Confusion counts per split, of known classes."""
+def _confusion_counts(matched: MatchedPredictions) -> dict[str, list[list[int]]]:
+    """Return confusion counts per split, of clips of known classes."""
     counts = {}
-    for split in judged.truth["split"].unique():
-        rows = _known(judged, judged.rows(split))
+    for split in matched.truth["split"].unique():
+        rows = _known_rows(matched, matched.rows(split))
         if len(rows):
-            counts[str(split)] = confusion(*_places(judged, rows), len(judged.known)).tolist()
+            counts[str(split)] = confusion(*_true_and_predicted(matched, rows), len(matched.known)).tolist()
     return counts
 
 
-def _thresholds(judged: Judged) -> dict[str, float]:
-    rows = _known(judged, judged.rows(DEV))
+def _thresholds(matched: MatchedPredictions) -> dict[str, float]:
+    """Return the threshold of each detector, chosen on the known clips of dev; none without dev."""
+    rows = _known_rows(matched, matched.rows(DEV))
     if not len(rows):
         return {}
-    return {detector: dev_threshold(scores[rows], DEV) for detector, scores in judged.scores.items()}
+    return {detector: dev_threshold(scores[rows], DEV) for detector, scores in matched.scores.items()}

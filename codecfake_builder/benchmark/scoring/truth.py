@@ -1,7 +1,7 @@
-"""What the clips really are: from a dataset folder, or from label files and the names of released files.
+"""Read the ground truth of clips, from a dataset folder, a label file, or the names of released files.
 
-A truth is a table with a row per clip: ``id``, ``split``, ``label`` (class id), ``group`` (the column its clips are
-counted in), ``speaker`` (``corpus/speaker``, the unit of the bootstrap).
+A ground truth is a table with a row per clip: ``id``, ``split``, ``label`` (class id), ``group`` (the column of a
+split's table that the clip counts in), ``speaker`` (``corpus/speaker``, the unit of the bootstrap).
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ import pyarrow.parquet as pq
 
 from codec_adapters.classes import LABELS, REAL
 from codecfake_builder.audio import AUDIO_SUFFIXES
-from codecfake_builder.benchmark.outputs import TRAIN
+from codecfake_builder.benchmark.detectors.outputs import TRAIN
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import BenchmarkError, DatasetError
 
 COLUMNS = ["id", "split", "label", "group", "speaker"]
 GROUPED_BY = {"unseen_real": "corpus", "id_config": "variant", "id_source": "variant", "alm": "alm"}
-"""The column of the dataset whose values are the columns of a split's table; elsewhere it is the codec."""
+"""Split -> column of the dataset whose values are the columns of its table; for other splits it is ``codec``."""
 _VCTK = re.compile(r"(p\d{3}|s5)_\d{3}$")
 _AISHELL3 = re.compile(r"(SSB\d{4})\d{4}$")
 _NCSSD = re.compile(r"(R-(?:EN|ZH))_.*_(d\d+)$")
 
 
 def dataset_classes(dataset: Path) -> list[str]:
-    """Class names of a dataset folder, by id.
+    """Return the class names of a dataset folder, by id.
 
     Raises:
-        DatasetError: the folder is no finished dataset.
+        DatasetError: there is no finished dataset in the folder.
     """
     return list(_features(dataset)["label"].names)
 
 
 def dataset_splits(dataset: Path) -> list[str]:
-    """Splits of a dataset folder, by name.
+    """Return the names of a dataset folder's splits, sorted.
 
     Raises:
-        DatasetError: the folder is no finished dataset.
+        DatasetError: there is no finished dataset in the folder.
     """
     splits = [path.stem for path in layout.metadata_files(dataset)]
     if not splits:
@@ -63,10 +63,14 @@ def _features(dataset: Path) -> datasets.Features:
 
 
 def dataset_truth(dataset: Path, splits: list[str] | None = None) -> pd.DataFrame:
-    """The truth of a dataset folder, all splits or some.
+    """Return the ground truth of a dataset folder.
+
+    Args:
+        dataset: dataset folder.
+        splits: which splits; by default all.
 
     Raises:
-        DatasetError: the folder is no finished dataset.
+        DatasetError: there is no finished dataset in the folder.
     """
     columns = ["id", "label", "codec", "variant", "corpus", "speaker", "alm"]
     tables = []
@@ -84,10 +88,10 @@ def dataset_truth(dataset: Path, splits: list[str] | None = None) -> pd.DataFram
 
 
 def closed_set(dataset: Path) -> list[int]:
-    """The classes a model of this dataset knows: those of its training split, by id.
+    """Return the ids of the classes that a model of this dataset knows: those of its training split, sorted.
 
     Raises:
-        DatasetError: it has no training split.
+        DatasetError: the dataset has no training split.
     """
     if TRAIN not in dataset_splits(dataset):
         raise DatasetError(f"{dataset}: has no split {TRAIN}, which says what classes a model knows")
@@ -95,10 +99,15 @@ def closed_set(dataset: Path) -> list[int]:
 
 
 def label_file_truth(path: Path, split: str, group: str | None) -> pd.DataFrame:
-    """The truth of a label file in the released form: file name, tag (ignored), class id, separated by blanks.
+    """Read a label file in the released format: lines of file name, tag (ignored) and class id, separated by blanks.
+
+    Args:
+        path: label file.
+        split: split whose table the clips belong to.
+        group: column of the table; ``None``: a column per class.
 
     Raises:
-        BenchmarkError: naming the first line that is something else, or a class that does not exist.
+        BenchmarkError: a line has another form, or names a class that does not exist; names the first such line.
     """
     known = range(len(LABELS))
     rows = []
@@ -118,11 +127,17 @@ def label_file_truth(path: Path, split: str, group: str | None) -> pd.DataFrame:
     return _released_truth([name for name, _ in rows], [label for _, label in rows], split, group)
 
 
-def named_truth(names: list[str], label: int | None, split: str, group: str | None) -> pd.DataFrame:
-    """The truth of released files: all of one class, or as their names say (``encodec_p225_001``, ``p225_001``).
+def file_name_truth(names: list[str], label: int | None, split: str, group: str | None) -> pd.DataFrame:
+    """Return the ground truth of released files, whose names say their speaker and may say their class.
+
+    Args:
+        names: file names without suffix.
+        label: class id of all files; ``None`` if their names say it (``encodec_p225_001``, ``p225_001`` for real).
+        split: split whose table the clips belong to.
+        group: column of the table; ``None``: a column per class.
 
     Raises:
-        BenchmarkError: a name that says no class.
+        BenchmarkError: the class is to be read from a name that does not say it.
     """
     labels = [_label_of(name) if label is None else label for name in names]
     return _released_truth(names, labels, split, group)
@@ -145,7 +160,10 @@ def _label_of(name: str) -> int:
 
 
 def speaker_of(name: str) -> str:
-    """``corpus/speaker`` of a released file name; NCSSD's names say the dialogue only; elsewhere the file itself."""
+    """Return ``corpus/speaker`` of a released file name.
+
+    NCSSD's names say the dialogue only, which stands for the speaker; of any other name, the file itself does.
+    """
     if match := _VCTK.search(name):
         return f"vctk/{match[1]}"
     if match := _AISHELL3.search(name):
@@ -156,6 +174,6 @@ def speaker_of(name: str) -> str:
 
 
 def stem(name: str) -> str:
-    """A file name without folder and audio suffix."""
+    """Return a file name without folder and audio suffix."""
     file = PurePosixPath(name.rpartition("/")[2])
     return file.stem if file.suffix.lower() in AUDIO_SUFFIXES else file.name

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from sklearn.metrics import f1_score, roc_auc_score, roc_curve
 
-from codecfake_builder.benchmark.detectors import ALL, Detector, dev_threshold, refuse_overlap
-from codecfake_builder.benchmark.detectors.further import React, Vim, output_layer
-from codecfake_builder.benchmark.detectors.published import Energy, Knn, Mahalanobis
-from codecfake_builder.benchmark.outputs import Outputs
+from codecfake_builder.benchmark.detectors import ALL, Detector, check_no_overlap, dev_threshold
+from codecfake_builder.benchmark.detectors.combined import React, Vim, output_layer
+from codecfake_builder.benchmark.detectors.distances import Knn, Mahalanobis
+from codecfake_builder.benchmark.detectors.logits import Energy
+from codecfake_builder.benchmark.detectors.outputs import Outputs
 from codecfake_builder.benchmark.scoring.metrics import confusion, f1_per_class, open_set
 from codecfake_builder.errors import BenchmarkError
 
@@ -148,7 +149,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_leaks_are_refused() -> None:
     train = linear_outputs()
     with pytest.raises(BenchmarkError, match="60 of its clips were used to fit the detectors, first train-0"):
-        refuse_overlap(train.ids, train)
+        check_no_overlap(train.ids, train)
     with pytest.raises(BenchmarkError, match="chosen on split eval_id; thresholds are chosen on dev only"):
         dev_threshold(np.ones(3), "eval_id")
     assert dev_threshold(np.arange(100.0), "dev") == 4.0

@@ -19,9 +19,9 @@ from codecfake_builder.benchmark.models import build_model
 from codecfake_builder.benchmark.models.aasist import Aasist, sinc_filters
 from codecfake_builder.benchmark.models.config import AasistConfig, MelLcnnConfig, ResnetConfig, W2v2AasistConfig
 from codecfake_builder.benchmark.models.mel_lcnn import MelLcnn
-from codecfake_builder.benchmark.models.pretrained import w2v2_aasist
 from codecfake_builder.benchmark.models.released import XLS_R_SIZES, load_released
 from codecfake_builder.benchmark.models.w2v2_aasist import FrozenWav2Vec2, W2v2Aasist, W2vAasistHead, standardise
+from codecfake_builder.benchmark.models.xls_r import w2v2_aasist
 
 STATE = "anti-spoofing_feat_model.pt"
 
@@ -64,7 +64,7 @@ def test_mel_lcnn_golden(ncst: Path) -> None:
     features = model.features(waves(io))
     golden_mel = io["mel_item1_every8"]
     torch.testing.assert_close(features[1, :, ::8], golden_mel, rtol=case["tolerance"]["mel_rel"], atol=1e-6)
-    embedding, logits = model.trace(features)
+    embedding, logits = model.classify(features)
     assert furthest(embedding, io["embedding"]) <= case["tolerance"]["embedding_max_abs"]
     assert furthest(logits, io["logits"]) <= case["tolerance"]["logits_max_abs"]
 
@@ -80,7 +80,7 @@ def test_aasist_golden(ncst: Path) -> None:
     features = model.features(waves(io))
     assert furthest(features[1, :, ::64], io["pooled_item1_every64"]) <= tolerance["pooled_max_abs"]
     assert furthest(model.encode(features)[1], io["encoder_item1"]) <= tolerance["encoder_item1_max_abs"]
-    embedding, logits = model.trace(features)
+    embedding, logits = model.classify(features)
     assert furthest(embedding, io["embedding"]) <= tolerance["embedding_max_abs"]
     assert furthest(logits, io["logits"]) <= tolerance["logits_max_abs"]
 
@@ -117,7 +117,7 @@ def test_w2v2_aasist_golden(ncst: Path, over: Literal["utterance", "batch"], suf
         assert furthest(standardise(wave, over)[:, ::64], io["input_values_joint_every64"]) <= 1e-4
     features = model.features(wave)
     assert furthest(features[:, ::4], io[f"hidden5_{suffix}_every4"]) <= tolerance["hidden5_max_abs"]
-    embedding, logits = model.trace(features)
+    embedding, logits = model.classify(features)
     assert furthest(embedding, io[f"embedding_{suffix}"]) <= tolerance["embedding_max_abs"]
     assert furthest(logits, io[f"logits_{suffix}"]) <= tolerance["logits_max_abs"]
     from_hub = w2v2_aasist(config, 7).train()

@@ -18,16 +18,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from codecfake_builder.benchmark import run_folder, training
-from codecfake_builder.benchmark.clips import Clips, augmented, repeat_or_crop
+from codecfake_builder.benchmark.clips import Clips, augment_wave, repeat_or_crop
 from codecfake_builder.benchmark.config import DataConfig, RunConfig, load_config, presets
-from codecfake_builder.benchmark.evaluation import Evaluation, evaluate
+from codecfake_builder.benchmark.evaluation import EvaluationSettings, evaluate
 from codecfake_builder.benchmark.models import build_model
 from codecfake_builder.benchmark.models.config import AasistConfig
 from codecfake_builder.benchmark.report import worst_errors, write_report
-from codecfake_builder.benchmark.run_folder import load_trained, read_facts
-from codecfake_builder.benchmark.scoring.inputs import against_dataset
+from codecfake_builder.benchmark.run_folder import load_trained, read_record
+from codecfake_builder.benchmark.scoring.inputs import match_to_dataset
 from codecfake_builder.benchmark.scoring.results import Results, read_results
-from codecfake_builder.benchmark.trace import Tracer, audio_files, fitted_temperature
+from codecfake_builder.benchmark.trace import Tracer, audio_files, fit_temperature
 from codecfake_builder.benchmark.training import learning_rate, train
 from codecfake_builder.cli.app import main
 from codecfake_builder.errors import BenchmarkError, BuilderError
@@ -71,7 +71,7 @@ def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(dataset: Path, run: Path) -> Results:
-    return evaluate(run, dataset, run / "evaluation", "mel", how=Evaluation(samples=20))
+    return evaluate(run, dataset, run / "evaluation", "mel", settings=EvaluationSettings(bootstrap_samples=20))
 
 
 def test_outputs_and_tables(dataset: Path, run: Path, results: Results) -> None:
@@ -95,7 +95,9 @@ def test_the_same_seed_gives_the_same_tables_and_another_does_not(
 ) -> None:
     train(dataset, quick(), tmp_path / "again")
     assert (tmp_path / "again" / "best.safetensors").read_bytes() == (run / "best.safetensors").read_bytes()
-    again = evaluate(tmp_path / "again", dataset, tmp_path / "e", "mel", how=Evaluation(samples=20))
+    again = evaluate(
+        tmp_path / "again", dataset, tmp_path / "e", "mel", settings=EvaluationSettings(bootstrap_samples=20)
+    )
     assert again.to_json() == results.to_json()
     train(dataset, quick("training.seed=1", "training.epochs=1"), tmp_path / "other")
     assert (tmp_path / "other" / "best.safetensors").read_bytes() != (run / "best.safetensors").read_bytes()
@@ -211,7 +213,7 @@ def test_clips_are_read_and_cropped_as_said(dataset: Path) -> None:
 def test_augmentation_keeps_the_speech(dataset: Path) -> None:
     wave = Clips(dataset, "train", [0, 1, 4], 8000).wave(0)
     for seed in range(5):
-        changed = augmented(wave, np.random.default_rng(seed))
+        changed = augment_wave(wave, np.random.default_rng(seed))
         assert changed.dtype == np.float32
         assert abs(wave @ changed) / (np.linalg.norm(wave) * np.linalg.norm(changed)) > 0.99
 
@@ -228,35 +230,42 @@ def test_tracing_files(
     stereo = np.stack([clips.wave(0)] * 2, axis=1)
     soundfile.write(tmp_path / "in" / "a.flac", np.repeat(stereo, 2, axis=0), 32000)
     (tmp_path / "in" / "b.wav").write_bytes(b"no audio")
-    verdicts = list(tracer.verdicts(audio_files([tmp_path / "in"])))
-    assert [Path(verdict.file).name for verdict in verdicts] == ["0.wav", "1.wav", "a.flac", "b.wav"]
-    assert verdicts[3].error.startswith("unreadable")
-    assert verdicts[3].answer == ""
-    judged = against_dataset([run / "evaluation"], dataset)
-    row = int(np.flatnonzero((judged.truth["id"] == clips.ids[0]).to_numpy())[0])
-    assert verdicts[0].score == pytest.approx(judged.scores["Energy"][row], rel=1e-4)
-    assert verdicts[0].nearest == judged.classes[judged.predicted[row]]
-    for verdict in verdicts[:3]:
-        assert verdict.score is not None
-        assert verdict.threshold is not None
-        assert verdict.answer == (verdict.nearest if verdict.score >= verdict.threshold else "unknown")
-        assert 0 <= (verdict.dev_rank or 0) <= 1
-        assert 1 / 3 <= (verdict.probability or 0) <= 1
+    traced = list(tracer.trace(audio_files([tmp_path / "in"])))
+    assert [Path(result.file).name for result in traced] == ["0.wav", "1.wav", "a.flac", "b.wav"]
+    assert traced[3].error.startswith("unreadable")
+    assert traced[3].answer == ""
+    matched = match_to_dataset([run / "evaluation"], dataset)
+    row = int(np.flatnonzero((matched.truth["id"] == clips.ids[0]).to_numpy())[0])
+    assert traced[0].score == pytest.approx(matched.scores["Energy"][row], rel=1e-4)
+    assert traced[0].nearest == matched.classes[matched.predicted[row]]
+    for result in traced[:3]:
+        assert result.score is not None
+        assert result.threshold is not None
+        assert result.answer == (result.nearest if result.score >= result.threshold else "unknown")
+        assert 0 <= (result.dev_rank or 0) <= 1
+        assert 1 / 3 <= (result.probability or 0) <= 1
     code, printed, talk = cli(capsys, "trace", str(tmp_path / "in"), "--run", str(run), "--format", "json")
     assert code == 1
-    assert [json.loads(line)["answer"] for line in printed.splitlines()] == [verdict.answer for verdict in verdicts]
+    assert [json.loads(line)["answer"] for line in printed.splitlines()] == [result.answer for result in traced]
     assert "1 files could not be judged" in talk
     code, printed, _ = cli(capsys, "trace", str(tmp_path / "in" / "0.wav"), "--run", str(run), "--detector", "knn")
     assert code == 0
     assert len(printed.splitlines()) == 2
 
 
+def test_folders_give_their_audio_files(tmp_path: Path) -> None:
+    for name in ("b.opus", "a.wav", "notes.txt"):
+        (tmp_path / name).touch()
+    found = list(audio_files([tmp_path / "notes.txt", tmp_path]))
+    assert [path.name for path in found] == ["notes.txt", "a.wav", "b.opus"]
+
+
 def test_temperature_calibrates() -> None:
     generator = np.random.default_rng(0)
     logits = generator.standard_normal((4000, 3))
     labels = np.array([generator.choice(3, p=np.exp(row) / np.exp(row).sum()) for row in logits])
-    assert fitted_temperature(logits, labels) == pytest.approx(1, abs=0.1)
-    assert fitted_temperature(5 * logits, labels) == pytest.approx(5, abs=0.5)
+    assert fit_temperature(logits, labels) == pytest.approx(1, abs=0.1)
+    assert fit_temperature(5 * logits, labels) == pytest.approx(5, abs=0.5)
 
 
 def test_report(dataset: Path, run: Path, results: Results, tmp_path: Path) -> None:
@@ -273,15 +282,15 @@ def test_report(dataset: Path, run: Path, results: Results, tmp_path: Path) -> N
     assert page.count("data:image/svg+xml;base64,") >= 14
     assert "http://" not in page
     assert "https://" not in page
-    errors = worst_errors(against_dataset([run / "evaluation"], dataset), dataset)
+    errors = worst_errors(match_to_dataset([run / "evaluation"], dataset), dataset)
     assert page.count("<audio") == len(errors)
     write_report([hostile], dataset, tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == (tmp_path / "r.html").read_bytes()
 
 
 def test_worst_errors_come_with_their_sound(dataset: Path, run: Path, results: Results) -> None:
-    judged = against_dataset([run / "evaluation"], dataset)
-    wrong = judged.__class__(**{**vars(judged), "predicted": (judged.truth["label"].to_numpy() == 0) * 1})
+    matched = match_to_dataset([run / "evaluation"], dataset)
+    wrong = matched.__class__(**{**vars(matched), "predicted": (matched.truth["label"].to_numpy() == 0) * 1})
     errors = worst_errors(wrong, dataset, count=3)
     assert len(errors) == 3
     for error in errors:
@@ -342,7 +351,7 @@ def test_presets_are_the_published_settings() -> None:
 
 
 def test_the_run_folder_says_what_was_trained_on(dataset: Path, run: Path) -> None:
-    facts = read_facts(run)
-    assert facts.classes == {0: "real", 1: "mimi", 4: "encodec"}
-    assert facts.dataset in (dataset / "README.md").read_text()
-    assert facts.config == quick()
+    record = read_record(run)
+    assert record.classes == {0: "real", 1: "mimi", 4: "encodec"}
+    assert record.dataset in (dataset / "README.md").read_text()
+    assert record.config == quick()

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from codecfake_builder.benchmark.scoring.bootstrap import SpeakerBootstrap
-from codecfake_builder.benchmark.scoring.inputs import against_dataset, against_labels, released_folder
-from codecfake_builder.benchmark.scoring.matched import judge
-from codecfake_builder.benchmark.scoring.published import published_tables, released_sets
+from codecfake_builder.benchmark.scoring.inputs import match_to_dataset, match_to_labels, released_files
+from codecfake_builder.benchmark.scoring.matched import match_predictions
+from codecfake_builder.benchmark.scoring.publication import published_tables, released_sets
 from codecfake_builder.benchmark.scoring.render import FORMATS, as_latex, as_markdown
 from codecfake_builder.benchmark.scoring.results import read_results
 from codecfake_builder.benchmark.scoring.score import score
-from codecfake_builder.benchmark.scoring.truth import named_truth, speaker_of
+from codecfake_builder.benchmark.scoring.truth import file_name_truth, speaker_of, stem
 from codecfake_builder.cli.app import main
 from codecfake_builder.dataset.schema import class_names, schema
 from codecfake_builder.errors import BenchmarkError
@@ -52,9 +52,9 @@ def released_results(shared: Path, model: str, folder: Path) -> Path:
 @pytest.mark.parametrize("model", ["Mel-LCNN", "AASIST", "W2V2-AASIST"])
 def test_released_results_give_the_recomputed_tables(shared: Path, model: str, tmp_path: Path) -> None:
     facts = json.loads((shared / "facts" / "ncst" / "tables.json").read_text())
-    files = released_folder(released_results(shared, model, tmp_path))
+    files = released_files(released_results(shared, model, tmp_path))
     assert len(files) == 17
-    results = score(against_labels(files, {}), model, samples=0)
+    results = score(match_to_labels(files, {}), model, bootstrap_samples=0)
     found = {}
     for table in results.tables:
         found[table.key] = dict(zip(table.columns, (cell.value for cell in table.rows[model]), strict=True))
@@ -161,7 +161,7 @@ def write_outputs(table: pd.DataFrame, path: Path) -> Path:
 
 def test_outputs_give_all_tables_with_all_detectors(dataset: Path, tmp_path: Path) -> None:
     path = write_outputs(good_outputs(dataset), tmp_path / "o.parquet")
-    results = score(against_dataset([path], dataset), "ours", samples=50)
+    results = score(match_to_dataset([path], dataset), "ours", bootstrap_samples=50)
     tables = {table.key: table for table in results.tables}
     assert list(tables) == ["id", "robustness", "alm", "ood_auc", "ood_fpr95", "ood_eer"]
     assert tables["id"].columns == (*KNOWN, "average")
@@ -177,7 +177,7 @@ def test_outputs_give_all_tables_with_all_detectors(dataset: Path, tmp_path: Pat
     for detector in ("Energy", "kNN", "Mahalanobis++"):
         assert min(cell.value for cell in tables["ood_auc"].rows[detector]) > 95
     assert np.sum(results.confusion["eval_id"]) == 84
-    again = score(against_dataset([path], dataset), "ours", samples=50)
+    again = score(match_to_dataset([path], dataset), "ours", bootstrap_samples=50)
     assert again.to_json() == results.to_json()
     (tmp_path / "results.json").write_text(results.to_json(), encoding="utf-8")
     assert read_results(tmp_path / "results.json") == results
@@ -189,14 +189,14 @@ def test_training_outputs_in_a_file_of_their_own(dataset: Path, tmp_path: Path) 
     whole = write_outputs(table, tmp_path / "all.parquet")
     rest = write_outputs(table[~is_train], tmp_path / "rest.parquet")
     fit = write_outputs(table[is_train], tmp_path / "fit.parquet")
-    one, two = against_dataset([whole], dataset), against_dataset([rest], dataset, fit)
+    one, two = match_to_dataset([whole], dataset), match_to_dataset([rest], dataset, fit)
     rows = one.rows("eval_ood")
     for name, scores in two.scores.items():
         np.testing.assert_allclose(scores[two.rows("eval_ood")], one.scores[name][rows])
-    assert set(against_dataset([rest], dataset).scores) == {"MSP", "MaxLogit", "Energy"}
+    assert set(match_to_dataset([rest], dataset).scores) == {"MSP", "MaxLogit", "Energy"}
     leaky = write_outputs(table[is_train | table["id"].str.startswith("eval_id-")], tmp_path / "leaky.parquet")
     with pytest.raises(BenchmarkError, match="would be fitted on 84 clips that are not in split train, first eval_id"):
-        against_dataset([rest], dataset, leaky)
+        match_to_dataset([rest], dataset, leaky)
 
 
 def test_csv_with_names_and_a_score_of_ones_own(dataset: Path, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_csv_with_names_and_a_score_of_ones_own(dataset: Path, tmp_path: Path) -
     table = pd.DataFrame({"file": truth["id"] + ".flac", "predicted": [KNOWN[x % 7] for x in truth["label"]]})
     table["score"] = np.where(known, 1.0, 0.0)
     table.to_csv(tmp_path / "p.csv", index=False)
-    results = score(against_dataset([tmp_path / "p.csv"], dataset), "perfect", samples=20)
+    results = score(match_to_dataset([tmp_path / "p.csv"], dataset), "perfect", bootstrap_samples=20)
     tables = {table.key: table for table in results.tables}
     assert [cell.value for cell in tables["id"].rows["perfect"]] == [100.0] * 8
     assert [cell.value for cell in tables["ood_eer"].rows["score"]] == [0.0] * 4
@@ -213,7 +213,7 @@ def test_csv_with_names_and_a_score_of_ones_own(dataset: Path, tmp_path: Path) -
 
 def test_every_form_shows_printed_numbers_as_printed(dataset: Path, tmp_path: Path) -> None:
     path = write_outputs(good_outputs(dataset), tmp_path / "o.parquet")
-    results = score(against_dataset([path], dataset), "a_b|c", samples=0)
+    results = score(match_to_dataset([path], dataset), "a_b|c", bootstrap_samples=0)
     for name, (_, form) in FORMATS.items():
         text = form(results)
         assert name == "json" or "as printed in arXiv 2501.06514" in text
@@ -241,7 +241,7 @@ def test_wrong_predictions_are_refused(dataset: Path, change: Any, words: str, t
     table = change(truth_of(dataset)[["id"]].assign(predicted="real"))
     table.to_csv(tmp_path / "p.csv", index=False)
     with pytest.raises(BenchmarkError, match=words) as raised:
-        against_dataset([tmp_path / "p.csv"], dataset)
+        match_to_dataset([tmp_path / "p.csv"], dataset)
     assert "\n" not in str(raised.value)
 
 
@@ -249,54 +249,59 @@ def test_logits_of_another_class_count_are_refused(dataset: Path, tmp_path: Path
     table = good_outputs(dataset)
     table["logits"] = [row[:5] for row in table["logits"]]
     with pytest.raises(BenchmarkError, match="has logits of 5 classes, expected 7: real, mimi"):
-        against_dataset([write_outputs(table, tmp_path / "o.parquet")], dataset)
+        match_to_dataset([write_outputs(table, tmp_path / "o.parquet")], dataset)
 
 
 def test_label_files_and_sets_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("a.wav 3 0.9\nb.wav 0 0.5\n")
     (tmp_path / "l.txt").write_text("b.wav fake 3\na.wav fake 3\n")
-    judged = against_labels({"id_config/mine": tmp_path / "p.txt"}, {"id_config/mine": str(tmp_path / "l.txt")})
-    table = score(judged, "m", samples=0).table("robustness")
+    matched = match_to_labels({"id_config/mine": tmp_path / "p.txt"}, {"id_config/mine": str(tmp_path / "l.txt")})
+    table = score(matched, "m", bootstrap_samples=0).table("robustness")
     assert table is not None
     assert table.columns == ("mine", "average")
     assert table.rows["m"][0].value == 50.0
-    judged = against_labels({"id_config/mine": tmp_path / "p.txt"}, {"id_config/mine": "real"})
-    assert score(judged, "m", samples=0).confusion["id_config"][0][0] == 1
+    matched = match_to_labels({"id_config/mine": tmp_path / "p.txt"}, {"id_config/mine": "real"})
+    assert score(matched, "m", bootstrap_samples=0).confusion["id_config"][0][0] == 1
     for labels, words in [
         ({"C3-9": "3"}, "no predictions of that set"),
         ({"id_config/mine": "99"}, "unknown label; known: 0 to 11"),
         ({"id_config/mine": str(tmp_path / "none.txt")}, "none.txt: cannot be read as a label file"),
     ]:
         with pytest.raises(BenchmarkError, match=words):
-            against_labels({"id_config/mine": tmp_path / "p.txt"}, labels)
+            match_to_labels({"id_config/mine": tmp_path / "p.txt"}, labels)
     (tmp_path / "l.txt").write_text("a.wav fake\n")
     with pytest.raises(BenchmarkError, match="line 1: expected file name, tag and class id"):
-        against_labels({"C3-1": tmp_path / "p.txt"}, {"C3-1": str(tmp_path / "l.txt")})
+        match_to_labels({"C3-1": tmp_path / "p.txt"}, {"C3-1": str(tmp_path / "l.txt")})
     with pytest.raises(BenchmarkError, match=r"C3_1: unknown set; did you mean C3-1\?"):
-        against_labels({"C3_1": tmp_path / "p.txt"}, {})
+        match_to_labels({"C3_1": tmp_path / "p.txt"}, {})
 
 
 def test_names_of_released_files_say_class_and_speaker() -> None:
     names = ["p225_001", "encodec_p225_001", "SSB00050001", "snac_SSB00050001"]
-    truth = named_truth(names, None, "eval_id", None)
+    truth = file_name_truth(names, None, "eval_id", None)
     assert truth["label"].tolist() == [0, 4, 0, 6]
     assert truth["speaker"].tolist() == ["vctk/p225", "vctk/p225", "aishell3/SSB0005", "aishell3/SSB0005"]
     assert speaker_of("moshi_R-ZH_3_14_d501") == "ncssd/R-ZH_d501"
     assert speaker_of("LA_E_1") == "file/LA_E_1"
     with pytest.raises(BenchmarkError, match="gen_1: its name says no class"):
-        named_truth(["gen_1"], None, "eval_id", None)
+        file_name_truth(["gen_1"], None, "eval_id", None)
+
+
+def test_ids_are_file_names_without_folder_and_audio_suffix() -> None:
+    names = ["a/b/x.wav", "x.OPUS", "x.aiff", "x", "v1.5", ".wav"]
+    assert [stem(name) for name in names] == ["x", "x", "x", "x", "v1.5", ""]
 
 
 def test_bootstrap_draws_speakers_within_their_corpus() -> None:
     speakers = pd.Series(["a/1"] * 10 + ["a/2"] * 10 + ["b/1"] * 5 + ["b/2"] * 5)
     drawn = SpeakerBootstrap(speakers, 200, seed=1)
-    sums = drawn.sums(np.arange(30), (np.arange(30) >= 20).astype(int), 2)
+    sums = drawn.weighted_counts(np.arange(30), (np.arange(30) >= 20).astype(int), 2)
     assert set(np.unique(sums[:, 0])) == {20.0}
     assert set(np.unique(sums[:, 1])) == {10.0}
-    hits = drawn.sums(np.arange(20), (np.arange(20) < 10).astype(int), 2)[:, 1]
+    hits = drawn.weighted_counts(np.arange(20), (np.arange(20) < 10).astype(int), 2)[:, 1]
     assert set(np.unique(hits)) == {0.0, 10.0, 20.0}
     alone = SpeakerBootstrap(pd.Series(["a/1"] * 4), 10, seed=1)
-    assert np.isnan(alone.sums(np.arange(4), np.zeros(4, int), 1)).all()
+    assert np.isnan(alone.weighted_counts(np.arange(4), np.zeros(4, int), 1)).all()
 
 
 def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -334,6 +339,6 @@ def test_fakes_that_no_codec_made_are_of_no_known_class() -> None:
     """Their label is -1, which counts from the end where a list is asked: here of a class that the model knows."""
     truth = pd.DataFrame({"id": ["a", "b"], "split": "ood_vocoder", "label": [-1, 2], "group": "x", "speaker": "c/s"})
     predictions = pd.DataFrame({"id": ["a", "b"], "predicted": ["mimi", "mimi"]})
-    judged = judge(truth, predictions, ["real", "encodec", "mimi"], [0, 2], "p.csv")
-    assert judged.columns_of(truth["label"].to_numpy()).tolist() == [-1, 1]
-    assert judged.class_name(-1) == "vocoder"
+    matched = match_predictions(truth, predictions, ["real", "encodec", "mimi"], [0, 2], "p.csv")
+    assert matched.columns_of(truth["label"].to_numpy()).tolist() == [-1, 1]
+    assert matched.class_name(-1) == "vocoder"

@@ -1,4 +1,7 @@
-"""What the publication printed, and the sets its repository released results of (``manifests/ncst_benchmark.yaml``)."""
+"""Read ``manifests/ncst_benchmark.yaml``: the publication's printed tables, and the sets with released results.
+
+The publication is NCST, arXiv 2501.06514; its repository is xieyuankun/ST-Codecfake.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from codecfake_builder.resources import resource_folder
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """A table as printed, in percent, and what is known to be wrong with it."""
+    """A table as printed, in percent, with notes on its known errors."""
 
     title: str
     columns: tuple[str, ...]
@@ -23,15 +26,16 @@ class PublishedTable:
 
 @dataclass(frozen=True)
 class ReleasedSet:
-    """A set with released per-file results."""
+    """A set of clips that the publication's authors released results per file of."""
 
     split: str
+    """Split whose table the set belongs to."""
     name: str | None
-    """Column of the table."""
+    """Column of the table; ``None``: a column per class."""
     label: int | None
-    """The one true class; ``None`` where file names say it."""
+    """Class id of all its files; ``None`` if file names say it."""
     files: tuple[str, ...]
-    """Where the results lie in a result folder; the first that is there counts."""
+    """Paths of the results in a folder of released results; the first that exists is read."""
 
 
 @cache
@@ -41,7 +45,7 @@ def _document() -> dict[str, Any]:
 
 @cache
 def published_tables() -> dict[str, PublishedTable]:
-    """The printed tables by key: ``id``, ``robustness``, ``ood_auc``, ``ood_fpr95``, ``ood_eer``, ``alm``."""
+    """Return the printed tables by key: ``id``, ``robustness``, ``ood_auc``, ``ood_fpr95``, ``ood_eer``, ``alm``."""
     return {
         key: PublishedTable(
             title=table["title"],
@@ -55,7 +59,7 @@ def published_tables() -> dict[str, PublishedTable]:
 
 @cache
 def released_sets() -> dict[str, ReleasedSet]:
-    """The released sets by the name that the tables print."""
+    """Return the sets with released results, by their name in the printed tables."""
     return {
         name: ReleasedSet(entry["split"], entry.get("name"), entry.get("label"), tuple(entry["files"]))
         for name, entry in _document()["sets"].items()

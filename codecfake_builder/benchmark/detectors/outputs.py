@@ -1,4 +1,4 @@
-"""What a model said about the clips of one split: the input of detectors and tables."""
+"""Model outputs for the clips of one split, which detectors and tables are computed from."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ DEV = "dev"
 
 @dataclass(frozen=True)
 class Outputs:
-    """Embeddings and logits of clips, in rows.
+    """Logits and embeddings of clips, a row per clip.
 
     Raises:
         BenchmarkError: lengths differ, or a value is NaN or infinite.
     """
 
     split: str
-    """Where the clips come from; detectors are fitted on ``train``, thresholds are chosen on ``dev``, nothing else."""
+    """Where the clips come from. Detectors are fitted on ``train`` only, thresholds are chosen on ``dev`` only."""
     ids: tuple[str, ...]
     labels: IntArray
-    """``[clips]``; the class of each clip: a column of ``logits``, or -1 for a class that the model does not know."""
+    """``[clips]``: the column of ``logits`` of each clip's class, or -1 for a class that the model does not know."""
     logits: FloatArray
-    """``[clips, classes]``."""
+    """``[clips, classes]``, a column per known class."""
     embeddings: FloatArray
     """``[clips, dimensions]``."""
 

@@ -1,4 +1,4 @@
-"""XLS-R for W2V2-AASIST: a local snapshot in the hub's layout, or the official one of ``weights.lock``."""
+"""Load XLS-R for W2V2-AASIST, from a local snapshot in the hub's layout or the official one of ``weights.lock``."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from codecfake_builder.benchmark.models.w2v2_aasist import FrozenWav2Vec2, W2v2A
 XLS_R = "xls_r_300m"
 """Entry of ``weights.lock``."""
 _PRETRAINING = ("quantizer.", "project_hid.", "project_q.")
-"""Parts of a pre-training checkpoint beside the encoder."""
+"""Parts of a pre-training checkpoint that do not belong to the encoder."""
 _WEIGHT_NORM = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
-"""Names of the positional convolution's weight norm: in older files, and in torch since 2.1."""
+"""Names of the positional convolution's weight norm: in older files -> in torch since 2.1."""
 
 
 def ssl_folder(config: W2v2AasistConfig) -> Path:
-    """Where XLS-R is; the official one is fetched if it is not in the cache.
+    """Return the folder of the XLS-R snapshot, fetching the official one if it is not in the cache.
 
     Raises:
-        CheckpointError: no such folder, or no network.
+        CheckpointError: there is no such folder, or the official one cannot be fetched.
     """
     if config.ssl is None:
         return weights.fetch(XLS_R)
@@ -43,19 +43,19 @@ def ssl_folder(config: W2v2AasistConfig) -> Path:
 
 
 def ssl_weights(config: W2v2AasistConfig) -> Path:
-    """The file that holds XLS-R's weights.
+    """Return the path of the file that holds XLS-R's weights.
 
     Raises:
-        CheckpointError: it is not there.
+        CheckpointError: there is no such file.
     """
     return required_file(ssl_folder(config), "model.safetensors", "pytorch_model.bin")
 
 
 def ssl_config(folder: Path, layer: int) -> Wav2Vec2Config:
-    """The configuration of the snapshot in ``folder``.
+    """Read the configuration of the snapshot in ``folder``, cut to ``layer`` layers.
 
     Raises:
-        CheckpointError: another architecture, or fewer than ``layer`` layers.
+        CheckpointError: the snapshot has another architecture, or fewer than ``layer`` layers.
     """
     path = required_file(folder, "config.json")
     document = read_json(path)
@@ -72,7 +72,7 @@ def ssl_config(folder: Path, layer: int) -> Wav2Vec2Config:
 
 
 def w2v2_aasist(config: W2v2AasistConfig, classes: int) -> W2v2Aasist:
-    """The model with XLS-R's own weights up to ``config.layer``, and a fresh head.
+    """Build W2V2-AASIST with XLS-R's weights up to layer ``config.layer`` and a head with random weights.
 
     Raises:
         CheckpointError: XLS-R is not there, or its files are damaged.
@@ -81,13 +81,13 @@ def w2v2_aasist(config: W2v2AasistConfig, classes: int) -> W2v2Aasist:
     path = ssl_weights(config)
     with network_from(path):
         frozen = FrozenWav2Vec2(ssl)
-        frozen.cut(config.layer)
+        frozen.drop_layers_after(config.layer)
     load_strict(frozen, ssl_state(tensor_state(read_tensors(path), path), config.layer), path)
     return W2v2Aasist(config, classes, frozen)
 
 
 def ssl_state(state: dict[str, Tensor], layer: int) -> dict[str, Tensor]:
-    """The state of :class:`FrozenWav2Vec2`, cut at ``layer``, out of a hub file or a released detector."""
+    """Return the state of :class:`FrozenWav2Vec2`, cut at ``layer``, from that of a hub file or a released model."""
     kept = {}
     for key, value in state.items():
         name = key.removeprefix("wav2vec2.").removeprefix("model.")
@@ -95,7 +95,7 @@ def ssl_state(state: dict[str, Tensor], layer: int) -> dict[str, Tensor]:
             if name.endswith(f"pos_conv_embed.conv.{old}"):
                 name = name.removesuffix(old) + new
         number = name.removeprefix("encoder.layers.").partition(".")[0]
-        behind = name.startswith("encoder.layer_norm.") or (number.isdigit() and int(number) >= layer)
-        if not behind and not name.startswith(_PRETRAINING):
+        dropped = name.startswith("encoder.layer_norm.") or (number.isdigit() and int(number) >= layer)
+        if not dropped and not name.startswith(_PRETRAINING):
             kept[f"model.{name}"] = value
     return kept
