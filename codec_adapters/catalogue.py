@@ -19,7 +19,7 @@ from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -27,12 +27,8 @@ from codec_adapters.classes import LABELS, NO_LABEL, REAL, VOCODER
 from codec_adapters.errors import UnknownVariantError
 from codec_adapters.spec import AlmSpec, CodecSpec, Taxonomy
 
-if TYPE_CHECKING:
-    from codec_adapters.alm.base import Alm, AlmSetup
-    from codec_adapters.base import Adapter, Setup
-
-    Factory = Callable[[Setup], Adapter] | Callable[[AlmSetup], Alm]
-
+Factory = Callable[[Any], Any]
+"""Makes an adapter from a :class:`codec_adapters.base.Setup`, or an ALM from an ``AlmSetup``."""
 ENTRY_POINT_GROUP = "codec_adapters"
 """Installed packages add variants here. The entry point names a callable without arguments that calls
 :func:`register` for each variant (and :func:`codec_adapters.alm.register` for each audio language model)."""

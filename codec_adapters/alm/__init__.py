@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codec_adapters.alm.loading import load_alm
 from codec_adapters.catalogue import default_catalogue, register
-from codec_adapters.loading import load_alm
 from codec_adapters.spec import AlmSpec, OptionValue
 
 if TYPE_CHECKING:

@@ -10,20 +10,16 @@ import json
 import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
 from codec_adapters.errors import CheckpointError
+from codec_adapters.external.axes import CodeOrder
 from codec_adapters.files.pinned import PinnedFile
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter, Setup
-
-WaveLayout = Literal["BS", "BCS"]
-"""Axes of a waveform: batch, (one) channel, samples."""
-CodeOrder = Literal["BKT", "KBT", "BTK", "TBK", "KTB", "TKB", "BT", "TB"]
-"""Axes of codes: batch, codebooks (one, where there is no K), frames."""
 
 
 class Backend(BaseModel, ABC):
@@ -120,11 +116,9 @@ class GraphBackend(Backend):
         return tuple(file for file in (self.round_trip, self.encoder, self.decoder) if file)
 
     @property
-    def pair(self) -> tuple[PinnedFile, PinnedFile]:
-        """Encoder and decoder, of a backend without a round trip."""
-        assert self.encoder is not None
-        assert self.decoder is not None
-        return self.encoder, self.decoder
+    def graphs(self) -> tuple[Path, ...]:
+        """Where the one or two graphs lie: the round trip, or encoder and decoder."""
+        return tuple(self.located(file) for file in (self.round_trip, self.encoder, self.decoder) if file)
 
 
 def place_graphs(graphs: tuple[Path, ...], home: Path) -> dict[str, PinnedFile]:

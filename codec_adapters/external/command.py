@@ -52,6 +52,6 @@ class CommandBackend(Backend):
         return {**super().hashes(), **program_hashes(self.steps, self.version or (), self.home)}
 
     def adapter(self, setup: Setup) -> Adapter:
-        from codec_adapters.external.adapters.command import adapter
+        from codec_adapters.external.adapters.command import CommandAdapter
 
-        return adapter(self, setup)
+        return CommandAdapter(setup, self.steps, self.home, self.timeout_seconds)

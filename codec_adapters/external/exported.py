@@ -28,4 +28,4 @@ class ExportedBackend(GraphBackend):
     def adapter(self, setup: Setup) -> Adapter:
         from codec_adapters.external.adapters.exported import adapter
 
-        return adapter(self, setup)
+        return adapter(setup, self.graphs, self.codes)

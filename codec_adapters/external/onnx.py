@@ -43,4 +43,4 @@ class OnnxBackend(GraphBackend):
     def adapter(self, setup: Setup) -> Adapter:
         from codec_adapters.external.adapters.onnx import adapter
 
-        return adapter(self, setup)
+        return adapter(setup, self.graphs, self.codes, frozenset(map(self.located, self.data)))

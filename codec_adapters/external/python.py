@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +14,7 @@ from codec_adapters.errors import CheckpointError
 from codec_adapters.external.backend import Backend, copied
 from codec_adapters.files.hashing import sha256_of
 from codec_adapters.files.pinned import PinnedFile
+from codec_adapters.files.python_files import import_file
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter, Setup
@@ -68,9 +71,18 @@ class PythonBackend(Backend):
         return found
 
     def adapter(self, setup: Setup) -> Adapter:
-        from codec_adapters.external.adapters.python import adapter
+        from codec_adapters.external.adapters.python import Manner, adapter
 
-        return adapter(self, setup)
+        where = f"python: {self.file.file if self.file else self.module}:{self.name}"
+        return adapter(setup, where, self._imported, self.name, Manner(self.batched, self.numpy, self.factory))
+
+    def _imported(self) -> ModuleType:
+        """The module that holds the object, imported once."""
+        if self.file is None:
+            assert self.module is not None
+            return importlib.import_module(self.module)
+        path = self.file.checked(self.home)
+        return import_file(path, f"added {path.absolute()} {self.file.sha256}")
 
 
 def _source_of(module: str) -> Path:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field
 
-from codec_adapters.external.backend import Backend, CodeOrder, WaveLayout, copied
+from codec_adapters.external.axes import CodeOrder, WaveLayout
+from codec_adapters.external.backend import Backend, copied
 from codec_adapters.files.pinned import SHA256, FileName, PinnedFile
 
 if TYPE_CHECKING:
@@ -46,4 +47,4 @@ class TorchscriptBackend(Backend):
     def adapter(self, setup: Setup) -> Adapter:
         from codec_adapters.external.adapters.torchscript import adapter
 
-        return adapter(self, setup)
+        return adapter(setup, self.located(self.archive), self.layout, self.codes)

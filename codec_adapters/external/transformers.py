@@ -121,7 +121,7 @@ class TransformersBackend(Backend):
     def adapter(self, setup: Setup) -> Adapter:
         from codec_adapters.external.adapters.transformers import adapter
 
-        return adapter(self, setup)
+        return adapter(setup, self.place, frozenset(file.file for file in self.files))
 
 
 def _cached(repo: str, commit: str) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from codec_adapters.loading import load_alm
+from codec_adapters.alm.loading import load_alm
 from codecfake_builder import audio
 from codecfake_builder.audio import FinishedClip
 from codecfake_builder.recipe.variants import ResolvedAlm

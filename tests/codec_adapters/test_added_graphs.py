@@ -18,7 +18,8 @@ from codec_adapters import CheckpointError, InputError, OptionError
 from codec_adapters.errors import OutputError
 from codec_adapters.external.adapters.code_order import CODE_ORDERS, guessed_order
 from codec_adapters.external.adapters.exported_archive import load_program
-from codec_adapters.external.backend import Backend, CodeOrder
+from codec_adapters.external.axes import CodeOrder
+from codec_adapters.external.backend import Backend
 from codec_adapters.external.exported import ExportedBackend
 from codec_adapters.external.onnx import OnnxBackend
 from codec_adapters.external.torchscript import TorchscriptBackend

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, OutputError
-from codec_adapters.external.backend import CodeOrder
+from codec_adapters.external.axes import CodeOrder
 
 
 def to_order(codes: Tensor, order: CodeOrder) -> Tensor:

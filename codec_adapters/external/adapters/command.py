@@ -19,23 +19,23 @@ from codec_adapters.base import Setup
 from codec_adapters.errors import OutputError
 from codec_adapters.external.adapters.functions import AddedAdapter
 from codec_adapters.external.adapters.wave_files import read_mono
-from codec_adapters.external.command import CommandBackend
 from codec_adapters.external.command_line import filled, program
 
 
-def adapter(backend: CommandBackend, setup: Setup) -> CommandAdapter:
-    """Make the adapter of a command."""
-    return CommandAdapter(setup, backend)
-
-
 class CommandAdapter(AddedAdapter):
-    """Runs the steps once per clip, in a folder that is gone afterwards."""
+    """Runs programs once per clip, in a folder that is gone afterwards.
 
-    def __init__(self, setup: Setup, backend: CommandBackend) -> None:
+    Args:
+        steps: argument lists with placeholders, run one after the other.
+        home: the codec file's folder, for ``{folder}``.
+        timeout_seconds: that each step may take.
+    """
+
+    def __init__(self, setup: Setup, steps: Sequence[Sequence[str]], home: Path, timeout_seconds: float) -> None:
         super().__init__(setup)
-        for step in backend.steps:
-            program(step, backend.home)
-        self._backend = backend
+        for step in steps:
+            program(step, home)
+        self._steps, self._home, self._timeout_seconds = steps, home, timeout_seconds
 
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         waves = [self._clip(item, seed) for item, seed in zip(wav, seeds, strict=True)]
@@ -50,11 +50,11 @@ class CommandAdapter(AddedAdapter):
             source, target = work / "in.wav", work / "out.wav"
             soundfile.write(source, wave.cpu().numpy(), self.sample_rate, subtype="FLOAT")
             values: dict[str, object] = {name: str(value) for name, value in self.options.items()}
-            values |= {"in": source, "out": target, "work": work, "folder": self._backend.home, "seed": seed}
+            values |= {"in": source, "out": target, "work": work, "folder": self._home, "seed": seed}
             values |= {"python": sys.executable, "rate": self.sample_rate}
-            for step in self._backend.steps:
+            for step in self._steps:
                 self._run([filled(argument, values) for argument in step], work)
-            who = f"{self.spec.name}: {self._backend.steps[-1][0]}"
+            who = f"{self.spec.name}: {self._steps[-1][0]}"
             samples = read_mono(target, self.sample_rate, who, OutputError)
             if not len(samples):
                 raise OutputError(f"{who} wrote no samples")
@@ -76,9 +76,9 @@ class CommandAdapter(AddedAdapter):
             except OSError as error:
                 raise OutputError(f"{what}: does not start: {error.strerror}") from error
             try:
-                code = process.wait(self._backend.timeout_seconds)
+                code = process.wait(self._timeout_seconds)
             except subprocess.TimeoutExpired as error:
-                raise OutputError(f"{what}: did not end within {self._backend.timeout_seconds:g} s") from error
+                raise OutputError(f"{what}: did not end within {self._timeout_seconds:g} s") from error
             finally:
                 with suppress(ProcessLookupError):  # and whatever it started, which would outlive the clip's folder
                     os.killpg(process.pid, signal.SIGKILL)

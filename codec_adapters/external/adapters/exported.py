@@ -19,29 +19,33 @@ from codec_adapters.errors import CheckpointError, OutputError
 from codec_adapters.external.adapters.code_order import code_form, from_order, to_order
 from codec_adapters.external.adapters.exported_archive import load_program
 from codec_adapters.external.adapters.functions import Functions, FunctionsAdapter, failing_clips, seeded
-from codec_adapters.external.exported import ExportedBackend
+from codec_adapters.external.axes import CodeOrder
 
 
-def adapter(backend: ExportedBackend, setup: Setup) -> FunctionsAdapter:
+def adapter(setup: Setup, graphs: Sequence[Path], codes: CodeOrder | None) -> FunctionsAdapter:
     """Make the adapter of one or two exported programs.
+
+    Args:
+        graphs: a round trip, or encoder and decoder.
+        codes: order of the codes' axes; ``None`` finds it out.
 
     Raises:
         CheckpointError: no program that can be loaded without executing what a file holds; it takes one length only,
             or no single item; or the order of its codes cannot be told.
     """
     name = setup.spec.name
-    if backend.round_trip:
-        whole = _Program.load(backend.located(backend.round_trip), setup)
+    if len(graphs) == 1:
+        whole = _Program.load(graphs[0], setup)
 
         def round_trip(wav: Tensor, seeds: Sequence[int]) -> Any:
             with seeded(seeds[0], setup.device):
                 return whole(wav)
 
         return FunctionsAdapter(setup, Functions(round_trip=round_trip))
-    first, second = map(backend.located, backend.pair)
+    first, second = graphs
     encoder, decoder = _Program.load(first, setup), load_program(second).module().to(setup.device)
     with torch.inference_mode():
-        order, codebooks = code_form(setup, encoder, backend.codes, setup.device)
+        order, codebooks = code_form(setup, encoder, codes, setup.device)
 
     def encode(wav: Tensor) -> Tensor:
         made = encoder(wav)

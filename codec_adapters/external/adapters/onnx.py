@@ -6,7 +6,7 @@ never loaded; tensors beside a graph are read from files that the codec file lis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +18,37 @@ from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, OutputError
 from codec_adapters.external.adapters.code_order import code_form, from_order, to_order
 from codec_adapters.external.adapters.functions import Functions, FunctionsAdapter
-from codec_adapters.external.onnx import OnnxBackend
-from codec_adapters.files.pinned import PinnedFile, refuse_escape
+from codec_adapters.external.axes import CodeOrder
+from codec_adapters.files.pinned import refuse_escape
 
 _RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli")
 _TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
-def adapter(backend: OnnxBackend, setup: Setup) -> FunctionsAdapter:
+def adapter(setup: Setup, graphs: Sequence[Path], codes: CodeOrder | None, data: frozenset[Path]) -> FunctionsAdapter:
     """Make the adapter of one or two ONNX graphs.
+
+    Args:
+        graphs: a round trip, or encoder and decoder.
+        codes: order of the codes' axes; ``None`` finds it out.
+        data: files beside the graphs that may hold their tensors.
 
     Raises:
         CheckpointError: onnxruntime is not installed; a graph cannot be loaded, takes one length only, draws random
             numbers, names files that are not listed, or takes or gives something that is no waveform and no codes.
     """
     name = setup.spec.name
-    if backend.round_trip:
-        whole = _Graph(backend.round_trip, backend, setup)
+    if len(graphs) == 1:
+        whole = _Graph(graphs[0], data, setup)
         takes = whole.wave_layout()
         return FunctionsAdapter(setup, Functions(round_trip=lambda wav, _: whole(_laid_out(wav, takes))))
-    encoder, decoder = (_Graph(graph, backend, setup) for graph in backend.pair)
+    encoder, decoder = (_Graph(graph, data, setup) for graph in graphs)
     layout = encoder.wave_layout()
 
     def raw(wav: Tensor) -> Tensor:
         return encoder(_laid_out(wav, layout))
 
-    order, codebooks = code_form(setup, raw, backend.codes, torch.device("cpu"))
+    order, codebooks = code_form(setup, raw, codes, torch.device("cpu"))
     if order and len(order) != len(decoder.shape):
         raise CheckpointError(
             f"{decoder.path}: takes {len(decoder.shape)} axes {decoder.shape}, its encoder gives codes as {order}"
@@ -62,10 +67,10 @@ def adapter(backend: OnnxBackend, setup: Setup) -> FunctionsAdapter:
 class _Graph:
     """One graph with one input: its session, and what it takes."""
 
-    def __init__(self, file: PinnedFile, backend: OnnxBackend, setup: Setup) -> None:
+    def __init__(self, path: Path, data: frozenset[Path], setup: Setup) -> None:
         onnxruntime = _runtime()
-        self.path = path = backend.located(file)
-        _refuse_unlisted(file, backend)
+        self.path = path
+        _refuse_unlisted(path, data)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.inter_op_num_threads = 1
@@ -189,16 +194,13 @@ def _tensors(model: Any) -> Iterator[Any]:
                 yield from attribute.tensors
 
 
-def _refuse_unlisted(file: PinnedFile, backend: OnnxBackend) -> None:
-    path = backend.located(file)
+def _refuse_unlisted(path: Path, data: frozenset[Path]) -> None:
     model = _model(path)
     drawn = sorted({node.op_type for graph in _graphs(model) for node in graph.node if node.op_type in _RANDOM})
     if drawn:
         raise CheckpointError(f"{path}: draws random numbers ({', '.join(drawn)}), which no clip's seed decides")
-    beside = Path(file.file).parent
-    listed = {data.file for data in backend.data}
     for name in sorted(external_files(path)):
-        if (beside / name).as_posix() not in listed:
+        if path.parent / name not in data:
             raise CheckpointError(f"{path}: reads {name}, which the codec file does not list under onnx.data")
 
 

@@ -5,11 +5,10 @@ This is code, and runs with the user's rights.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -20,24 +19,38 @@ from torch import Tensor
 from codec_adapters.base import Adapter, Setup
 from codec_adapters.errors import CheckpointError, CodecError
 from codec_adapters.external.adapters.functions import Functions, FunctionsAdapter, seeded
-from codec_adapters.external.python import PythonBackend
-from codec_adapters.files.python_files import import_file
 
 
-def adapter(backend: PythonBackend, setup: Setup) -> Adapter:
+@dataclass(frozen=True)
+class Manner:
+    """How an object wants to be called."""
+
+    batched: bool
+    """With whole batches; else item by item."""
+    numpy: bool
+    """With numpy arrays; else with tensors."""
+    factory: bool
+    """It is a function that makes the codec, where it would else be taken for the codec itself."""
+
+
+def adapter(setup: Setup, where: str, imported: Callable[[], ModuleType], name: str, manner: Manner) -> Adapter:
     """Make the adapter of a Python object.
+
+    Args:
+        where: module and name, for messages.
+        imported: gives the module that holds the object.
+        name: of the object in it, with dots.
 
     Raises:
         CheckpointError: it cannot be imported or made, is no codec, or works at another rate than its codec file says.
     """
-    where = f"python: {backend.file.file if backend.file else backend.module}:{backend.name}"
     try:
-        found: Any = _module(backend)
-        for part in backend.name.split("."):
+        found: Any = imported()
+        for part in name.split("."):
             found = getattr(found, part)
         if isinstance(found, type) and issubclass(found, Adapter):
             made: Any = found(setup)
-        elif isinstance(found, type) or backend.factory:
+        elif isinstance(found, type) or manner.factory:
             made = found(**_arguments(found, setup))
         else:
             made = found
@@ -54,14 +67,14 @@ def adapter(backend: PythonBackend, setup: Setup) -> Adapter:
     paired = callable(getattr(made, "encode", None)) and callable(getattr(made, "decode", None))
     if not paired and not callable(made):
         raise CheckpointError(f"{where}: is a {type(made).__name__}, neither encode and decode nor a function")
-    return FunctionsAdapter(setup, _functions(made, paired, backend), whole_frames=False)
+    return FunctionsAdapter(setup, _functions(made, paired, manner), whole_frames=False)
 
 
-def _functions(made: Any, paired: bool, backend: PythonBackend) -> Functions:
+def _functions(made: Any, paired: bool, manner: Manner) -> Functions:
     """Called by one thread at a time, since nobody said that it may be called by several."""
     lock = threading.Lock()
-    into: Callable[[Any], Any] = _array if backend.numpy else _same
-    back: Callable[[Any], Any] = _tensor if backend.numpy else _same
+    into: Callable[[Any], Any] = _array if manner.numpy else _same
+    back: Callable[[Any], Any] = _tensor if manner.numpy else _same
 
     def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(given: Any, **seeds: Any) -> Any:
@@ -71,7 +84,7 @@ def _functions(made: Any, paired: bool, backend: PythonBackend) -> Functions:
         return call
 
     if paired:
-        return Functions(encode=guarded(made.encode), decode=guarded(made.decode), batched=backend.batched)
+        return Functions(encode=guarded(made.encode), decode=guarded(made.decode), batched=manner.batched)
     run, wants = guarded(made), _parameters(made)
 
     def round_trip(wav: Tensor, seeds: Sequence[int]) -> Any:
@@ -79,7 +92,7 @@ def _functions(made: Any, paired: bool, backend: PythonBackend) -> Functions:
         with seeded(seeds[0], wav.device):
             return run(wav, **named)
 
-    return Functions(round_trip=round_trip, batched=backend.batched)
+    return Functions(round_trip=round_trip, batched=manner.batched)
 
 
 def _same(value: Any) -> Any:
@@ -107,11 +120,3 @@ def _parameters(function: Any) -> frozenset[str]:
         return frozenset(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return frozenset()
-
-
-def _module(backend: PythonBackend) -> ModuleType:
-    if backend.file is None:
-        assert backend.module is not None
-        return importlib.import_module(backend.module)
-    path = backend.file.checked(backend.home)
-    return import_file(path, f"added {path.absolute()} {backend.file.sha256}")

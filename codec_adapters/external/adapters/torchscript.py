@@ -26,40 +26,44 @@ from codec_adapters.external.adapters.functions import (
     last_line,
     seeded,
 )
-from codec_adapters.external.torchscript import TorchscriptBackend
+from codec_adapters.external.axes import CodeOrder, WaveLayout
 
 _TOUCHES_FILES = re.compile(
     r"\b(?:torch|ops\.aten)\.(from_file|save|load)\(|\bops\.(?!prim\b|aten\b|quantized\b)\w+\.(\w+)\("
 )
 
 
-def adapter(backend: TorchscriptBackend, setup: Setup) -> FunctionsAdapter:
+def adapter(setup: Setup, path: Path, layout: WaveLayout, codes: CodeOrder | None) -> FunctionsAdapter:
     """Make the adapter of a TorchScript module.
+
+    Args:
+        path: of the archive.
+        layout: axes of the waveforms that it takes.
+        codes: order of the codes' axes; ``None`` finds it out.
 
     Raises:
         CheckpointError: no TorchScript archive, one that touches files or needs a library, or the order of its codes
             cannot be told.
     """
     name = setup.spec.name
-    path = backend.located(backend.archive)
     module = _loaded(path, setup)
     if not (hasattr(module, "encode") and hasattr(module, "decode")):
 
         def round_trip(wav: Tensor, seeds: Any) -> Any:
             with seeded(seeds[0], setup.device), failing_clips(name):
-                return module(_laid_out(wav, backend))
+                return module(_laid_out(wav, layout))
 
         return FunctionsAdapter(setup, Functions(round_trip=round_trip))
 
     def raw(wav: Tensor) -> Any:
-        return _only(module.encode(_laid_out(wav, backend)))
+        return _only(module.encode(_laid_out(wav, layout)))
 
     try:
         with torch.inference_mode(), seeded(0, setup.device):
-            order, codebooks = code_form(setup, raw, backend.codes, setup.device)
+            order, codebooks = code_form(setup, raw, codes, setup.device)
     except (RuntimeError, torch.jit.Error) as error:
         raise CheckpointError(
-            f"{path}: encode fails on silence as {backend.layout} ({last_line(error)}); "
+            f"{path}: encode fails on silence as {layout} ({last_line(error)}); "
             "torchscript.layout may be the other one, BS or BCS"
         ) from error
 
@@ -92,8 +96,8 @@ def _loaded(path: Path, setup: Setup) -> Any:
         raise CheckpointError(f"{path}: no TorchScript archive that can be loaded ({last_line(error)})") from error
 
 
-def _laid_out(wav: Tensor, backend: TorchscriptBackend) -> Tensor:
-    return wav[:, None] if backend.layout == "BCS" else wav
+def _laid_out(wav: Tensor, layout: WaveLayout) -> Tensor:
+    return wav[:, None] if layout == "BCS" else wav
 
 
 def _only(made: Any) -> Any:

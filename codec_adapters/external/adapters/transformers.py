@@ -22,7 +22,6 @@ from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.external.adapters.functions import AddedAdapter, seeded
 from codec_adapters.external.adapters.speech_features import log_mel, paired
 from codec_adapters.external.adapters.transformers_config import entries_of, figures_of, model_class
-from codec_adapters.external.transformers import TransformersBackend
 from codec_adapters.families.dac import DacAdapter
 from codec_adapters.families.encodec import EncodecAdapter
 from codec_adapters.families.mimi import MimiAdapter
@@ -34,38 +33,41 @@ from codec_adapters.spec import CodecSpec, OptionValue
 OWN_ADAPTERS: Mapping[str, type[Adapter]] = {"encodec": EncodecAdapter, "dac": DacAdapter, "mimi": MimiAdapter}
 
 
-def adapter(backend: TransformersBackend, setup: Setup) -> Adapter:
+def adapter(setup: Setup, folder: Path, listed: frozenset[str]) -> Adapter:
     """Make the adapter of a ``transformers`` codec.
+
+    Args:
+        folder: holds config and weights.
+        listed: names of the files that the codec file lists.
 
     Raises:
         CheckpointError: no codec of transformers, files that the codec file does not list, weights that do not fit, or
             facts that contradict the config.
     """
-    _refuse_unlisted(backend)
-    kind = read_json(required_file(backend.place, "config.json")).get("model_type")
+    _refuse_unlisted(folder, listed)
+    kind = read_json(required_file(folder, "config.json")).get("model_type")
     if kind in OWN_ADAPTERS:
         options = _own_options(str(kind), setup)
         spec = dataclasses.replace(setup.spec, options=options)
-        setup = dataclasses.replace(setup, spec=spec, options={**options, **setup.options}, checkpoint=backend.place)
+        setup = dataclasses.replace(setup, spec=spec, options={**options, **setup.options}, checkpoint=folder)
         made: Adapter = OWN_ADAPTERS[str(kind)](setup)
     else:
-        made = TransformersAdapter(setup, backend.place)
+        made = TransformersAdapter(setup, folder)
     as_listed = dict(setup.options) == dict(setup.spec.options)
     _refuse_wrong_facts(setup.spec, made, _FACTS if as_listed else _FACTS[:2])
     return made
 
 
-def _refuse_unlisted(backend: TransformersBackend) -> None:
+def _refuse_unlisted(folder: Path, listed: frozenset[str]) -> None:
     """transformers picks files by name: one that nobody listed must not be among those it may pick."""
-    names = {file.file for file in backend.files}
-    for path in sorted(backend.place.iterdir()):
-        if path.suffix in (".json", ".safetensors", ".bin") and path.name not in (*names, "hashes.json"):
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".safetensors", ".bin") and path.name not in (*listed, "hashes.json"):
             raise CheckpointError(f"{path}: is not listed in the codec file; list it or take it away")
-    if "model.safetensors" not in names and "model.safetensors.index.json" in names:
-        parts = read_json(backend.place / "model.safetensors.index.json").get("weight_map")
-        unlisted = sorted(set(map(str, parts.values() if isinstance(parts, dict) else ())) - names)
+    if "model.safetensors" not in listed and "model.safetensors.index.json" in listed:
+        parts = read_json(folder / "model.safetensors.index.json").get("weight_map")
+        unlisted = sorted(set(map(str, parts.values() if isinstance(parts, dict) else ())) - listed)
         if unlisted:
-            raise CheckpointError(f"{backend.place}: the index names {unlisted[0]}, which the codec file does not list")
+            raise CheckpointError(f"{folder}: the index names {unlisted[0]}, which the codec file does not list")
 
 
 def _own_options(kind: str, setup: Setup) -> dict[str, OptionValue]:

@@ -14,13 +14,13 @@ import torch
 
 from codec_adapters import OptionError
 from codec_adapters.alm.base import Alm, Prompt
+from codec_adapters.alm.loading import load_alm
 from codec_adapters.catalogue import builtin_catalogue
 from codec_adapters.errors import WorkerError, WorkerRefusedError
 from codec_adapters.external.worker import environment
 from codec_adapters.external.worker.entry import Isolated
 from codec_adapters.external.worker.environment import EnvironmentSpec
 from codec_adapters.external.worker.worker import Limits
-from codec_adapters.loading import load_alm
 from codec_adapters.spec import AlmSpec
 from tests.synthetic import voice
 
