@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import codec_adapters
 from codec_adapters import CheckpointError, InputError, OptionError
 from codec_adapters.errors import OutputError
 from codec_adapters.external.adapters.code_order import CODE_ORDERS, guessed_order
@@ -24,8 +23,9 @@ from codec_adapters.external.exported import ExportedBackend
 from codec_adapters.external.onnx import OnnxBackend
 from codec_adapters.external.torchscript import TorchscriptBackend
 from codec_adapters.files.pinned import PinnedFile
+from codec_adapters.loading import load_codec
 from tests import added_codecs
-from tests.added_codecs import CODEBOOKS, HOP, loaded
+from tests.added_codecs import CODEBOOKS, HOP, entry_of, loaded
 
 WAV = torch.rand(3, 5 * HOP + 37, generator=torch.Generator().manual_seed(1)) - 0.5
 
@@ -355,11 +355,11 @@ def test_onnx_graphs_that_are_refused(changes: dict[str, Any], words: str, tmp_p
 
 
 def test_added_codecs_run_in_float32_only(tmp_path: Path) -> None:
-    loaded(tmp_path, added_codecs.torchscript(tmp_path))
+    entry = entry_of(tmp_path, added_codecs.torchscript(tmp_path))
     with pytest.raises(OptionError, match=r"an added codec runs in float32 only; set execution\.dtype"):
-        codec_adapters.load("added", dtype="bfloat16")
+        load_codec(entry, dtype="bfloat16")
     with pytest.raises(CheckpointError, match=r"its codec file names its weights; take weights\.added out"):
-        codec_adapters.load("added", checkpoint=tmp_path)
+        load_codec(entry, checkpoint=tmp_path)
 
 
 def test_a_program_of_unnamed_modules_is_taken(tmp_path: Path) -> None:

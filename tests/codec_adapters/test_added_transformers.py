@@ -11,7 +11,6 @@ import pytest
 import soxr
 import torch
 
-import codec_adapters
 from codec_adapters import CheckpointError, InputError, OptionError
 from codec_adapters.base import Adapter
 from codec_adapters.external.adapters.speech_features import log_mel, paired
@@ -190,7 +189,7 @@ def test_bandwidths_and_options(tmp_path: Path) -> None:
     half = add(tmp_path, "model", {"bandwidth": 0.5})
     assert (half.codebooks, half.bitrate) == (2, 400.0)
     assert half.encode(waves(16000))[0].shape[1] == 2
-    whole = codec_adapters.load("added", options={"bandwidth": 1.0})
+    whole = load_codec(codec_file_entry(tmp_path / "added.yaml"), options={"bandwidth": 1.0})
     assert (whole.codebooks, whole.bitrate) == (5, 1000.0)
     with pytest.raises(OptionError, match=r"bandwidth 3\.0 is not one of this checkpoint's"):
         add(tmp_path, "model", {"bandwidth": 3.0}, bitrate=400.0, codebooks=2)
@@ -215,13 +214,14 @@ def test_facts_that_contradict_the_config(changes: dict[str, Any], words: str, t
 def test_only_listed_files_are_loaded(tmp_path: Path) -> None:
     made(tmp_path / "model", "xcodec2")
     add(tmp_path, "model")
+    entry = codec_file_entry(tmp_path / "added.yaml")
     (tmp_path / "model" / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(CheckpointError, match=r"pytorch_model\.bin: is not listed in the codec file"):
-        codec_adapters.load("added")
+        load_codec(entry)
     (tmp_path / "model" / "pytorch_model.bin").unlink()
     (tmp_path / "model" / "model.safetensors").write_bytes(b"x")
     with pytest.raises(CheckpointError, match=r"model\.safetensors: changed since it was added \(1 bytes, then"):
-        codec_adapters.load("added")
+        load_codec(entry)
 
 
 def test_a_class_that_is_no_codec(tmp_path: Path) -> None:
