@@ -53,10 +53,7 @@ class Level(nn.Module):
 
 
 def encoder_stack(sizes: StackSizes) -> nn.Sequential:
-    """Return the encoder's stack: ``[batch, 1, samples]`` to the latent ``[batch, width, frames]``.
-
-    Signals are padded with zeros at both ends.
-    """
+    """Return the encoder's stack, padded with zeros: ``[batch, 1, samples]`` to latent ``[batch, width, frames]``."""
     width = sizes.filters
     layers: list[nn.Module] = [nn.Conv1d(sizes.inputs, width, sizes.kernel, padding=sizes.kernel // 2)]
     for stride in sizes.strides:
@@ -218,8 +215,7 @@ class MelSpectrogram(nn.Module):
         self.register_buffer("mel_basis", torch.zeros(shapes.of(f"{name}.mel_basis", 2)))
         self.register_buffer("hann_window", torch.zeros(shapes.of(f"{name}.hann_window", 1)))
         self.n_fft = 2 * (self.mel_basis.shape[1] - 1)
-        self.margin = (self.n_fft - hop) // 2
-        """Samples that are mirrored at each end; a waveform must be longer."""
+        self.margin = (self.n_fft - hop) // 2  # samples mirrored at each end; a waveform must be longer
 
     def forward(self, wav: Tensor, bands: int) -> Tensor:
         """Return the lowest ``bands`` bands of ``wav`` ``[batch, samples]``: ``[batch, bands, samples // hop]``."""
@@ -264,8 +260,7 @@ class FacodecDecoder(nn.Module):
         self.timbre_encoder = Transformer(shapes, "timbre_encoder", time_positions)
         self.timbre_linear = nn.Linear(width, 2 * width)
         self.model: nn.Module = decoder_stack(sizes)
-        self.bands = 0
-        """Mel bands that prosody is coded from; 0 where it is coded from the latent."""
+        self.bands = 0  # mel bands that prosody is coded from; 0 where it is coded from the latent
         if prosody_from_mel:
             self.bands = shapes.of("melspec_linear.weight", 2)[1]
             self.melspec_linear = nn.Linear(self.bands, width)
@@ -297,11 +292,7 @@ class FacodecDecoder(nn.Module):
         return torch.stack([group.decode(own) for group, own in zip(self.groups, parts, strict=True)]).sum(dim=0)
 
     def forward(self, embedded: Tensor, speaker: Tensor) -> Tensor:
-        """Return the waveform ``[batch, frames * hop]`` of ``embedded`` ``[batch, frames, width]`` in one voice.
-
-        Args:
-            speaker: the speaker vector, ``[batch, width]``.
-        """
+        """Decode vectors ``[batch, frames, width]``, in the voice of ``speaker``, to ``[batch, frames * hop]``."""
         gain, offset = self.timbre_linear(speaker)[:, None].chunk(2, dim=2)
         voiced = torch.addcmul(offset, layer_norm(embedded, embedded.shape[-1:]), gain)
         return self.model(voiced.transpose(1, 2))[:, 0]
