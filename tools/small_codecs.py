@@ -310,8 +310,8 @@ class HifiCodec(SmallCodec):
     chains = (Chain(8, 512, (1, 1)), Chain(8, 512, (1, 1)))
 
     def __init__(self) -> None:
-        from codec_adapters.families.academicodec import HifiCodec as Network
-        from codec_adapters.families.academicodec import HifiCodecConfig
+        from codec_adapters.families.academicodec_network import HifiCodec as Network
+        from codec_adapters.families.academicodec_network import HifiCodecConfig
 
         super().__init__()
         self.config = {
@@ -354,7 +354,8 @@ class AudioDec(SmallCodec):
     chains = (Chain(16, 256, (1,) * 8),)
 
     def __init__(self) -> None:
-        from codec_adapters.families.audiodec_network import Autoencoder, AutoencoderParams, Vocoder, VocoderParams
+        from codec_adapters.families.audiodec_config import AutoencoderParams, VocoderParams
+        from codec_adapters.families.audiodec_network import Autoencoder, Vocoder
 
         super().__init__()
         self.encoder_params = {

@@ -19,8 +19,8 @@ class Facodec(SmallCodec):
     width = 32
 
     def __init__(self) -> None:
+        from codec_adapters.families.facodec_config import Shapes
         from codec_adapters.families.facodec_network import FacodecDecoder, FacodecEncoder
-        from codec_adapters.families.facodec_sizes import Shapes
 
         super().__init__()
         path = Path("ns3_facodec_v2")

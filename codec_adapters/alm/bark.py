@@ -1,9 +1,9 @@
-"""Bark: reads text in 13 languages with one of its presets' voices, through EnCodec at 24 kHz and 6 kbit/s.
+"""Bark: text to speech in 13 languages with preset voices, through EnCodec at 24 kHz and 6 kbit/s.
 
 Upstream: suno-ai/bark (MIT). Checkpoint: the hub snapshot ``suno/bark`` or ``suno/bark-small`` in the layout of
 ``transformers``: ``config.json``, ``generation_config.json``, ``pytorch_model.bin``, ``tokenizer.json``, and
-``speaker_embeddings/<voice>_{semantic,coarse,fine}_prompt.npy``. Three models in a row: text to semantic tokens, those
-to EnCodec's first two codebooks, those to all of them.
+``speaker_embeddings/<voice>_{semantic,coarse,fine}_prompt.npy``. Three models run one after the other: text to semantic
+tokens, semantic tokens to EnCodec's first two codebooks, and those to all codebooks.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from transformers.models.bark.generation_configuration_bark import (
 )
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, library_generator
-from codec_adapters.alm.codebooks import before_bad_frames, codebook_size
+from codec_adapters.alm.codebooks import before_bad_frames, generation_of, require_codebooks
 from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.families.pretrained import load_pretrained
 
 
 class Bark(Alm):
-    """Bark.
+    """Bark (suno-ai/bark): reads a prompt's text. Every draw depends on the seed.
 
-    Options: ``voice``, a preset such as ``v2/en_speaker_6`` (empty: another voice for every seed);
-    ``semantic_temperature``, ``coarse_temperature``, ``fine_temperature``; ``min_eos_p``: the model ends where it finds
-    the end at least this likely; ``max_seconds``.
+    Options: ``voice``, a preset such as ``v2/en_speaker_6`` (empty: each seed gives another voice);
+    ``semantic_temperature``, ``coarse_temperature``, ``fine_temperature``; ``min_eos_p``, the probability of the end
+    token from which on the model ends; ``max_seconds``.
     """
 
     def __init__(self, setup: AlmSetup) -> None:
@@ -47,13 +47,7 @@ class Bark(Alm):
         self.coarse = BarkCoarseGenerationConfig(**stages.coarse_acoustics_config)
         self.fine = BarkFineGenerationConfig(**stages.fine_acoustics_config)
         self.codes = int(stages.codebook_size)
-        wanted = (self.fine.n_fine_codebooks, self.codes)
-        found = (self.codec.codebooks, codebook_size(self.codec))
-        if wanted != found:
-            raise CheckpointError(
-                f"{setup.folder}: speaks {wanted[0]} codebooks of {wanted[1]}, {self.codec.spec.name} has {found[0]} "
-                f"of {found[1]}"
-            )
+        require_codebooks(self.codec, f"{setup.folder}:", self.fine.n_fine_codebooks, self.codes)
         for stage in ("semantic", "coarse", "fine"):
             if float(setup.options[f"{stage}_temperature"]) <= 0:
                 raise OptionError(f"{setup.spec.name}: {stage}_temperature must be above 0")
@@ -61,7 +55,11 @@ class Bark(Alm):
         self.voice = self._preset(setup)
 
     def _preset(self, setup: AlmSetup) -> dict[str, Tensor] | None:
-        """The voice's tokens: ``semantic_prompt`` ``[n]``, ``coarse_prompt`` ``[2, m]``, ``fine_prompt`` ``[8, m]``."""
+        """Read a voice: tokens ``semantic_prompt`` ``[n]``, ``coarse_prompt`` ``[2, m]``, ``fine_prompt`` ``[8, m]``.
+
+        Returns:
+            ``None`` if option ``voice`` is empty.
+        """
         name = str(setup.options["voice"])
         if not name:
             return None
@@ -91,13 +89,10 @@ class Bark(Alm):
             codes = self._acoustic(semantic)
         stop: Stop = "eos" if ended else "length"
         table, cut = before_bad_frames(codes[0].cpu(), self.codes)
-        if not table.shape[1]:
-            return [Generation(torch.zeros(0), stop, 0, cut)]
-        wav = self.codec.decode([table[None]], seeds)[0].float().cpu()
-        return [Generation(wav, stop, table.shape[1], cut)]
+        return [generation_of(self.codec, table, seed, stop, cut)]
 
     def _semantic(self, prompt: Prompt) -> Tensor:
-        """Semantic tokens ``[1, n]`` of the text, the end included."""
+        """Draw the semantic tokens ``[1, n]`` of the prompt's text, the end token included."""
         ids, most = self.tokenizer.ids(prompt.text or ""), self.semantic.max_input_semantic_length
         if not 0 < len(ids) <= most:
             raise InputError(f"prompt {prompt.prompt_id}: has {len(ids)} tokens of text, Bark reads 1 to {most}")
@@ -116,7 +111,7 @@ class Bark(Alm):
         return tokens
 
     def _acoustic(self, semantic: Tensor) -> Tensor:
-        """EnCodec's codes ``[1, codebooks, frames]`` of semantic tokens."""
+        """Draw EnCodec's codes ``[1, codebooks, frames]`` for semantic tokens ``[1, n]``."""
         common = {
             "semantic_generation_config": self.semantic,
             "coarse_generation_config": self.coarse,

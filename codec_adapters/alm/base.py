@@ -1,6 +1,6 @@
-"""The contract of audio language models: prompts in, speech out.
+"""The contract of audio language models (ALMs): prompts in, speech out.
 
-Like a codec adapter, an ALM never resamples, levels, reads audio files or downloads.
+Like a codec adapter, an ALM never resamples, changes levels, reads audio files or downloads.
 """
 
 from __future__ import annotations
@@ -23,67 +23,71 @@ from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue
 
 @dataclass(frozen=True)
 class Prompt:
-    """What an ALM is given; which parts it needs stands in its spec."""
+    """Input of an ALM. The ALM's spec says which parts it needs."""
 
     prompt_id: str
     text: str | None = None
-    """What is to be spoken."""
+    """Text to speak."""
     audio: Tensor | None = None
     """Speech, float32 ``[samples]`` at the ALM's ``prompt_rate``, nominal range [-1, 1]."""
     language: str | None = None
-    """Code of the language, e.g. ``en``."""
+    """Language code, e.g. ``en``."""
     transcript: str | None = None
     """What is said in ``audio``."""
 
 
 Stop = Literal["eos", "length"]
-"""How a generation came to its end: the model ended it, or its limit did."""
+"""Why a generation ended: the model ended it (``eos``), or it reached its limit (``length``)."""
 
 
 @dataclass(frozen=True)
 class Generation:
-    """What an ALM made of one prompt."""
+    """Output of an ALM for one prompt."""
 
     wav: Tensor
-    """float32 ``[samples]`` at the ALM's ``sample_rate``, on the CPU; no samples where it generated nothing."""
+    """float32 ``[samples]`` at the ALM's ``sample_rate``, on the CPU; empty if it generated nothing."""
     stop: Stop
     frames: int
-    """Frames of codes that were decoded (of the coarsest codebook where a codec has several scales)."""
+    """Frames of codes that were decoded; for a codec with several scales, those of the coarsest codebook."""
     cut: int = 0
-    """Ids outside of the codec's codebook; the speech ends before the first frame that held one, none is decoded."""
+    """Generated ids that are not codes of the codec. The speech ends before the first frame that has one."""
     text: str | None = None
-    """What the model says it spoke, where it writes text too."""
+    """What the model states that it spoke, if it also writes text."""
 
 
 @dataclass(frozen=True)
 class AlmSetup:
-    """What an ALM is made from; :func:`codec_adapters.alm.load` has checked it."""
+    """What an ALM is built from, checked by :func:`codec_adapters.alm.load`."""
 
     spec: AlmSpec
     options: Mapping[str, OptionValue]
-    """All inference options, each of its own kind."""
+    """All inference options, each with a value of the right type."""
     checkpoint: Path | None
     """Folder in the ALM's official file layout."""
     codec: Adapter | None
-    """The codec that speaks, loaded; ``None`` for a model that decodes by itself."""
+    """The loaded codec that makes the speech; ``None`` for a model that decodes by itself."""
     device: torch.device
     dtype: torch.dtype
-    """For the networks; probabilities are in float32."""
+    """Type for the networks; probabilities are in float32."""
     codec_spec: CodecSpec
-    """What is known of the codec that speaks, loaded or not."""
+    """Spec of the codec that makes the speech, also if it is not loaded."""
 
     @property
     def folder(self) -> Path:
-        """The checkpoint folder, which a model with weights always has."""
+        """Checkpoint folder.
+
+        Raises:
+            CheckpointError: there is none.
+        """
         if self.checkpoint is None:
             raise CheckpointError(f"{self.spec.name}: needs a checkpoint folder, since it has no official weights")
         return self.checkpoint
 
     def sampler(self, stage: str = "") -> Sampler:
-        """How ids are drawn, after the options ``temperature``, ``top_k`` and ``top_p`` (those that the ALM has).
+        """Build a sampler from the options ``temperature``, ``top_k`` and ``top_p``, as far as the ALM has them.
 
         Args:
-            stage: what the options' names begin with, for a model that draws in several.
+            stage: prefix of the options' names, for a model that draws in several stages.
 
         Raises:
             OptionError: a value out of its range.
@@ -98,15 +102,15 @@ class AlmSetup:
 
 
 class Alm(ABC):
-    """Runs one audio language model.
+    """Base of audio language models.
 
-    Subclasses load their network in ``__init__`` and implement ``_generate``. They hold no state between calls.
+    A subclass loads its network in ``__init__`` and implements ``_generate``. It keeps no state between calls.
     """
 
     batched = False
-    """Whether ``_generate`` takes several prompts. Even then, prompts run one by one on a CPU: matrix products round by
-    the shape of the whole batch, one rounding can change every id after it, and a clip must not depend on its batch. On
-    a GPU a batch is faster, and a rounding of that kind is the one way in which it can show."""
+    """Whether ``_generate`` takes several prompts. On a CPU, prompts run one by one even then: the rounding of matrix
+    products depends on the shape of the whole batch, one rounding can change every id after it, and a clip must not
+    depend on its batch. On a GPU a batch is faster, and such a rounding is the only effect that it can have."""
 
     def __init__(self, setup: AlmSetup) -> None:
         self.spec = setup.spec
@@ -120,31 +124,36 @@ class Alm(ABC):
 
     @property
     def codec(self) -> Adapter:
-        """The codec that speaks, which a model that does not decode by itself always has."""
+        """The codec that makes the speech.
+
+        Raises:
+            InputError: the model decodes by itself.
+        """
         if self._codec is None:
             raise InputError(f"{self.spec.name}: decodes by itself; no codec is loaded beside it")
         return self._codec
 
     @property
     def prompt_rate(self) -> int:
-        """Rate of a prompt's audio, Hz; that of the speech, unless the model hears through something else."""
+        """Sample rate of a prompt's audio, Hz: that of the speech, unless the model has another encoder for it."""
         return self.spec.prompt_rate or self.sample_rate
 
     @property
     def sample_rate(self) -> int:
-        """Rate of the speech, Hz."""
+        """Sample rate of the speech, Hz."""
         return self.spec.sample_rate or self.codec.sample_rate
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Generation]:
-        """Speech for each prompt, at most ``max_seconds`` of it.
+        """Generate speech for each prompt, at most ``max_seconds`` of it.
 
         Args:
             prompts: with the parts that the spec names.
-            seeds: one per prompt; same prompt, seed and kind of device: same speech, whatever the batch around it.
+            seeds: one per prompt. The same prompt, seed and kind of device give the same speech in any batch.
 
         Raises:
-            InputError: another number of seeds, or a prompt that lacks a part or holds audio of another form.
+            InputError: the number of seeds is not the number of prompts, a prompt lacks a part, or its audio is not a
+                float32 tensor ``[samples]``.
         """
         if len(seeds) != len(prompts):
             raise InputError(f"{self.spec.name}: {len(seeds)} seeds for {len(prompts)} prompts; give one per prompt")
@@ -159,7 +168,7 @@ class Alm(ABC):
 
     @abstractmethod
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
-        """``generate`` for checked prompts; one where the class is not :attr:`batched`."""
+        """Generate speech for checked prompts; a single one if the class is not :attr:`batched`."""
 
     def _check(self, prompt: Prompt) -> None:
         for part in self.spec.prompt:
@@ -174,15 +183,16 @@ class Alm(ABC):
 
 
 def generators(seeds: Sequence[int]) -> Iterator[Generator]:
-    """A generator per prompt, on the CPU so that a draw is the same on every device."""
+    """Yield one generator per seed, on the CPU, so that draws are the same on every device."""
     for seed in seeds:
         yield Generator().manual_seed(seed % 2**63)
 
 
 @contextmanager
 def library_generator(seed: int, device: torch.device) -> Iterator[None]:
-    """For library code that draws from torch's global generators and takes no other: seeded for one prompt inside,
-    put back as they were afterwards. Not for two threads at a time.
+    """Context in which torch's global generators are seeded with ``seed``; their states are restored afterwards.
+
+    It is for library code that draws from them and accepts no other generator. Only one thread may use it at a time.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed % 2**63)

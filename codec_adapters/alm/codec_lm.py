@@ -1,13 +1,13 @@
 """A codec language model: a Llama over a codec's codes that continues speech (after AudioLM, arXiv 2209.03143).
 
-One token per code. The codes of a frame stand one after the other, coarsest codebook first, and frames follow each
-other in time; each codebook has a range of ids of its own. Checkpoint: a ``transformers`` Llama (``config.json``,
+Each code is one token. The codes of a frame follow each other, coarsest codebook first, then come those of the next
+frame. Each codebook has its own range of ids. Checkpoint: a ``transformers`` Llama (``config.json``,
 ``model.safetensors``) and ``token_layout.json``, which says where the codes lie among the ids::
 
     {"codebooks": 8, "codebook_size": 2048, "first_code": 2, "bos": 0, "eos": 1}
 
-Code ``c`` of codebook ``q`` is token ``first_code + q * codebook_size + c``. The end can only come between frames. It
-runs over any codec with one scale of codes; ``codec_lm_mimi`` is the one that is built in.
+Code ``c`` of codebook ``q`` is token ``first_code + q * codebook_size + c``. The end token can only come between
+frames. Any codec with one scale of codes works; ``codec_lm_mimi`` is the one that is built in.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from codec_adapters.files.checkpoint import ConfigModel, read_json, required_fil
 
 
 class TokenLayout(ConfigModel):
-    """``token_layout.json``: where a codec's codes lie among a language model's ids."""
+    """``token_layout.json``: which ids of a language model are a codec's codes."""
 
     codebooks: PositiveInt
     codebook_size: PositiveInt
@@ -40,34 +40,34 @@ class TokenLayout(ConfigModel):
 
     @property
     def end(self) -> int:
-        """One above the highest id of a code."""
+        """The id after the last code's."""
         return self.first_code + self.codebooks * self.codebook_size
 
     def level(self, codebook: int) -> int:
-        """The id of code 0 of a codebook."""
+        """Return the id of code 0 of a codebook."""
         return self.first_code + codebook * self.codebook_size
 
     def tokens(self, codes: Tensor) -> Tensor:
-        """Ids ``[batch, frames * codebooks]`` of codes ``[batch, codebooks, frames]``."""
+        """Return the ids ``[batch, frames * codebooks]`` of codes ``[batch, codebooks, frames]``."""
         offsets = torch.arange(self.codebooks, device=codes.device)[:, None] * self.codebook_size + self.first_code
         return (codes + offsets).transpose(1, 2).flatten(1)
 
 
 @dataclass
-class _Course:
-    """Where the generation of one prompt stands."""
+class _Progress:
+    """State of the generation for one prompt."""
 
     generator: Generator
     tokens: list[int]
-    """Codes so far, frame after frame, each counted from 0 in its own codebook."""
+    """Codes so far, frame after frame, each as an entry of its codebook, from 0."""
     ended: bool = False
 
 
 class CodecLm(Alm):
-    """Continues the first ``prompt_seconds`` of a prompt's audio.
+    """Codec language model that continues the first ``prompt_seconds`` of a prompt's audio.
 
     Options: ``prompt_seconds``; ``min_seconds`` and ``max_seconds`` of new speech; ``temperature`` (0: greedy) and
-    ``top_k`` (0: all); ``with_prompt``: the clip begins with the prompt, through the codec.
+    ``top_k`` (0: all); ``with_prompt``: whether the clip begins with the prompt as the codec decodes it.
     """
 
     batched = True
@@ -89,6 +89,7 @@ class CodecLm(Alm):
         self._check_positions()
 
     def _check_layout(self, path: Path) -> None:
+        """Check that the token layout fits the codec and the model."""
         layout, codec = self.layout, self.codec
         size = codebook_size(codec)
         if (layout.codebooks, layout.codebook_size) != (codec.codebooks, size):
@@ -104,6 +105,7 @@ class CodecLm(Alm):
             raise CheckpointError(f"{path}: names id {most}, the model has {self.model.config.vocab_size} ids")
 
     def _check_positions(self) -> None:
+        """Check that the model has enough positions for the longest prompt and continuation."""
         prompt_frames = -(-self.prompt_samples // self.codec.hop)
         needed = 1 + (prompt_frames + self.max_frames) * self.layout.codebooks
         if needed > self.model.config.max_position_embeddings:
@@ -113,7 +115,7 @@ class CodecLm(Alm):
             )
 
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
-        """Prompts of equal length run together, without padding; lengths one after the other."""
+        """Generate for prompts of the same length together, without padding, one length after another."""
         heard = [prompt.audio[: self.prompt_samples] for prompt in prompts if prompt.audio is not None]
         by_length: dict[int, list[int]] = {}
         for position, wav in enumerate(heard):
@@ -126,17 +128,24 @@ class CodecLm(Alm):
         return [made[position] for position in range(len(prompts))]
 
     def _continued(self, wavs: Tensor, seeds: list[int]) -> list[Generation]:
+        """Continue prompts ``[batch, samples]`` of the same length."""
         scales = self.codec.encode(wavs)
         if len(scales) != 1:
             raise OptionError(f"{self.spec.name}: {self.codec.spec.name} has {len(scales)} scales of codes; one works")
-        courses = [_Course(generator, []) for generator in generators(seeds)]
-        self._run(self.layout.tokens(scales[0]), courses)
+        all_progress = [_Progress(generator, []) for generator in generators(seeds)]
+        self._run(self.layout.tokens(scales[0]), all_progress)
         return [
-            self._decoded(course, prompt, seed) for course, prompt, seed in zip(courses, scales[0], seeds, strict=True)
+            self._decoded(progress, prompt, seed)
+            for progress, prompt, seed in zip(all_progress, scales[0], seeds, strict=True)
         ]
 
-    def _run(self, prompt: Tensor, courses: list[_Course]) -> None:
-        """Draw token after token for all prompts in step, until the last has ended or reached the limit."""
+    def _run(self, prompt: Tensor, all_progress: list[_Progress]) -> None:
+        """Draw one token after another, for all prompts at once, until every prompt has ended or reached the limit.
+
+        Args:
+            prompt: ids ``[batch, positions]``.
+            all_progress: one per prompt; the drawn tokens are added to it.
+        """
         layout = self.layout
         step = torch.cat([prompt.new_full((len(prompt), 1), layout.bos), prompt], dim=1)
         cache = DynamicCache(config=self.model.config)
@@ -145,21 +154,23 @@ class CodecLm(Alm):
             frame, codebook = divmod(position, layout.codebooks)
             first = layout.level(codebook)
             allowed = output.logits[:, -1, first : first + layout.codebook_size]
-            if codebook == 0 and frame >= self.min_frames:  # a frame is whole: the end may come
+            if codebook == 0 and frame >= self.min_frames:  # between frames the end may come
                 allowed = torch.cat([allowed, output.logits[:, -1, layout.eos, None]], dim=1)
-            drawn = self.sampler.draw(allowed, [course.generator for course in courses])
-            for course, code in zip(courses, drawn.tolist(), strict=True):
-                course.ended = course.ended or code == layout.codebook_size
-                if not course.ended:
-                    course.tokens.append(code)
-            if all(course.ended for course in courses):
+            drawn = self.sampler.draw(allowed, [progress.generator for progress in all_progress])
+            for progress, code in zip(all_progress, drawn.tolist(), strict=True):
+                progress.ended = progress.ended or code == layout.codebook_size
+                if not progress.ended:
+                    progress.tokens.append(code)
+            if all(progress.ended for progress in all_progress):
                 return
-            step = (drawn.clamp_max(layout.codebook_size - 1) + first)[:, None]  # ended prompts go on, unheard
+            # prompts that have ended stay in the batch; what is drawn for them is not used
+            step = (drawn.clamp_max(layout.codebook_size - 1) + first)[:, None]
 
-    def _decoded(self, course: _Course, prompt: Tensor, seed: int) -> Generation:
-        codes = torch.tensor(course.tokens, dtype=torch.int64).view(-1, self.layout.codebooks).T
+    def _decoded(self, progress: _Progress, prompt: Tensor, seed: int) -> Generation:
+        """Decode the new codes, after those of the prompt ``[codebooks, frames]`` if option ``with_prompt`` is set."""
+        codes = torch.tensor(progress.tokens, dtype=torch.int64).view(-1, self.layout.codebooks).T
         frames = codes.shape[1]
-        stop: Stop = "eos" if course.ended else "length"
+        stop: Stop = "eos" if progress.ended else "length"
         if not frames:
             return Generation(torch.zeros(0), "eos", 0)
         if self.options["with_prompt"]:

@@ -1,9 +1,9 @@
-"""CSM: reads text as the next turn of a conversation, through all 32 codebooks of Mimi.
+"""CSM: text to speech as the next turn of a conversation, through all 32 codebooks of Mimi.
 
 Upstream: SesameAILabs/csm (Apache-2.0). Checkpoint: the hub snapshot ``sesame/csm-1b`` (gated) in the layout of
 ``transformers``: ``config.json``, safetensors, ``tokenizer.json``. The prompt's audio and transcript are the turn
-before, in whose voice the text is read. A backbone writes the first codebook of a frame, a depth decoder the others.
-Upstream's own generator adds an inaudible watermark; nothing does here.
+before, and the text is read in that voice. A backbone writes the first codebook of a frame, a depth decoder the others.
+Upstream's own generator adds an inaudible watermark; this one does not.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from torch import Generator, Tensor
 from transformers import CsmForConditionalGeneration, DynamicCache
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, generators
-from codec_adapters.alm.codebooks import codebook_size
+from codec_adapters.alm.codebooks import codebook_size, generation_of
 from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError
 from codec_adapters.families.pretrained import load_pretrained
 
 
 class Csm(Alm):
-    """CSM with one turn of context.
+    """CSM (SesameAILabs/csm) with one turn of context: the prompt. Every draw depends on the seed.
 
     Options: ``temperature`` and ``top_k`` of the first codebook, ``depth_temperature`` and ``depth_top_k`` of the
-    others; ``max_seconds``. Of the ids beyond the codebook, which the checkpoint has too, none can be drawn.
+    others; ``max_seconds``. The checkpoint has more ids than the codec has codes; only codes can be drawn.
     """
 
     def __init__(self, setup: AlmSetup) -> None:
         super().__init__(setup)
-        # the checkpoint's own copy of Mimi is not needed: the codec that speaks is also the one that hears
+        # the checkpoint's own copy of Mimi is not needed: the same codec encodes the prompt and decodes the speech
         model = load_pretrained(
             CsmForConditionalGeneration, setup.folder, dtype=setup.dtype, spare_parts=("codec_model",)
         )
@@ -50,35 +50,36 @@ class Csm(Alm):
         self.max_frames = max(1, int(self.max_seconds * self.codec.frame_rate))
 
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
-        (prompt,), (generator,) = prompts, generators(seeds)
+        (prompt,), (generator,), (seed,) = prompts, generators(seeds), seeds
         assert prompt.audio is not None
         heard = self.codec.encode(prompt.audio[None])[0]
         embedded = torch.cat(
             [self._text(prompt.transcript or ""), self._audio(heard[0]), self._text(prompt.text or "")], dim=1
         )
         table, stop = self._frames(embedded, generator)
-        if not table.shape[1]:
-            return [Generation(torch.zeros(0), stop, 0)]
-        wav = self.codec.decode([table[None]], seeds)[0].float().cpu()
-        return [Generation(wav, stop, table.shape[1])]
+        return [generation_of(self.codec, table, seed, stop)]
 
     def _text(self, text: str) -> Tensor:
-        """Embeddings ``[1, length, width]`` of a turn's text; both turns are the same speaker's, number 0."""
+        """Return the embeddings ``[1, length, width]`` of a turn's text. Both turns have the same speaker, number 0."""
         ids = [self.begin, *self.tokenizer.ids(f"[0]{text}"), self.end]
         embedded: Tensor = self.model.embed_text_tokens(torch.tensor([ids], device=self.device))
         return embedded
 
     def _audio(self, codes: Tensor) -> Tensor:
-        """Embeddings ``[1, frames + 1, width]`` of a turn's codes ``[codebooks, frames]``, and of the audio's end."""
+        """Return the embeddings ``[1, frames + 1, width]`` of codes ``[codebooks, frames]`` and of the audio's end."""
         end = codes.new_full((codes.shape[0], 1), self.config.codebook_eos_token_id)
         return self._frame_embeddings(torch.cat([codes, end], dim=1))
 
     def _frame_embeddings(self, codes: Tensor) -> Tensor:
+        """Return the embeddings ``[1, frames, width]`` of ids ``[codebooks, frames]``."""
         embedded: Tensor = self.model.backbone_model.embed_tokens(codes.T[None].to(self.device))
         return embedded
 
     def _frames(self, embedded: Tensor, generator: Generator) -> tuple[Tensor, Stop]:
-        """Codes ``[codebooks, frames]`` after a conversation. The end is a frame of zeros, the last codebook aside."""
+        """Draw the codes ``[codebooks, frames]`` that follow a conversation, and say why they end.
+
+        The end is a frame of zeros (``codebook_eos_token_id``); its last codebook is not looked at.
+        """
         cache = DynamicCache(config=self.config)
         frames: list[Tensor] = []
         while len(frames) < self.max_frames:
@@ -94,11 +95,12 @@ class Csm(Alm):
         return _stacked(frames, self.config.num_codebooks), "length"
 
     def _depth(self, hidden: Tensor, first: Tensor, generator: Generator) -> Tensor:
-        """One frame ``[codebooks]``: its first code and those that the depth decoder adds."""
+        """Return one frame ``[codebooks]``: its first code and the codes that the depth decoder draws."""
         decoder = self.model.depth_decoder
         cache = DynamicCache(config=decoder.config)
         codes = [first]
-        step = torch.stack([torch.zeros_like(first), first], dim=1)  # the first place is the backbone's hidden state
+        # the backbone's hidden state takes the place of the zero
+        step = torch.stack([torch.zeros_like(first), first], dim=1)
         for _ in range(self.config.num_codebooks - 1):
             output = decoder(
                 input_ids=step,

@@ -1,8 +1,8 @@
-"""Dia: reads text as dialogue, through DAC at 44.1 kHz.
+"""Dia: text to speech as dialogue, through DAC at 44.1 kHz.
 
 Upstream: nari-labs/dia (Apache-2.0). Checkpoint: the hub snapshot ``nari-labs/Dia-1.6B-0626`` in the layout of
-``transformers``: ``config.json``, ``generation_config.json``, safetensors. Text is bytes; nine channels of codes, each
-delayed by steps of its own, are written side by side under classifier-free guidance.
+``transformers``: ``config.json``, ``generation_config.json``, safetensors. Text is read as bytes. Nine channels of
+codes, each delayed by its own number of steps, are written in parallel under classifier-free guidance.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from torch import Tensor
 from transformers import DiaForConditionalGeneration
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, library_generator
-from codec_adapters.alm.codebooks import before_bad_frames, codebook_size, undelayed
+from codec_adapters.alm.codebooks import before_bad_frames, generation_of, require_codebooks, undelayed
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.families.pretrained import load_pretrained
 
 FIRST_SPEAKER = 1
-"""The id of the tag ``[S1]``; every other character is its UTF-8 bytes."""
+"""The id of the tag ``[S1]``; the ids of other text are its UTF-8 bytes."""
 
 
 class Dia(Alm):
-    """Dia, one speaker.
+    """Dia (nari-labs/dia) with one speaker. Every draw depends on the seed, and each seed gives another voice.
 
-    Options: ``guidance_scale`` (1: none), ``temperature`` (at least 1), ``top_p``, ``top_k``; ``max_seconds``. Every
-    seed has another voice.
+    Options: ``guidance_scale`` (1: none), ``temperature`` (at least 1), ``top_p``, ``top_k``; ``max_seconds``.
     """
 
     def __init__(self, setup: AlmSetup) -> None:
@@ -35,12 +34,11 @@ class Dia(Alm):
         self.model: Any = load_pretrained(DiaForConditionalGeneration, setup.folder, dtype=setup.dtype).to(setup.device)
         self.config = self.model.config.decoder_config
         self.delays = list(self.model.config.delay_pattern)
-        wanted = (self.config.num_channels, self.config.eos_token_id)
-        found = (self.codec.codebooks, codebook_size(self.codec))
-        if wanted != found or len(self.delays) != wanted[0]:
+        # the ids below the end token are the codes
+        require_codebooks(self.codec, f"{setup.folder}:", self.config.num_channels, self.config.eos_token_id)
+        if len(self.delays) != self.config.num_channels:  # recent versions of the library refuse this themselves
             raise CheckpointError(
-                f"{setup.folder}: speaks {wanted[0]} codebooks of {wanted[1]}, {self.codec.spec.name} has {found[0]} "
-                f"of {found[1]}"
+                f"{setup.folder}: has {len(self.delays)} delays for {self.config.num_channels} codebooks"
             )
         if float(setup.options["temperature"]) < 1:
             raise OptionError(f"{setup.spec.name}: temperature must be at least 1")
@@ -71,15 +69,13 @@ class Dia(Alm):
             )
         table = undelayed(written[0, 1:].T.cpu(), self.delays)
         ends = (table[0] == self.config.eos_token_id).nonzero()
-        # the library writes the end by itself where the limit comes near
+        # near the limit, the library itself writes the end
         stop: Stop = "eos" if len(ends) and int(ends[0]) + 1 < self.max_frames else "length"
         table, cut = before_bad_frames(table[:, : int(ends[0])] if len(ends) else table, self.config.eos_token_id)
-        if not table.shape[1]:
-            return [Generation(torch.zeros(0), stop, 0, cut)]
-        wav = self.codec.decode([table[None].long()], seeds)[0].float().cpu()
-        return [Generation(wav, stop, table.shape[1], cut)]
+        return [generation_of(self.codec, table.long(), seed, stop, cut)]
 
     def _text(self, prompt: Prompt) -> list[int]:
+        """Return the ids of the prompt's text."""
         ids = [FIRST_SPEAKER, *f" {prompt.text}".encode()]
         most = self.model.config.encoder_config.max_position_embeddings
         if len(ids) > most:
@@ -87,7 +83,7 @@ class Dia(Alm):
         return ids
 
     def _start(self) -> Tensor:
-        """The first steps ``[1, steps, channels]``: begin as long as a channel is delayed, then nothing decided."""
+        """Return the first steps ``[1, steps, channels]``: the begin id while a channel is delayed, then padding."""
         step = torch.arange(1 + max(self.delays))[:, None]
         waiting = step <= torch.tensor(self.delays)[None]
         start = torch.where(waiting, self.config.bos_token_id, self.config.pad_token_id)

@@ -1,4 +1,4 @@
-"""Mini-Omni: answers speech with speech, through SNAC at 24 kHz.
+"""Mini-Omni: spoken answers to speech, through SNAC at 24 kHz.
 
 Paper: Xie and Wu, "Mini-Omni: Language Models Can Hear, Talk While Thinking in Streaming", arXiv 2408.16725. Upstream:
 gpt-omni/mini-omni (MIT), its task A1-A2 (audio in, audio out). Checkpoint: the hub snapshot's ``lit_model.pth``,
@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from transformers import DynamicCache, WhisperFeatureExtractor, WhisperModel
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, generators
-from codec_adapters.alm.codebooks import before_bad_frames, snac_codebook_size, snac_levels, undelayed
+from codec_adapters.alm.codebooks import before_bad_frames, generation_of, snac_codebook_size, snac_levels, undelayed
 from codec_adapters.alm.mini_omni_network import AUDIO_ROWS, MiniOmniNetwork
 from codec_adapters.alm.sampling import Sampler
 from codec_adapters.alm.tokenizers import TextTokenizer
@@ -24,16 +24,16 @@ from codec_adapters.errors import CheckpointError
 from codec_adapters.families.pretrained import load_pretrained
 
 HEARING_RATE = 16000
-"""Hz, Whisper's."""
+"""Sample rate of Whisper's input, Hz."""
 FRAME_MILLISECONDS = 20
-"""Of a frame of Whisper's encoder."""
+"""Length of a frame of Whisper's encoder, ms."""
 DELAYS = range(1, AUDIO_ROWS + 1)
-"""Steps by which each audio row lags."""
+"""Delay of each audio row, in steps."""
 
 
 @dataclass(frozen=True)
 class Specials:
-    """Ids that mean something else than text or a code; they follow those of the text, or of the codebook."""
+    """The special ids of a row: those after the text's, or after the codebook's."""
 
     first: int
 
@@ -55,9 +55,9 @@ class Specials:
 
 
 class MiniOmni(Alm):
-    """Mini-Omni, task A1-A2.
+    """Mini-Omni (Xie and Wu, arXiv 2408.16725; gpt-omni/mini-omni), task A1-A2: answers a prompt's audio.
 
-    Options: ``temperature`` and ``top_k`` (upstream's 0.9 and 1, which is greedy and the same every time);
+    Options: ``temperature`` and ``top_k`` (upstream's 0.9 and 1, which is greedy, so nothing is random);
     ``max_positions`` of prompt and answer together; ``max_seconds``; ``text_specials``, how many ids at the end of the
     text vocabulary are reserved.
     """
@@ -96,34 +96,32 @@ class MiniOmni(Alm):
         return HEARING_RATE
 
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
-        (prompt,), (generator,) = prompts, generators(seeds)
+        (prompt,), (generator,), (seed,) = prompts, generators(seeds), seeds
         assert prompt.audio is not None
         heard = self.heard(prompt.audio)
         limit = min(int(self.options["max_positions"]), self.network.config.block_size) - heard.shape[1] - 3
         rows, stop = self.loop.run(heard, min(limit, self.max_steps), generator)
         table, cut = before_bad_frames(undelayed(rows[:AUDIO_ROWS], DELAYS), self.codes)
-        if not table.shape[1]:
-            return [Generation(torch.zeros(0), stop, 0, cut)]
-        wav = self.codec.decode(snac_levels(table), seeds)[0].float().cpu()
-        return [Generation(wav, stop, table.shape[1], cut, self._text(rows[AUDIO_ROWS].tolist()))]
+        text = self._text(rows[AUDIO_ROWS].tolist())
+        return [generation_of(self.codec, table, seed, stop, cut, text, arrange=snac_levels)]
 
     def heard(self, wav: Tensor) -> Tensor:
-        """Whisper's frames ``[1, frames, width]`` of speech ``[samples]``, those of the speech itself without padding.
+        """Return Whisper's frames ``[1, frames, width]`` of speech ``[samples]``, without those of the padding.
 
-        Whisper looks at 30 s, cut or padded; of a longer prompt it hears the beginning.
+        Whisper takes 30 s: shorter speech is padded, and of longer speech only the beginning is used.
         """
         mel = self.features(wav.cpu().numpy(), sampling_rate=HEARING_RATE, return_tensors="pt").input_features
         frames: Tensor = self.ear(mel.to(self.device)).last_hidden_state
         return frames[:, : int(1000 * len(wav) / HEARING_RATE / FRAME_MILLISECONDS) + 1]
 
     def _text(self, ids: list[int]) -> str:
-        """What the text row says, up to its end."""
+        """Return the text of the text row's ids, up to its first special id."""
         end = next((place for place, token in enumerate(ids) if token >= self.loop.text.first), len(ids))
         return self.tokenizer.text(ids[:end])
 
 
 class AnswerLoop:
-    """The model's turn: one token for each of the eight rows per step."""
+    """The loop that generates an answer: per step, one token for each of the eight rows."""
 
     def __init__(self, network: MiniOmniNetwork, audio: Specials, text: Specials, sampler: Sampler) -> None:
         self.network = network
@@ -132,7 +130,7 @@ class AnswerLoop:
         self.sampler = sampler
 
     def prompt_rows(self, frames: int) -> Tensor:
-        """Rows ``[8, frames + 3]`` of a prompt of that many heard frames."""
+        """Return the rows ``[8, frames + 3]`` of a prompt with ``frames`` of Whisper's frames."""
         rows = [
             [special.begin, *[special.pad] * frames, special.end, special.answer]
             for special in (*[self.audio] * AUDIO_ROWS, self.text)
@@ -140,10 +138,16 @@ class AnswerLoop:
         return torch.tensor(rows, device=self.network.shift.device)
 
     def run(self, heard: Tensor, limit: int, generator: Generator) -> tuple[Tensor, Stop]:
-        """The answer to heard frames ``[1, frames, width]``: rows int64 ``[8, steps]`` on the CPU, and how it ended.
+        """Generate the answer to Whisper's frames ``[1, frames, width]``.
 
-        It ends when the last audio row does. After the end of the text, the text row is padding; the first step is
-        taken as it comes.
+        The answer ends when the last audio row ends. After the end of the text, the text row is padding. The ends are
+        not looked for in the first step.
+
+        Args:
+            limit: most steps to generate.
+
+        Returns:
+            Rows, int64 ``[8, steps]`` on the CPU, and why the answer ended.
         """
         cache = DynamicCache(config=self.network.body.config)
         embedded = self.network.embed_prompt(self.prompt_rows(heard.shape[1]), heard)

@@ -1,8 +1,8 @@
-"""Mini-Omni's network: a Qwen2 that reads and writes eight rows of tokens at once, and what lets it hear.
+"""Mini-Omni's network: a Qwen2 that reads and writes eight rows of tokens at once, and its adapter for Whisper.
 
 Checkpoint: ``lit_model.pth`` (a flat litGPT state dict) and ``model_config.yaml``. Rows 0 to 6 are audio, one for each
 of the seven codes of a SNAC frame; the last row is text. The input of a position is the mean of its eight tokens'
-embeddings; at the prompt's heard positions, the audio rows' embeddings are the adapted Whisper frame.
+embeddings. Where the prompt has speech, the adapted Whisper frame replaces the audio rows' embeddings.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from codec_adapters.files.checkpoint import (
 )
 
 AUDIO_ROWS = SNAC_FRAME
-"""Rows of audio tokens."""
+"""Number of rows of audio tokens."""
 
 
 class MiniOmniConfig(ConfigModel):
-    """What of ``model_config.yaml`` the network is built from."""
+    """The keys of ``model_config.yaml`` that the network is built from."""
 
     n_layer: PositiveInt
     n_embd: PositiveInt
@@ -64,7 +64,7 @@ class MiniOmniConfig(ConfigModel):
         return self.head_size or self.n_embd // self.n_head
 
     def qwen2(self) -> Qwen2Config:
-        """The same body in the terms of ``transformers``."""
+        """Return the configuration of the same Qwen2 for ``transformers``."""
         return Qwen2Config(
             vocab_size=self.padded_vocab_size,
             hidden_size=self.n_embd,
@@ -82,7 +82,7 @@ class MiniOmniConfig(ConfigModel):
 
 
 class WhisperAdapter(nn.Module):
-    """Whisper's frames into the language model's space: a gated two-layer network."""
+    """Gated two-layer network that maps Whisper's frames to the language model's width."""
 
     def __init__(self, heard: int, inner: int, width: int) -> None:
         super().__init__()
@@ -91,13 +91,13 @@ class WhisperAdapter(nn.Module):
         self.proj = nn.Linear(inner, width, bias=False)
 
     def forward(self, heard: Tensor) -> Tensor:
-        """``[batch, frames, width]`` of ``[batch, frames, heard]``."""
+        """Map ``[batch, frames, heard]`` to ``[batch, frames, width]``."""
         adapted: Tensor = self.proj(functional.silu(self.fc_1(heard)) * self.fc_2(heard))
         return adapted
 
 
 class MiniOmniNetwork:
-    """Embeddings of eight rows in, logits of eight rows out."""
+    """Qwen2 and Whisper's adapter: embeddings of eight rows in, logits of eight rows out."""
 
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         """Load ``lit_model.pth`` and ``model_config.yaml``.
@@ -125,21 +125,21 @@ class MiniOmniNetwork:
                 f"{config_path}: padded_vocab_size is smaller than the text's and seven audio rows' ids"
             )
         self.shift = torch.tensor([*(first + row * sizes[0] for row in range(AUDIO_ROWS)), 0], device=device)[:, None]
-        """What to add to each row's own ids to get global ones, ``[8, 1]``."""
+        """Number to add to the ids of each row to get ids of the whole vocabulary, ``[8, 1]``."""
 
     def embed_prompt(self, rows: Tensor, heard: Tensor) -> Tensor:
-        """Embeddings ``[1, positions, width]`` of a prompt.
+        """Return the embeddings ``[1, positions, width]`` of a prompt.
 
         Args:
-            rows: int64 ``[8, positions]``, ids of each row's own.
-            heard: float ``[1, frames, heard]``, Whisper's frames, which stand at positions 1 to ``frames``.
+            rows: int64 ``[8, positions]``, each row with its own ids.
+            heard: float ``[1, frames, heard]``, Whisper's frames, for positions 1 to ``frames``.
         """
         embedded = self._embedded(rows).clone()
         embedded[:AUDIO_ROWS, 1 : 1 + heard.shape[1]] = self.adapter(heard.to(embedded.dtype))
         return embedded.mean(dim=0, keepdim=True)
 
     def embed(self, rows: Tensor) -> Tensor:
-        """Embeddings ``[1, positions, width]`` of rows ``[8, positions]`` that hold no speech."""
+        """Return the embeddings ``[1, positions, width]`` of rows ``[8, positions]`` without speech."""
         return self._embedded(rows).mean(dim=0, keepdim=True)
 
     def _embedded(self, rows: Tensor) -> Tensor:
@@ -147,10 +147,9 @@ class MiniOmniNetwork:
         return embedded
 
     def step(self, embedded: Tensor, cache: Cache) -> list[Tensor]:
-        """Logits ``[1, ids]`` of each row, audio first, after the last position of ``embedded``."""
-        logits = self.body(inputs_embeds=embedded, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[
-            :, -1
-        ]
+        """Return the logits ``[1, ids]`` of each row, audio first, for the position after ``embedded``."""
+        output = self.body(inputs_embeds=embedded, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        logits = output.logits[:, -1]
         text, audio = self.config.text_vocab_size, self.config.audio_vocab_size
         return [*logits[:, text : text + AUDIO_ROWS * audio].split(audio, dim=-1), logits[:, :text]]
 
@@ -166,7 +165,11 @@ _LAYER_KEYS = {
 
 
 def _qwen2_state(state: dict[str, Tensor], config: MiniOmniConfig, path: Path) -> dict[str, Tensor]:
-    """litGPT's tensors under the names of ``transformers``, the fused query-key-value taken apart."""
+    """Rename litGPT's tensors to the names of ``transformers``, and split the fused query, key and value.
+
+    Raises:
+        CheckpointError: an unknown tensor, or an output layer that differs from the embedding that it is tied to.
+    """
     outside = {
         "transformer.wte.weight": "model.embed_tokens.weight",
         "transformer.ln_f.weight": "model.norm.weight",
@@ -181,7 +184,7 @@ def _qwen2_state(state: dict[str, Tensor], config: MiniOmniConfig, path: Path) -
             renamed[f"model.layers.{place}.{_LAYER_KEYS[rest]}"] = value
         elif key.startswith("transformer.h.") and rest in ("attn.attn.weight", "attn.attn.bias"):
             kind = rest.rpartition(".")[2]
-            for name, part in zip(("q", "k", "v"), _taken_apart(key, value, config, path), strict=True):
+            for name, part in zip(("q", "k", "v"), _split_fused(key, value, config, path), strict=True):
                 renamed[f"model.layers.{place}.self_attn.{name}_proj.{kind}"] = part
         else:
             raise CheckpointError(f"{path}: does not fit, has unknown {key}")
@@ -192,8 +195,8 @@ def _qwen2_state(state: dict[str, Tensor], config: MiniOmniConfig, path: Path) -
     return renamed
 
 
-def _taken_apart(key: str, fused: Tensor, config: MiniOmniConfig, path: Path) -> list[Tensor]:
-    """Query, key and value of a fused tensor, whose rows are ordered by group: its queries, its key, its value."""
+def _split_fused(key: str, fused: Tensor, config: MiniOmniConfig, path: Path) -> list[Tensor]:
+    """Split a fused tensor into query, key and value; its rows are ordered by group: queries, key, value."""
     groups, queries = config.n_query_groups, config.n_head // config.n_query_groups
     if fused.shape[0] != groups * (queries + 2) * config.head:
         raise CheckpointError(f"{path}: does not fit, has wrongly shaped {key} {list(fused.shape)}")

@@ -2,8 +2,9 @@
 
 Paper: Defossez et al., "Moshi: a speech-text foundation model for real-time dialogue", arXiv 2410.00037. Upstream:
 kyutai-labs/moshi (MIT). Checkpoint: a hub snapshot in the layout of ``transformers`` (``kmhf/hf-moshiko``,
-``kmhf/hf-moshika``): ``config.json``, safetensors with their index, ``tokenizer.json``. The parts of ``transformers``
-are run in upstream's own full-duplex loop, not by ``generate()``, which lets the model speak only after the user.
+``kmhf/hf-moshika``): ``config.json``, safetensors with their index, ``tokenizer.json``. The networks of
+``transformers`` run in upstream's full-duplex loop. The library's own ``generate()`` lets the model speak only after
+the user.
 """
 
 from __future__ import annotations
@@ -18,53 +19,45 @@ from torch.nn import functional
 from transformers import DynamicCache, MoshiForConditionalGeneration
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, generators
-from codec_adapters.alm.codebooks import before_bad_frames, codebook_size
+from codec_adapters.alm.codebooks import before_bad_frames, codebook_size, generation_of, require_codebooks
 from codec_adapters.alm.sampling import Sampler
 from codec_adapters.alm.tokenizers import TextTokenizer
-from codec_adapters.errors import CheckpointError
 from codec_adapters.families.pretrained import load_pretrained
 
 TEXT_PADDING = frozenset({0, 3})
-"""Text ids that say nothing: the end of a padding, and padding, in which Moshi listens or is still speaking a word."""
+"""Text ids without text: end of padding, and padding, while Moshi listens or is still speaking a word."""
 
 
 @dataclass(frozen=True)
 class Samplers:
-    """How text and audio are drawn."""
+    """Samplers of text and of audio."""
 
     text: Sampler
     audio: Sampler
 
 
 class Moshi(Alm):
-    """Moshi in full duplex: it hears the prompt frame by frame and speaks, or is silent, at the same time.
+    """Moshi (Defossez et al., arXiv 2410.00037; kyutai-labs/moshi) in full duplex. Every draw depends on the seed.
 
-    Options: ``temperature`` and ``top_k`` of the audio, ``text_temperature`` and ``text_top_k`` of Moshi's inner
-    monologue (upstream's values); ``silence_seconds``: how long the user is silent after the prompt, in which Moshi can
-    answer; ``max_seconds``. A clip is as long as what Moshi heard: it never ends by itself.
+    It hears the prompt frame by frame and, at the same time, speaks or is silent. Options: ``temperature`` and
+    ``top_k`` of the audio, ``text_temperature`` and ``text_top_k`` of Moshi's inner monologue (upstream's values);
+    ``silence_seconds``, how long the user is silent after the prompt, so that Moshi can answer; ``max_seconds``. A clip
+    is as long as what Moshi heard; Moshi never ends it.
     """
 
     batched = True
 
     def __init__(self, setup: AlmSetup) -> None:
         super().__init__(setup)
-        # the checkpoint's own copy of Mimi is not needed: the codec that speaks is also the one that hears
+        # the checkpoint's own copy of Mimi is not needed: the same codec encodes the prompt and decodes the speech
         model = load_pretrained(
             MoshiForConditionalGeneration, setup.folder, dtype=setup.dtype, spare_parts=("audio_encoder",)
         )
-        self._check_codec(model.config)
+        subject = f"{setup.spec.name}: the checkpoint"
+        require_codebooks(self.codec, subject, model.config.num_codebooks, model.config.audio_vocab_size)
         self.duplex = DuplexLoop(model.to(setup.device), Samplers(setup.sampler("text_"), setup.sampler()))
         self.tokenizer = TextTokenizer(setup.folder)
         self.silence = round(float(setup.options["silence_seconds"]) * self.prompt_rate)
-
-    def _check_codec(self, config: Any) -> None:
-        wanted = (config.num_codebooks, config.audio_vocab_size)
-        found = (self.codec.codebooks, codebook_size(self.codec))
-        if wanted != found:
-            raise CheckpointError(
-                f"{self.spec.name}: the checkpoint speaks {wanted[0]} codebooks of {wanted[1]}, "
-                f"{self.codec.spec.name} has {found[0]} of {found[1]}"
-            )
 
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
         heard = [self._heard(prompt.audio) for prompt in prompts if prompt.audio is not None]
@@ -77,23 +70,21 @@ class Moshi(Alm):
         ]
 
     def _heard(self, wav: Tensor) -> Tensor:
-        """The user's codes ``[codebooks, frames]``: the prompt, and then silence."""
+        """Return the user's codes ``[codebooks, frames]``: the prompt, then silence."""
         limit = max(self.codec.hop, round(self.max_seconds * self.prompt_rate) // self.codec.hop * self.codec.hop)
         return self.codec.encode(functional.pad(wav, (0, self.silence))[None, :limit])[0][0]
 
     def _spoken(self, text: Tensor, audio: Tensor, seed: int) -> Generation:
+        """Return the generation of text ids ``[frames]`` and codes ``[codebooks, frames]``."""
         table, cut = before_bad_frames(audio, codebook_size(self.codec))
-        if not table.shape[1]:
-            return Generation(torch.zeros(0), "length", 0, cut)
-        wav = self.codec.decode([table[None]], [seed])[0].float().cpu()
         said = [token for token in text.tolist() if token not in TEXT_PADDING]
-        return Generation(wav, "length", table.shape[1], cut, self.tokenizer.text(said))
+        return generation_of(self.codec, table, seed, "length", cut, self.tokenizer.text(said))
 
 
 class DuplexLoop:
-    """Moshi's full-duplex inference on the parts of ``MoshiForConditionalGeneration``.
+    """Moshi's full-duplex inference with the networks of ``MoshiForConditionalGeneration``.
 
-    Of both sides, the codebooks after the first lag by one frame (the acoustic delay).
+    On both sides, all codebooks but the first are delayed by one frame (the acoustic delay).
     """
 
     def __init__(self, model: Any, samplers: Samplers) -> None:
@@ -104,14 +95,14 @@ class DuplexLoop:
         self.no_code = int(model.config.audio_vocab_size)
 
     def run(self, user: Tensor, generators: Sequence[Generator]) -> tuple[Tensor, Tensor]:
-        """What Moshi says while it hears ``user``.
+        """Generate what Moshi says while it hears ``user``.
 
         Args:
             user: int64 ``[batch, codebooks, frames]``.
             generators: one per item.
 
         Returns:
-            Text ids ``[batch, frames]`` and codes ``[batch, codebooks, frames]``, in time with ``user``.
+            Text ids ``[batch, frames]`` and codes ``[batch, codebooks, frames]``, aligned with ``user`` in time.
         """
         batch, _, frames = user.shape
         cache = DynamicCache(config=self.model.decoder.config)
@@ -131,7 +122,7 @@ class DuplexLoop:
         return torch.stack(texts[:-1], dim=1), torch.cat([table[:, :1, :-1], table[:, 1:, 1:]], dim=1)
 
     def _user_row(self, user: Tensor, step: int) -> Tensor:
-        """The user's codes ``[batch, codebooks]`` that the model sees at a step."""
+        """Return the user's codes ``[batch, codebooks]`` that the model sees at a step."""
         row = user.new_full(user.shape[:2], self.no_code)
         if step >= 1:
             row[:, 0] = user[:, 0, step - 1]
@@ -140,13 +131,14 @@ class DuplexLoop:
         return row
 
     def _embedded(self, text: Tensor, codes: Tensor, user: Tensor) -> Tensor:
+        """Return the sum of the embeddings of one step's text and codes of both sides, ``[batch, 1, width]``."""
         embedded = self.model.decoder.model.embed_tokens(text)
         for table, column in zip(self.model.embed_tokens, torch.cat([codes, user], dim=1).unbind(dim=1), strict=True):
             embedded = embedded + table(column)
         return embedded[:, None]
 
     def _depth(self, text: Tensor, hidden: Tensor, generators: Sequence[Generator]) -> Tensor:
-        """The codes ``[batch, codebooks]`` of one step, one after the other."""
+        """Draw the codes ``[batch, codebooks]`` of one step, one codebook after another."""
         cache = DynamicCache(config=self.model.depth_decoder.config)
         token, codes = text, []
         for _ in range(self.codebooks):

@@ -1,11 +1,11 @@
-"""Orpheus: reads text with the voice of one of its speakers, a Llama that writes SNAC's codes.
+"""Orpheus: text to speech in the voice of one of its speakers; a Llama writes SNAC's codes.
 
 Upstream: canopyai/Orpheus-TTS (Apache-2.0; weights derived from Llama 3.2, gated). Checkpoint: a hub snapshot such as
 ``canopylabs/orpheus-3b-0.1-ft`` in the layout of ``transformers``: ``config.json``, safetensors, ``tokenizer.json``.
 
-Seven ids per frame, each slot with a range of its own. Other than upstream, which takes any id and repairs afterwards,
-only the ids of the slot in turn can be drawn, and the end between frames; a clip is decoded whole, where upstream's
-streaming decoder loses the first frame and the last.
+A frame is seven ids, and each of the seven slots has its own range of ids. Two things differ from upstream. Upstream
+draws any id and repairs the result afterwards; here only ids of the current slot can be drawn, and the end only between
+frames. Upstream's streaming decoder loses the first and the last frame; here a clip is decoded in one piece.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from transformers import DynamicCache, LlamaForCausalLM
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, generators
-from codec_adapters.alm.codebooks import SNAC_FRAME, snac_codebook_size, snac_levels
+from codec_adapters.alm.codebooks import SNAC_FRAME, generation_of, snac_codebook_size, snac_levels
 from codec_adapters.alm.sampling import penalised
 from codec_adapters.alm.tokenizers import TextTokenizer
 from codec_adapters.errors import CheckpointError, OptionError
@@ -25,10 +25,11 @@ from codec_adapters.families.pretrained import load_pretrained
 
 
 class Orpheus(Alm):
-    """Orpheus.
+    """Orpheus (canopyai/Orpheus-TTS): reads a prompt's text. Every draw depends on the seed.
 
-    Options: ``voice``, one of the checkpoint's (the English one's: tara, leah, jess, leo, dan, mia, zac, zoe);
-    ``temperature``, ``top_p``, ``repetition_penalty`` (upstream's; below 1.1 it rambles); ``max_seconds``.
+    Options: ``voice``, one of the checkpoint's (the English checkpoint has tara, leah, jess, leo, dan, mia, zac, zoe);
+    ``temperature``, ``top_p``, ``repetition_penalty`` (upstream's values; with a penalty below 1.1 it rambles);
+    ``max_seconds``.
     """
 
     def __init__(self, setup: AlmSetup) -> None:
@@ -51,19 +52,16 @@ class Orpheus(Alm):
         self.max_frames = max(1, int(self.max_seconds * self.codec.frame_rate / 4))
 
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
-        (prompt,), (generator,) = prompts, generators(seeds)
+        (prompt,), (generator,), (seed,) = prompts, generators(seeds), seeds
         text = self.tokenizer.ids(f"{self.options['voice']}: {prompt.text}", special=True)
         ids = torch.tensor([[*self.before, *text, *self.after]], device=self.device)
         codes, stop = self._codes(ids, generator)
         frames = len(codes) // SNAC_FRAME
-        if not frames:
-            return [Generation(torch.zeros(0), stop, 0)]
-        table = torch.tensor(codes[: frames * SNAC_FRAME]).view(frames, SNAC_FRAME).T
-        wav = self.codec.decode(snac_levels(table), seeds)[0].float().cpu()
-        return [Generation(wav, stop, frames)]
+        table = torch.tensor(codes[: frames * SNAC_FRAME], dtype=torch.int64).view(frames, SNAC_FRAME).T
+        return [generation_of(self.codec, table, seed, stop, arrange=snac_levels)]
 
     def _codes(self, ids: Tensor, generator: Generator) -> tuple[list[int], Stop]:
-        """The codes that follow ``ids`` ``[1, length]``, slot after slot."""
+        """Draw the codes that follow ``ids`` ``[1, length]``, slot after slot, and say why they end."""
         cache = DynamicCache(config=self.model.config)
         step, seen, codes = ids, ids[0], list[int]()
         while len(codes) < self.max_frames * SNAC_FRAME:

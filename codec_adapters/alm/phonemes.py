@@ -1,6 +1,6 @@
-"""English text as phonemes, through the program espeak-ng, in the form that Amphion's VALL-E was trained on.
+"""Phonemes of English text, made by the program espeak-ng, in the form that Amphion's VALL-E was trained on.
 
-espeak-ng (GPL-3) is a program of its own that is only called; nothing here needs it where phonemes are given.
+espeak-ng (GPL-3) is called as a separate program. It is not needed if the texts are phonemes already.
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ from pathlib import Path
 from codec_adapters.errors import CheckpointError, CodecError, InputError
 
 _MARKS = re.compile(r"(\s*[;:,.!?¡¿—…\"«»“”(){}\[\]]+\s*)+")
-"""Punctuation with the space around it, which stays as it is while the text between goes through espeak-ng."""
+"""Punctuation with the space around it. It is kept; only the text between goes through espeak-ng."""
 _STRESS = re.compile(r"[ˈˌ'-]+")
+"""Stress marks, apostrophes and hyphens, which are removed."""
 WORD, PHONE = "_", "|"
-"""What stands between words, and between the phonemes of a word."""
+"""Separators of words, and of the phonemes of a word."""
 SECONDS = 60
-"""How long the program may take for a piece of text."""
+"""Time limit of the program for one piece of text, s."""
 
 
 def phonemes(text: str, voice: str = "en-us") -> list[str]:
-    """Phonemes, punctuation, and ``_`` between words.
+    """Return the phonemes and punctuation of a text, with ``_`` between words.
+
+    Args:
+        voice: espeak-ng's name of a language.
 
     Raises:
         CodecError: espeak-ng is not installed, or fails.
-        InputError: nothing is left of the text.
+        InputError: the text has no phonemes.
     """
     pieces: list[str] = []
     done = 0
@@ -45,7 +49,7 @@ def phonemes(text: str, voice: str = "en-us") -> list[str]:
 
 
 def _words(text: str, voice: str) -> list[str]:
-    """Words of a piece without punctuation, phonemes separated by ``|``."""
+    """Return the words of a text without punctuation, each with ``|`` between its phonemes."""
     if not text.strip():
         return []
     words = [re.sub("_+", "_", _STRESS.sub("", word)).strip("_") for word in _espeak(text, voice).split()]
@@ -53,7 +57,7 @@ def _words(text: str, voice: str) -> list[str]:
 
 
 def require_espeak() -> str:
-    """The path of the program.
+    """Return the path of espeak-ng.
 
     Raises:
         CodecError: it is not installed.
@@ -68,6 +72,7 @@ def require_espeak() -> str:
 
 
 def _espeak(text: str, voice: str) -> str:
+    """Return what espeak-ng prints for a text: words of IPA phonemes separated by ``_``."""
     program = require_espeak()
     try:
         run = subprocess.run(  # noqa: S603 - a fixed program; the text goes in through standard input
@@ -84,13 +89,13 @@ def _espeak(text: str, voice: str) -> str:
 
 
 class PhoneTable:
-    """Ids of phonemes: ``<pad>``, ``<bos>``, ``<eos>``, then the symbols of ``symbols.dict``, sorted."""
+    """Table of the ids of phonemes: ``<pad>``, ``<bos>``, ``<eos>``, then the sorted symbols of ``symbols.dict``."""
 
     def __init__(self, path: Path) -> None:
-        """Read a table of lines ``symbol id``, of which only the symbols count.
+        """Read a file with lines ``symbol id``. The ids in it are not used: ids follow the sorted order.
 
         Raises:
-            CheckpointError: a line of another form.
+            CheckpointError: the file cannot be read, or has a line of another form.
         """
         symbols = {"<eps>"}
         try:
@@ -106,10 +111,10 @@ class PhoneTable:
         self.ids = {symbol: number for number, symbol in enumerate(["<pad>", "<bos>", "<eos>", *sorted(symbols)])}
 
     def sequence(self, phones: list[str]) -> list[int]:
-        """Ids of phonemes, with begin and end.
+        """Return the ids of phonemes, between those of begin and end.
 
         Raises:
-            InputError: naming the phonemes that the table does not have.
+            InputError: phonemes are not in the table; the message names them.
         """
         unknown = sorted({phone for phone in phones if phone not in self.ids})
         if unknown:

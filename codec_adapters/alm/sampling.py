@@ -1,4 +1,4 @@
-"""Drawing token ids: temperature, top-k and top-p, each prompt from its own generator."""
+"""Sampling of token ids with temperature, top-k and top-p, from one generator per prompt."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from codec_adapters.errors import OptionError
 
 @dataclass(frozen=True)
 class Sampler:
-    """How ids are drawn from logits; temperature 0 takes the likeliest."""
+    """Sampler of ids from logits; temperature 0 takes the likeliest id."""
 
     temperature: float
     top_k: int = 0
-    """Only the k likeliest; 0 is all."""
+    """Draw only from the k likeliest ids; 0 means all."""
     top_p: float = 1.0
-    """Only the likeliest that together have this probability; 1 is all."""
+    """Draw only from the likeliest ids that together have this probability; 1 means all."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that describe no distribution.
+        """Check the settings.
 
         Raises:
-            OptionError: naming the setting and its range.
+            OptionError: a setting is out of its range; the message names both.
         """
         if self.temperature < 0:
             raise OptionError(f"temperature must be 0 or above, got {self.temperature:g}")
@@ -35,10 +35,10 @@ class Sampler:
             raise OptionError(f"top_p must be above 0 and at most 1, got {self.top_p:g}")
 
     def draw(self, logits: Tensor, generators: Sequence[Generator]) -> Tensor:
-        """One id per row.
+        """Draw one id per row.
 
-        The Gumbel-max way: an arg-max over logits plus noise. The noise comes from CPU generators, so that a draw does
-        not depend on the device, and rows do not depend on each other.
+        This is the Gumbel-max method: the largest of logits plus noise. The noise comes from one CPU generator per row,
+        so that draws do not depend on the device, nor rows on each other.
 
         Args:
             logits: float ``[batch, ids]``; minus infinity excludes an id.
@@ -56,7 +56,7 @@ class Sampler:
         return (scores + gumbel.float().to(scores.device)).argmax(dim=-1)
 
     def _kept(self, scores: Tensor) -> Tensor:
-        """``scores`` with everything that top-k and top-p leave out at minus infinity."""
+        """Return ``scores`` with minus infinity for all ids that top-k and top-p leave out."""
         if 0 < self.top_k < scores.shape[-1]:
             least = scores.topk(self.top_k, dim=-1).values[:, -1:]
             scores = scores.masked_fill(scores < least, -torch.inf)
@@ -68,11 +68,15 @@ class Sampler:
 
 
 def penalised(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
-    """Logits ``[1, ids]`` with ``seen`` ids made less likely: the repetition penalty of CTRL, arXiv 1909.05858.
+    """Make the ids in ``seen`` less likely: the repetition penalty of CTRL (Keskar et al., arXiv 1909.05858).
 
     Args:
-        seen: int64 ``[n]``, ids of the prompt and of what was generated.
-        penalty: 1 changes nothing.
+        logits: float ``[1, ids]``.
+        seen: int64 ``[n]``, the ids of the prompt and of what was generated so far.
+        penalty: 1 changes nothing; the larger, the less likely.
+
+    Returns:
+        New logits ``[1, ids]``.
     """
     scores = logits.clone()
     chosen = scores[:, seen]

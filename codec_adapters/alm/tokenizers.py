@@ -1,4 +1,4 @@
-"""Text tokenizers of checkpoints: ``tokenizer.json``, which is data."""
+"""Text tokenizers of checkpoints, read from ``tokenizer.json``, which holds data only."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from codec_adapters.files.checkpoint import required_file
 
 
 class TextTokenizer:
-    """The tokenizer of a checkpoint folder."""
+    """Text tokenizer of a checkpoint folder."""
 
     def __init__(self, folder: Path) -> None:
         """Read ``tokenizer.json``.
 
         Raises:
-            CheckpointError: there is none, or it is none.
+            CheckpointError: the file is missing, or is not a tokenizer.
         """
         self.path = required_file(folder, "tokenizer.json")
         try:
@@ -26,15 +26,15 @@ class TextTokenizer:
             raise CheckpointError(f"{self.path}: not a tokenizer ({error})") from error
 
     def ids(self, text: str, special: bool = False) -> list[int]:
-        """Ids of a text; with ``special``, also those that the tokenizer puts around every text."""
+        """Return the ids of a text; with ``special``, also the ids that the tokenizer puts around every text."""
         return list(self._tokenizer.encode(text, add_special_tokens=special).ids)
 
     def text(self, ids: list[int]) -> str:
-        """The text of ids, without special ones."""
+        """Return the text of ids, without special tokens."""
         return str(self._tokenizer.decode(ids)).strip()
 
     def special(self, name: str) -> int:
-        """The id of a special token.
+        """Return the id of a special token.
 
         Raises:
             CheckpointError: the tokenizer has no such token.

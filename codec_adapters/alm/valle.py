@@ -1,9 +1,9 @@
-"""VALL-E: reads a text in the voice of a prompt, through EnCodec at 24 kHz and 6 kbit/s.
+"""VALL-E: text to speech in the voice of a prompt, through EnCodec at 24 kHz and 6 kbit/s.
 
 Paper: Wang et al., "Neural Codec Language Models are Zero-Shot Text to Speech Synthesizers", arXiv 2301.02111. The
-authors released nothing; this is the first version of open-mmlab/Amphion (MIT). Checkpoint: a hub snapshot such as
-``amphion/valle_libritts``: ``args.json``, ``symbols.dict``, and ``checkpoint/<state>/pytorch_model.bin`` (or
-``model.safetensors``).
+authors released nothing; the weights and layout are those of the first version of open-mmlab/Amphion (MIT). Checkpoint:
+a hub snapshot such as ``amphion/valle_libritts``: ``args.json``, ``symbols.dict``, and
+``checkpoint/<state>/pytorch_model.bin`` (or ``model.safetensors``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, generators
-from codec_adapters.alm.codebooks import before_bad_frames, codebook_size
+from codec_adapters.alm.codebooks import before_bad_frames, codebook_size, generation_of, require_codebooks
 from codec_adapters.alm.phonemes import PhoneTable, phonemes, require_espeak
 from codec_adapters.alm.valle_network import MOST_FRAMES_PER_PHONE, ValleConfig, ValleNetwork
 from codec_adapters.errors import CheckpointError
@@ -32,11 +32,12 @@ WEIGHTS = ("pytorch_model.bin", "model.safetensors")
 
 
 class Valle(Alm):
-    """VALL-E in Amphion's first version.
+    """VALL-E (Wang et al., arXiv 2301.02111) in the first version of open-mmlab/Amphion.
 
-    Options: ``temperature`` and ``top_k`` of the first codebook (upstream's 1.0 and all; the other codebooks are always
-    the likeliest); ``max_seconds``; ``text_is_phonemes``: texts and transcripts are phonemes already, separated by
-    spaces, words by ``_``; otherwise espeak-ng makes them.
+    The draws of the first codebook depend on the seed; the other codebooks are always the likeliest codes. Options:
+    ``temperature`` and ``top_k`` of the first codebook (upstream's 1.0 and all); ``max_seconds``; ``text_is_phonemes``:
+    texts and transcripts are phonemes already, separated by spaces, with ``_`` between words; otherwise espeak-ng makes
+    the phonemes.
     """
 
     def __init__(self, setup: AlmSetup) -> None:
@@ -46,13 +47,7 @@ class Valle(Alm):
         self.network = load_network(setup.folder).to(setup.device, setup.dtype)
         self.table = PhoneTable(required_file(setup.folder, "symbols.dict"))
         config = self.network.config
-        wanted = (config.num_quantizers, config.audio_token_num)
-        found = (self.codec.codebooks, codebook_size(self.codec))
-        if wanted != found:
-            raise CheckpointError(
-                f"{setup.folder}: speaks {wanted[0]} codebooks of {wanted[1]}, {self.codec.spec.name} has {found[0]} "
-                f"of {found[1]}"
-            )
+        require_codebooks(self.codec, f"{setup.folder}:", config.num_quantizers, config.audio_token_num)
         if len(self.table.ids) > config.text_token_num:
             raise CheckpointError(
                 f"{self.table.path}: has {len(self.table.ids)} phonemes, the model's table {config.text_token_num}"
@@ -61,7 +56,7 @@ class Valle(Alm):
         self.max_frames = max(1, int(self.max_seconds * self.codec.frame_rate))
 
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
-        (prompt,), (generator,) = prompts, generators(seeds)
+        (prompt,), (generator,), (seed,) = prompts, generators(seeds), seeds
         assert prompt.audio is not None
         enrolled = len(self._phones(prompt.transcript or ""))
         ids = self._phones(f"{prompt.transcript} {prompt.text}")
@@ -75,21 +70,21 @@ class Valle(Alm):
             return [Generation(torch.zeros(0), "eos", 0)]
         codes = self.network.other_codebooks(phones, enrolled, heard, first)[0].T
         table, cut = before_bad_frames(codes.cpu(), codebook_size(self.codec))
-        wav = self.codec.decode([table[None]], seeds)[0].float().cpu()
-        return [Generation(wav, "eos" if ended else "length", table.shape[1], cut)]
+        return [generation_of(self.codec, table, seed, "eos" if ended else "length", cut)]
 
     def _phones(self, text: str) -> list[int]:
+        """Return the ids of a text's phonemes, with begin and end."""
         return self.table.sequence(text.split() if self.options["text_is_phonemes"] else phonemes(text))
 
 
 def load_network(folder: Path) -> ValleNetwork:
-    """The network of a checkpoint folder, on the CPU, in eval mode.
+    """Load the network of a checkpoint folder; eval mode, on the CPU.
 
     Raises:
         CheckpointError: a file is missing, damaged, or does not fit the others.
     """
     args = required_file(folder, "args.json")
-    # JSON5 as Amphion writes it (commas after the last entry), which is YAML too
+    # Amphion writes JSON5 (with a comma after the last entry), which YAML readers accept
     section = read_yaml(args).get("model")
     if not isinstance(section, dict):
         raise CheckpointError(f"{args}: has no section model")
@@ -101,7 +96,11 @@ def load_network(folder: Path) -> ValleNetwork:
 
 
 def _weights(folder: Path) -> Path:
-    """The weights: in the folder itself, or those of the one state below ``checkpoint``."""
+    """Return the weights file, in the folder itself or in the only folder below ``checkpoint``.
+
+    Raises:
+        CheckpointError: there is none, or more than one.
+    """
     found = [path for name in WEIGHTS for path in [*folder.glob(name), *folder.glob(f"checkpoint/*/{name}")]]
     if len(found) > 1:
         names = ", ".join(sorted(path.relative_to(folder).as_posix() for path in found))

@@ -1,7 +1,8 @@
-"""VALL-E's two transformers as Amphion trained them: one writes the first codebook, one fills in the others.
+"""VALL-E's two transformers as Amphion trained them: one writes the first codebook (AR), the other the rest (NAR).
 
-Amphion's first version (``models/tts/valle``, after lifeiteng/vall-e) and its parameter names. The autoregressive part
-(AR) runs here with a cache of keys and values, which changes nothing: its text never attends to audio.
+Source: Amphion's first version (``models/tts/valle``, after lifeiteng/vall-e), whose parameter names are kept. The
+autoregressive part runs here with a cache of keys and values. The result is the same, since text never attends to
+audio.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from torch.nn import functional
 from codec_adapters.files.checkpoint import ConfigModel
 
 MOST_FRAMES_PER_PHONE = 16
-"""Upstream's limit on the length of what the AR part writes."""
+"""Upstream's limit on the length of the AR part's output, in frames per phoneme."""
 
 
 class ValleConfig(ConfigModel):
-    """The section ``model`` of ``args.json``."""
+    """Section ``model`` of ``args.json``."""
 
     decoder_dim: PositiveInt
     nhead: PositiveInt
@@ -38,6 +39,8 @@ class ValleConfig(ConfigModel):
 
 
 class _Embedding(nn.Module):
+    """Embedding table under upstream's parameter name."""
+
     def __init__(self, ids: int, width: int) -> None:
         super().__init__()
         self.word_embeddings = nn.Embedding(ids, width)
@@ -48,14 +51,14 @@ class _Embedding(nn.Module):
 
 
 class _Position(nn.Module):
-    """Adds sinusoids, scaled by a learnt factor."""
+    """Position embedding: sinusoids, scaled by a learnt factor, are added."""
 
     def __init__(self) -> None:
         super().__init__()
         self.alpha = nn.Parameter(torch.ones(1))
 
     def forward(self, embedded: Tensor, start: int = 0) -> Tensor:
-        """``embedded`` ``[1, length, width]`` of the positions from ``start`` on."""
+        """Add the positions from ``start`` on to ``embedded`` ``[1, length, width]``."""
         _, length, width = embedded.shape
         place = torch.arange(start, start + length, dtype=torch.float32, device=embedded.device)[:, None]
         pair = torch.arange(0, width, 2, dtype=torch.float32, device=embedded.device)
@@ -65,7 +68,7 @@ class _Position(nn.Module):
 
 
 class _StageNorm(nn.Module):
-    """Layer norm whose scale and shift come from the stage of the NAR part."""
+    """Layer norm whose scale and shift are computed from the embedding of the NAR part's stage."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -79,6 +82,8 @@ class _StageNorm(nn.Module):
 
 
 class _Attention(nn.Module):
+    """Multi-head self-attention ``[batch, length, width]``; keys and values are appended to those in ``past``."""
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -100,6 +105,8 @@ class _Attention(nn.Module):
 
 
 class _Layer(nn.Module):
+    """Transformer layer with norms before attention and feed-forward; ``[batch, length, width]``."""
+
     def __init__(self, width: int, heads: int, norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
         self.self_attn = _Attention(width, heads)
@@ -117,7 +124,7 @@ class _Layer(nn.Module):
 
 
 class _Stack(nn.Module):
-    """Layers and a last norm; with a ``stage``, norms adapt to it."""
+    """Transformer layers and a last norm; if a ``stage`` is given, the norms depend on it."""
 
     def __init__(self, config: ValleConfig, norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
@@ -139,7 +146,7 @@ class _Stack(nn.Module):
 
 
 class ValleNetwork(nn.Module):
-    """Phones and a prompt's codes in, codes out, for one utterance at a time."""
+    """AR and NAR parts: phonemes and a prompt's codes in, codes out, for one utterance at a time."""
 
     def __init__(self, config: ValleConfig) -> None:
         super().__init__()
@@ -162,13 +169,13 @@ class ValleNetwork(nn.Module):
     def first_codebook(
         self, phones: Tensor, prompt: Tensor, most: int, draw: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, bool]:
-        """The AR part.
+        """Write the first codebook with the AR part.
 
         Args:
-            phones: int64 ``[1, phones]`` of prompt and text, with their begin and end.
-            prompt: int64 ``[1, frames, codebooks]``.
-            most: frames to write at most.
-            draw: an id ``[1]`` from logits ``[1, ids]``.
+            phones: int64 ``[1, phones]`` of prompt and text, with begin and end.
+            prompt: int64 ``[1, frames, codebooks]``, the prompt's codes.
+            most: most frames to write.
+            draw: draws an id ``[1]`` from logits ``[1, ids]``.
 
         Returns:
             Codes int64 ``[1, new_frames]``, and whether the model ended by itself.
@@ -194,11 +201,13 @@ class ValleNetwork(nn.Module):
         return written, len(codes) < most
 
     def other_codebooks(self, phones: Tensor, enrolled: int, prompt: Tensor, first: Tensor) -> Tensor:
-        """The NAR part, always the likeliest codes.
+        """Write the other codebooks with the NAR part, always the likeliest codes.
 
         Args:
-            enrolled: phones of the prompt, its begin and end counted.
-            first: int64 ``[1, frames]``, what the AR part wrote.
+            phones: int64 ``[1, phones]`` of prompt and text, with begin and end.
+            enrolled: number of the prompt's phonemes, begin and end included.
+            prompt: int64 ``[1, frames, codebooks]``, the prompt's codes.
+            first: int64 ``[1, frames]``, the output of the AR part.
 
         Returns:
             All codes, int64 ``[1, frames, codebooks]``.
@@ -226,7 +235,7 @@ class ValleNetwork(nn.Module):
 
 
 def _ar_mask(text: int, audio: int, device: torch.device) -> Tensor:
-    """True where a row may look: text at text, audio at text and at audio up to itself."""
+    """Return the attention mask: text sees text, audio sees text and audio up to itself; True means visible."""
     mask = torch.ones((text + audio, text + audio), dtype=torch.bool, device=device).tril()
     mask[:text, :text] = True
     return mask

@@ -1,16 +1,13 @@
 """AudioDec: a causal autoencoder with a residual quantizer, decoded by its own decoder or by a HiFi-GAN-type vocoder.
 
 Paper: Wu et al., "AudioDec: An Open-source Streaming High-fidelity Neural Audio Codec", ICASSP 2023,
-doi 10.1109/ICASSP49357.2023.10096509. Upstream: facebookresearch/AudioDec (CC BY-NC 4.0). 24 or 48 kHz, hop 300 (80 or
-160 frames/s), 8 codebooks of 1024; one variant has hop 320 and 16 codebooks.
+doi 10.1109/ICASSP49357.2023.10096509. Upstream: facebookresearch/AudioDec (CC BY-NC 4.0).
 
 A checkpoint folder is upstream's ``exp`` folder or the one around it. A variant takes encoder, projector and codebooks
-from one file and the decoder from another, the first and the second ``.pkl`` of its entry in ``weights.lock``, since
-neither names nor contents tell which model's encoder goes with which decoder; beside each file lies its ``config.yml``.
-A file is a torch file ``{"model": {"generator": state dict}}``. The statistics that a vocoder's config
-names (``stats/*.npy``) are in its state dict too, and not read.
-
-``samples`` become ``ceil(samples / hop)`` frames. Everything is causal, without look-ahead.
+from one file and the decoder from another: the first and the second ``.pkl`` of its entry in ``weights.lock``. Neither
+names nor contents of the files tell which encoder goes with which decoder. Beside each file lies its ``config.yml``.
+A file is a torch file ``{"model": {"generator": state dict}}``. The statistics that a vocoder's config names
+(``stats/*.npy``) are also in its state dict, and are read from there.
 """
 
 from __future__ import annotations
@@ -18,25 +15,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import CheckpointError
-from codec_adapters.families.audiodec_network import Autoencoder, AutoencoderParams, Vocoder, VocoderParams
+from codec_adapters.families.audiodec_config import (
+    AutoencoderConfig,
+    AutoencoderParams,
+    VocoderConfig,
+    VocoderParams,
+)
+from codec_adapters.families.audiodec_network import Autoencoder, Vocoder
 from codec_adapters.files import weights
 from codec_adapters.files.checkpoint import (
-    ConfigModel,
     find_file,
     load_strict,
     network_from,
     read_tensors,
     read_yaml,
     required_file,
-    take_stacked,
     tensors_at,
     validated,
 )
@@ -44,57 +44,30 @@ from codec_adapters.layers.causal import keep_context_of
 from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.hifigan import split_groups
 from codec_adapters.layers.precision import in_precision
+from codec_adapters.layers.quantization import take_codebooks
 from codec_adapters.layers.weight_norm import folded_state
 
-TRAINING = ("optimizer", "scheduler", "steps", "epochs")
+_TRAINING = ("optimizer", "scheduler", "steps", "epochs")
 """What upstream's trainer keeps beside the networks."""
-STATE_LEFTOVERS = (".pad_buffer", ".cluster_size", ".embed_avg")
-"""Entries of a state dict that inference needs not: streaming state and the quantizer's moving averages."""
-WARMUP_SAMPLES = 8192
-"""Zeros that upstream's file demo streams through before a file; longer than the encoder's receptive field."""
-
-
-class AutoencoderConfig(ConfigModel):
-    """An autoencoder's ``config.yml``."""
-
-    model_type: Literal["symAudioDec", "symAudioDecUniv"]
-    sampling_rate: PositiveInt
-    generator_params: AutoencoderParams
-
-    @property
-    def code_dim(self) -> int:
-        return self.generator_params.code_dim
-
-    @property
-    def hop(self) -> int:
-        return math.prod(self.generator_params.enc_strides)
-
-
-class VocoderConfig(ConfigModel):
-    """A vocoder's ``config.yml``; both types are one network."""
-
-    model_type: Literal["HiFiGAN", "UnivNet"]
-    sampling_rate: PositiveInt
-    generator_params: VocoderParams
-
-    @property
-    def code_dim(self) -> int:
-        return self.generator_params.in_channels
-
-    @property
-    def hop(self) -> int:
-        return math.prod(self.generator_params.upsample_scales)
+_NOT_FOR_INFERENCE = (".pad_buffer", ".cluster_size", ".embed_avg")
+"""Ends of keys that inference does not need: streaming state and the quantizer's moving averages."""
+_WARMUP_SAMPLES = 8192
+"""Zeros that upstream's file demo streams before a file. They are more than the encoder's receptive field."""
 
 
 def load_autoencoder(params: AutoencoderParams, document: Mapping[str, Any], path: Path) -> Autoencoder:
-    """The autoencoder of ``params`` with the weights ``document``, which came from the file ``path``.
+    """Build the autoencoder of ``params`` and load the weights in ``document`` into it; eval mode, on the CPU.
+
+    Args:
+        document: what the checkpoint file holds.
+        path: the checkpoint file, for messages.
 
     Raises:
-        CheckpointError: the two do not fit.
+        CheckpointError: config and weights do not fit together.
     """
     state = _inference_state(document, path)
     stages = [f"quantizer.codebook.layers.{stage}.embed" for stage in range(params.codebook_num)]
-    state["quantizer.embed"] = take_stacked(state, stages, path).transpose(-1, -2).contiguous()
+    state["quantizer.embed"] = take_codebooks(state, stages, path).transpose(-1, -2).contiguous()
     with network_from(path):
         network = Autoencoder(params)
     load_strict(network, state, path)
@@ -102,7 +75,7 @@ def load_autoencoder(params: AutoencoderParams, document: Mapping[str, Any], pat
 
 
 def load_vocoder(params: VocoderParams, document: Mapping[str, Any], path: Path) -> Vocoder:
-    """As :func:`load_autoencoder`, for a vocoder."""
+    """Build the vocoder of ``params`` and load the weights in ``document``; as :func:`load_autoencoder`."""
     state = _inference_state(document, path)
     if params.in_groups:
         state = split_groups(state, params.groups)
@@ -113,12 +86,17 @@ def load_vocoder(params: VocoderParams, document: Mapping[str, Any], path: Path)
 
 
 def _inference_state(document: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-    state = tensors_at(document, path, ["model", "generator"], (*TRAINING, "discriminator"))
-    return folded_state({key: value for key, value in state.items() if not key.endswith(STATE_LEFTOVERS)})
+    """Return the tensors of a checkpoint that inference needs, with weight norm folded."""
+    state = tensors_at(document, path, ["model", "generator"], (*_TRAINING, "discriminator"))
+    return folded_state({key: value for key, value in state.items() if not key.endswith(_NOT_FOR_INFERENCE)})
 
 
 def load_part(path: Path) -> tuple[AutoencoderConfig | VocoderConfig, Autoencoder | Vocoder]:
-    """The network of a checkpoint file, of the type that the ``config.yml`` beside it says, and that config."""
+    """Load a checkpoint file as the kind of network that the ``config.yml`` beside it names.
+
+    Returns:
+        The config and the network, in eval mode on the CPU.
+    """
     config_path = required_file(path.parent, "config.yml")
     document = read_yaml(config_path)
     if document.get("model_type") in ("HiFiGAN", "UnivNet"):
@@ -129,12 +107,16 @@ def load_part(path: Path) -> tuple[AutoencoderConfig | VocoderConfig, Autoencode
 
 
 class AudioDecAdapter(Adapter):
-    """AudioDec.
+    """Adapter of AudioDec (Wu et al., doi 10.1109/ICASSP49357.2023.10096509; facebookresearch/AudioDec).
 
-    Option ``warmup`` true is upstream's file demo: encoder and decoder begin in the state that 8192 zeros leave in
-    their streaming modules, and the output is cut to the input's length. False is upstream's test script: layers begin
-    with zeros (transposed convolutions with their first frame twice), nothing is cut. The two differ in the first 0.3
-    to 0.7 s: with biases in the layers, silence is not zero inside.
+    AudioDec runs at 24 or 48 kHz with hop 300 (80 or 160 frames/s) and 8 codebooks of 1024; one variant has hop 320 and
+    16 codebooks. ``encode`` gives one tensor ``[batch, codebooks, ceil(samples / hop)]``, coarse to fine. Everything is
+    causal, without look-ahead, and nothing is random. Upstream has two paths, and option ``warmup`` chooses one:
+
+    True is upstream's file demo: encoder and decoder start in the state that 8192 zeros leave in their streaming
+    layers, and the output is cut to the input's length. False is upstream's test script: layers start with zeros
+    (transposed convolutions with a copy of their first frame), and nothing is cut. The two differ in the first 0.3 to
+    0.7 s, because the layers' biases make silence non-zero inside the network.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -158,10 +140,12 @@ class AudioDecAdapter(Adapter):
         self.decoder = in_precision(decoder.to(setup.device), setup.dtype)
 
     def files(self, setup: Setup) -> tuple[str, str]:
-        """Names of the encoder's and the decoder's file below the checkpoint folder; a subclass may say others.
+        """Return the names of the encoder's file and the decoder's file in the checkpoint folder.
+
+        A subclass may name other files.
 
         Raises:
-            CheckpointError: the variant's entry in ``weights.lock`` does not tell.
+            CheckpointError: the variant's entry in ``weights.lock`` does not list exactly two ``.pkl`` files.
         """
         names = weights.official_files(setup.spec.checkpoint, "*.pkl")
         if len(names) != 2:
@@ -205,6 +189,6 @@ class AudioDecAdapter(Adapter):
 
     @torch.no_grad()
     def _warm_up(self, encoder: nn.Module, decoder: nn.Module) -> None:
-        """Streams silence through both, once: the demo does it for every file."""
-        latent = keep_context_of(encoder, torch.zeros(1, 1, WARMUP_SAMPLES))
+        """Set the state that silence leaves in both. The demo streams it before every file; here it is done once."""
+        latent = keep_context_of(encoder, torch.zeros(1, 1, _WARMUP_SAMPLES))
         keep_context_of(decoder, self.quantizer.decode(self.quantizer.encode(latent)))

@@ -1,91 +1,28 @@
-"""The networks of AudioDec (see :mod:`codec_adapters.families.audiodec`), and the settings that they are built from.
+"""The networks of AudioDec (see :mod:`codec_adapters.families.audiodec`): autoencoder and vocoder.
 
-Names of layers are those of upstream's state dicts, but for the vocoder's grouped blocks, which are one block per group
-here. All convolutions are causal.
+Paper: Wu et al., doi 10.1109/ICASSP49357.2023.10096509. The layers have the names of upstream's state dicts, except
+that the vocoder's grouped blocks are one block per group here. All convolutions are causal.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import elu, leaky_relu
 
-from codec_adapters.files.checkpoint import ConfigModel, OddInt, PositiveInts
+from codec_adapters.families.audiodec_config import AutoencoderParams, VocoderParams
 from codec_adapters.layers.causal import CausalConv1d, CausalConvTranspose1d
 from codec_adapters.layers.hifigan import GroupedFusion, MultiReceptiveField, ResidualBlock
 from codec_adapters.layers.quantization import ResidualVectorQuantizer
 
-DILATIONS = (1, 3, 9)
-"""Of a block's residual units; no config key."""
-
-
-class AutoencoderParams(ConfigModel):
-    """``generator_params`` of an autoencoder."""
-
-    input_channels: Literal[1]
-    output_channels: Literal[1]
-    encode_channels: PositiveInt
-    decode_channels: PositiveInt
-    code_dim: PositiveInt
-    codebook_num: PositiveInt
-    codebook_size: PositiveInt
-    bias: bool
-    enc_ratios: PositiveInts
-    dec_ratios: PositiveInts
-    enc_strides: PositiveInts
-    dec_strides: PositiveInts
-    mode: Literal["causal"]
-    codec: Literal["audiodec", "activate_audiodec"]
-    projector: Literal["conv1d"]
-    quantier: Literal["residual_vq"]
-    nonlinear_activation: Literal["ELU"] = "ELU"
-
-    @property
-    def activated(self) -> bool:
-        """Whether the blocks have activations between them, and the output a tanh."""
-        return self.codec == "activate_audiodec"
-
-
-class LeakyReluParams(ConfigModel):
-    """``nonlinear_activation_params`` of a vocoder."""
-
-    negative_slope: float = 0.01
-
-
-class VocoderParams(ConfigModel):
-    """``generator_params`` of a vocoder."""
-
-    in_channels: PositiveInt
-    out_channels: Literal[1]
-    channels: PositiveInt
-    kernel_size: OddInt
-    upsample_scales: PositiveInts
-    upsample_kernel_sizes: PositiveInts
-    resblock_kernel_sizes: Annotated[list[OddInt], Field(min_length=1)]
-    resblock_dilations: list[PositiveInts]
-    groups: PositiveInt
-    bias: bool
-    use_additional_convs: bool
-    nonlinear_activation: Literal["LeakyReLU"]
-    nonlinear_activation_params: LeakyReluParams
-    stats: str | None = None
-
-    @property
-    def slope(self) -> float:
-        return self.nonlinear_activation_params.negative_slope
-
-    @property
-    def in_groups(self) -> bool:
-        """Whether a stage is one residual block per group, not the mean of blocks of different kernels."""
-        return len(self.resblock_kernel_sizes) == 1 and self.groups > 1
+_DILATIONS = (1, 3, 9)
+"""Dilations of a block's residual units. The config has no key for them."""
 
 
 class ResidualUnit(nn.Module):
-    """``x + conv1x1(ELU(conv7_dilated(ELU(x))))``."""
+    """Residual unit of the autoencoder: ``x + conv1x1(ELU(conv7_dilated(ELU(x))))``; ``[batch, channels, frames]``."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -98,11 +35,11 @@ class ResidualUnit(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual units and a resampling convolution; the encoder resamples last, the decoder first."""
+    """Residual units and a resampling convolution, which comes last in the encoder and first in the decoder."""
 
     def __init__(self, channels: int, conv: nn.Module, resample_first: bool) -> None:
         super().__init__()
-        self.res_units = nn.ModuleList(ResidualUnit(channels, dilation) for dilation in DILATIONS)
+        self.res_units = nn.ModuleList(ResidualUnit(channels, dilation) for dilation in _DILATIONS)
         self.conv = conv
         self.resample_first = resample_first
 
@@ -115,7 +52,7 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Waveform ``[batch, 1, samples]`` to ``[batch, channels, frames]``."""
+    """Encoder of the autoencoder: waveform ``[batch, 1, samples]`` to ``[batch, channels_out, frames]``."""
 
     def __init__(self, params: AutoencoderParams) -> None:
         super().__init__()
@@ -139,7 +76,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent ``[batch, code_dim, frames]`` to waveform ``[batch, 1, frames * hop]``."""
+    """Decoder of the autoencoder: latent ``[batch, code_dim, frames]`` to waveform ``[batch, 1, frames * hop]``."""
 
     def __init__(self, params: AutoencoderParams) -> None:
         super().__init__()
@@ -164,7 +101,7 @@ class Decoder(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """All of an autoencoder's checkpoint file."""
+    """Encoder, projection, quantizer and decoder: all that an autoencoder's checkpoint file holds."""
 
     def __init__(self, params: AutoencoderParams) -> None:
         super().__init__()
@@ -177,8 +114,8 @@ class Autoencoder(nn.Module):
         self.decoder = Decoder(params)
 
 
-def fusion(params: VocoderParams, channels: int) -> nn.Module:
-    """What follows an upsampling to ``channels``."""
+def _fusion(params: VocoderParams, channels: int) -> nn.Module:
+    """Return the residual blocks that follow an upsampling of the vocoder to ``channels``."""
     settings = list(zip(params.resblock_kernel_sizes, params.resblock_dilations, strict=True))
     block = partial(
         ResidualBlock,
@@ -194,7 +131,13 @@ def fusion(params: VocoderParams, channels: int) -> nn.Module:
 
 
 class Vocoder(nn.Module):
-    """HiFi-GAN on latents: ``[batch, code_dim, frames]``, normalised, to waveform ``[batch, 1, frames * hop]``."""
+    """HiFi-GAN on latents: ``[batch, code_dim, frames]`` to waveform ``[batch, 1, frames * hop]``.
+
+    If the config names statistics, the latent is first normalised by ``mean`` and ``scale`` ``[code_dim]``.
+
+    Raises:
+        ValueError: an upsampling kernel is not twice its stride.
+    """
 
     mean: Tensor | None
     scale: Tensor | None
@@ -211,7 +154,7 @@ class Vocoder(nn.Module):
                 raise ValueError(f"upsampling kernel {kernel} is not twice its stride {stride}")
             self.upsamples.append(CausalConvTranspose1d(width, width // 2, stride))
             width //= 2
-            self.blocks.append(fusion(params, width))
+            self.blocks.append(_fusion(params, width))
         self.output_conv = CausalConv1d(width, 1, params.kernel_size)
         self.slope = params.slope
 
@@ -221,5 +164,6 @@ class Vocoder(nn.Module):
         hidden = self.input_conv(latent)
         for upsample, block in zip(self.upsamples, self.blocks, strict=True):
             hidden = block(upsample(leaky_relu(hidden, self.slope, inplace=True)))
-        wav: Tensor = self.output_conv(leaky_relu(hidden, inplace=True))  # torch's slope, whatever the config's
+        # upstream uses torch's default slope here, whatever the config says
+        wav: Tensor = self.output_conv(leaky_relu(hidden, inplace=True))
         return wav.tanh_()

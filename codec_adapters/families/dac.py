@@ -1,8 +1,8 @@
 """Descript Audio Codec through transformers.
 
 Paper: Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN", arXiv 2306.06546. Upstream:
-descriptinc/descript-audio-codec (MIT). Checkpoints: hub snapshots ``descript/dac_16khz``, ``dac_24khz`` (hop 320) and
-``dac_44khz`` (hop 512); factorised codebooks of 1024 in 8 dimensions.
+descriptinc/descript-audio-codec (MIT). Checkpoints: hub snapshots ``descript/dac_16khz``, ``descript/dac_24khz`` (hop
+320) and ``descript/dac_44khz`` (hop 512).
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from codec_adapters.layers.precision import in_precision
 
 
 class DacAdapter(Adapter):
-    """DAC; option ``codebooks`` = how many of the checkpoint's codebooks are used.
+    """Adapter of DAC (Kumar et al., arXiv 2306.06546; descriptinc/descript-audio-codec).
 
-    The input is padded with zeros to a whole number of frames, as upstream does, and the output cut back to its length.
+    ``encode`` gives one tensor ``[batch, codebooks, ceil(samples / hop)]``, coarse to fine, of factorised codebooks
+    with 1024 entries in 8 dimensions. Option ``codebooks`` is how many of the checkpoint's codebooks are used, the
+    first ones. The input is padded with zeros to whole frames, as upstream does, and the output is cut to the input's
+    length. Nothing is random.
     """
 
     def __init__(self, setup: Setup) -> None:

@@ -2,8 +2,7 @@
 
 Paper: Defossez et al., "High Fidelity Neural Audio Compression", arXiv 2210.13438. Upstream: facebookresearch/encodec
 (code MIT). Checkpoints: hub snapshots ``facebook/encodec_24khz`` (causal, mono, hop 320, 75 frames/s) and
-``facebook/encodec_48khz`` (stereo, 1 s chunks overlapping by 1 %, each normalised by its own loudness, 150 frames/s);
-codebooks of 1024, as many as the bandwidth pays for.
+``facebook/encodec_48khz`` (stereo, 1 s chunks overlapping by 1 %, each normalised by its own loudness, 150 frames/s).
 """
 
 from __future__ import annotations
@@ -21,10 +20,13 @@ from codec_adapters.layers.precision import in_precision
 
 
 class EncodecAdapter(Adapter):
-    """EnCodec; option ``bandwidth`` in kbit/s, one of the checkpoint's own.
+    """Adapter of EnCodec (Defossez et al., arXiv 2210.13438; facebookresearch/encodec).
 
-    A mono waveform goes through the stereo model as two equal channels, and their mean comes back. The 48 kHz model's
-    loudness per chunk travels as ``codes.side["scale"]`` ``[batch, chunks]``; codes without it decode at unit scale.
+    ``encode`` gives one tensor ``[batch, codebooks, frames]``, coarse to fine, of codebooks with 1024 entries. Option
+    ``bandwidth`` (kbit/s, one of the checkpoint's own) sets how many codebooks are used. The stereo model gets the mono
+    waveform as two equal channels, and the result is the mean of its two channels. The 48 kHz model also codes each
+    chunk's loudness: ``codes.side["scale"]`` ``[batch, chunks]``; codes without it decode at unit scale. Nothing is
+    random.
     """
 
     def __init__(self, setup: Setup) -> None:

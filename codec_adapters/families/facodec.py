@@ -1,13 +1,9 @@
 """FACodec (NaturalSpeech 3): prosody, content and residual codes, and an unquantized speaker vector per utterance.
 
 Paper: Ju et al., "NaturalSpeech 3: Zero-Shot Speech Synthesis with Factorized Codec and Diffusion Models",
-arXiv 2403.03100. Upstream: open-mmlab/Amphion, ``models/codec/ns3_codec`` (MIT). A checkpoint is two flat state dicts,
-``ns3_facodec_encoder.bin`` and ``ns3_facodec_decoder.bin`` (v1), the same with ``_v2`` (v2), of one hub repository; no
-configuration. 16 kHz, hop 200 (80 frames/s), codes ``[batch, 6, frames]``: prosody, content x2, residual x3, 1024
-entries each, 4.8 kbit/s. v2 takes prosody from a mel spectrogram instead of the latent.
-
-The speaker vector is ``codes.side["speaker"]``, ``[batch, width]``; nothing can be decoded without one. Outputs are as
-long as the frames: up to 151 samples shorter or 48 longer than the input.
+arXiv 2403.03100. Upstream: open-mmlab/Amphion, ``models/codec/ns3_codec`` (MIT). A checkpoint is two flat state dicts
+from one hub repository: ``ns3_facodec_encoder.bin`` and ``ns3_facodec_decoder.bin`` for v1, the same names with ``_v2``
+for v2. There is no configuration file; all sizes are read from the tensors' shapes.
 """
 
 from __future__ import annotations
@@ -20,15 +16,15 @@ from torch.nn.functional import pad
 
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import CheckpointError, InputError
+from codec_adapters.families.facodec_config import Shapes
 from codec_adapters.families.facodec_network import FacodecDecoder, FacodecEncoder
-from codec_adapters.families.facodec_sizes import Shapes
 from codec_adapters.files.checkpoint import find_file, load_strict, network_from, read_tensors, tensor_state
 from codec_adapters.layers.alias_free import folded_activations
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.weight_norm import folded_state
 
 _SAMPLE_RATE = 16000
-"""No file says it; the mel filters of v2 are made for it."""
+"""Hz. No file states it; the mel filters of v2 are made for it."""
 
 _TRAINING_HEADS = (
     "f0_predictor.",
@@ -39,19 +35,27 @@ _TRAINING_HEADS = (
     "res_phone_predictor.",
     "x_timbre_predictor.",
 )
-"""Most of the decoder file is heads that keep the codes apart in training."""
+"""Beginnings of the keys of training's prediction heads, which are most of the decoder file.
+
+They make the codes of prosody, content and residual carry different information.
+"""
 
 
 class FacodecAdapter(Adapter):
-    """FACodec v1.
+    """Adapter of FACodec v1 (Ju et al., arXiv 2403.03100; open-mmlab/Amphion).
 
-    Option ``time_positions``: the transformers' position table is indexed by time, as it was meant, instead of giving
-    every frame row 0, as upstream does for a single utterance.
+    16 kHz, hop 200 (80 frames/s), 4.8 kbit/s. ``encode`` gives one tensor ``[batch, 6, frames]`` of codes below 1024:
+    prosody, content (2), residual (3). Beside it, ``codes.side["speaker"]`` ``[batch, width]`` is the speaker vector of
+    the whole utterance, without which nothing can be decoded. Outputs have ``frames * hop`` samples: up to 151 fewer or
+    48 more than the input. Nothing is random. Quirk: upstream indexes the transformers' position table by the item's
+    place in the batch, so that a single utterance gets row 0 in every frame; here every item does. Option
+    ``time_positions`` indexes the table by time instead, which is what it was made for.
     """
 
     suffix = ""
-    """Of the file names."""
+    """What the file names end with, before ``.bin``."""
     prosody_from_mel = False
+    """Whether prosody is coded from a mel spectrogram instead of the latent."""
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
@@ -111,21 +115,24 @@ class FacodecAdapter(Adapter):
         return self.decoder(self.decoder.embed(checked), speaker)
 
     def _padded(self, wav: Tensor) -> Tensor:
+        """Return ``wav`` with the padding that upstream appends; v1 has none."""
         return wav
 
     def _mel(self, wav: Tensor) -> Tensor | None:
+        """Return the mel spectrogram ``[batch, bands, frames]`` that prosody is coded from; ``None`` for v1."""
         return None
 
 
 class FacodecV2Adapter(FacodecAdapter):
-    """FACodec v2: prosody comes from a mel spectrogram.
+    """Adapter of FACodec v2, which codes prosody from a mel spectrogram instead of the latent; otherwise as v1.
 
-    Options: ``time_positions`` as in v1. ``demo_padding``: zeros are appended as in the authors' demo space, 200 less
-    the surplus over whole frames, which is a whole frame where there is no surplus. Without it, an input is taken as it
-    is, as in upstream's README, unless latent and mel would get different numbers of frames (a surplus of 152 samples
-    or more), where upstream stops with an error; then the last frame is completed with zeros, as in the demo space.
-    The default is without: whoever completes frames beforehand (:attr:`length_multiple`) gets the demo space's result
-    without its superfluous frame.
+    Option ``time_positions`` is as in v1. Option ``demo_padding`` appends zeros as the authors' demo space does: up to
+    the next multiple of 200 samples, and a whole frame if the length is a multiple already.
+
+    Without ``demo_padding``, the default, the input is taken as it is, as in upstream's README. There is one exception:
+    if 152 samples or more follow the last whole frame, latent and mel would have different numbers of frames, and
+    upstream stops with an error. Here the last frame is then completed with zeros, as in the demo space. Input that has
+    whole frames already (:attr:`length_multiple`) gets the demo space's result without its superfluous frame.
     """
 
     suffix = "_v2"
@@ -146,7 +153,7 @@ class FacodecV2Adapter(FacodecAdapter):
 
 
 def _read(checkpoint: Path, name: str) -> Shapes:
-    """The state dict in a file, less the training heads, weight norm and activations folded."""
+    """Read a file's state dict, leave out the training heads, and fold weight norm and activations."""
     path = find_file(checkpoint, name)
     state = tensor_state(read_tensors(path), path)
     needed = {key: value for key, value in state.items() if not key.startswith(_TRAINING_HEADS)}

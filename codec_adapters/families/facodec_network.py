@@ -1,7 +1,7 @@
 """FACodec's networks: convolutional encoder and decoder, factorized quantizers, timbre and prosody transformers.
 
-Layers carry the names of the checkpoint files. FACodec has no configuration file: all sizes are read off the shapes in
-the (folded) state dicts, but for the number of attention heads, which no shape shows.
+The layers have the names of the checkpoint files. All sizes are read from the shapes in the (folded) state dicts,
+except the number of attention heads, which no shape shows.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, layer_norm, normalize, pad
 
 from codec_adapters.errors import InputError
-from codec_adapters.families.facodec_sizes import Shapes, StackSizes
+from codec_adapters.families.facodec_config import Shapes, StackSizes
 from codec_adapters.layers.alias_free import AliasFreeSnake
 from codec_adapters.layers.quantization import nearest
 
 _HEADS = 4
+"""Attention heads of every transformer layer."""
 
 
 class ResidualUnit(nn.Module):
-    """Activation, dilated convolution, activation, pointwise convolution, added to the input."""
+    """Residual unit: activation, dilated convolution, activation and pointwise convolution, plus the input."""
 
     def __init__(self, channels: int, sizes: StackSizes, dilation: int) -> None:
         super().__init__()
@@ -41,7 +42,7 @@ class ResidualUnit(nn.Module):
 
 
 class Level(nn.Module):
-    """One resolution of encoder or decoder."""
+    """The layers of one resolution of encoder or decoder."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
@@ -52,7 +53,7 @@ class Level(nn.Module):
 
 
 def encoder_stack(sizes: StackSizes) -> nn.Sequential:
-    """``[batch, 1, samples]`` to the latent ``[batch, width, frames]``; zeros are padded at both ends."""
+    """Return the encoder's stack, padded with zeros: ``[batch, 1, samples]`` to latent ``[batch, width, frames]``."""
     width = sizes.filters
     layers: list[nn.Module] = [nn.Conv1d(sizes.inputs, width, sizes.kernel, padding=sizes.kernel // 2)]
     for stride in sizes.strides:
@@ -66,7 +67,7 @@ def encoder_stack(sizes: StackSizes) -> nn.Sequential:
 
 
 def decoder_stack(sizes: StackSizes) -> nn.Sequential:
-    """``[batch, width, frames]`` to ``[batch, 1, frames * hop]`` within [-1, 1]."""
+    """Return the decoder's stack: ``[batch, width, frames]`` to ``[batch, 1, frames * hop]`` within [-1, 1]."""
     width = sizes.filters
     layers: list[nn.Module] = [nn.Conv1d(sizes.inputs, width, sizes.kernel, padding=sizes.kernel // 2)]
     for stride in sizes.strides:
@@ -80,11 +81,12 @@ def decoder_stack(sizes: StackSizes) -> nn.Sequential:
 
 
 def _padding(stride: int) -> int:
+    """Return the zeros to pad at each end of a resampling convolution."""
     return stride // 2 + stride % 2
 
 
 class FactorizedStage(nn.Module):
-    """Nearest codeword by angle, in a space of few channels; what it stands for is projected back from there."""
+    """Quantizer stage that projects to few channels, takes the codeword nearest in angle, and projects back."""
 
     def __init__(self, width: int, entries: int, dim: int) -> None:
         super().__init__()
@@ -93,16 +95,16 @@ class FactorizedStage(nn.Module):
         self._codebook = nn.Embedding(entries, dim)
 
     def encode(self, vectors: Tensor) -> Tensor:
-        """``[batch, frames, width]`` to indices ``[batch, frames]``."""
+        """Return the indices, int64 ``[batch, frames]``, of vectors ``[batch, frames, width]``."""
         return nearest(normalize(self.in_proj(vectors), dim=-1), normalize(self._codebook.weight, dim=-1))
 
     def decode(self, indices: Tensor) -> Tensor:
-        """Indices to ``[batch, frames, width]``."""
+        """Return the vectors ``[batch, frames, width]`` of indices ``[batch, frames]``."""
         return self.out_proj(embedding(indices, self._codebook.weight))
 
 
 class FactorizedQuantizer(nn.Module):
-    """Residual quantizer of factorized stages, over ``[batch, frames, width]``."""
+    """Residual quantizer of factorized stages; its sizes are those of the tensors under ``name``."""
 
     def __init__(self, shapes: Shapes, name: str, width: int) -> None:
         super().__init__()
@@ -113,11 +115,11 @@ class FactorizedQuantizer(nn.Module):
 
     @property
     def stages(self) -> Sequence[FactorizedStage]:
-        """The stages, coarse to fine."""
+        """Stages, coarse to fine."""
         return cast(Sequence[FactorizedStage], self.layers)
 
     def encode(self, vectors: Tensor) -> Tensor:
-        """``[batch, frames, width]`` to int64 codes ``[batch, stages, frames]``."""
+        """Return the int64 codes ``[batch, stages, frames]`` of vectors ``[batch, frames, width]``."""
         codes = []
         for stage in self.stages:
             codes.append(stage.encode(vectors))
@@ -125,13 +127,13 @@ class FactorizedQuantizer(nn.Module):
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes to the sum of what they stand for, ``[batch, frames, width]``."""
+        """Return the sum over stages, ``[batch, frames, width]``, of codes ``[batch, stages, frames]``."""
         parts = [stage.decode(indices) for stage, indices in zip(self.stages, codes.unbind(dim=1), strict=True)]
         return torch.stack(parts).sum(dim=0)
 
 
 class FeedForward(nn.Module):
-    """A convolution over time, ReLU, and a projection back."""
+    """Feed-forward part of a transformer layer: convolution over time, ReLU, linear; ``[batch, frames, width]``."""
 
     def __init__(self, width: int, inner: int, kernel: int) -> None:
         super().__init__()
@@ -143,7 +145,7 @@ class FeedForward(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Pre-norm self-attention and feed-forward."""
+    """Transformer layer with norms before self-attention and feed-forward; ``[batch, frames, width]``."""
 
     def __init__(self, width: int, inner: int, kernel: int) -> None:
         super().__init__()
@@ -159,7 +161,7 @@ class TransformerLayer(nn.Module):
 
 
 class PositionTable(nn.Module):
-    """Buffer ``pe``: ``[rows, 1, width]``."""
+    """Table of sinusoidal positions; buffer ``pe`` ``[rows, 1, width]``."""
 
     pe: Tensor
 
@@ -169,11 +171,14 @@ class PositionTable(nn.Module):
 
 
 class Transformer(nn.Module):
-    """``[batch, frames, width]`` to the same shape, over all frames of an utterance.
+    """Transformer over all frames of an utterance; ``[batch, frames, width]`` in and out.
 
-    Upstream indexes its table of sinusoidal positions by an item's place in the batch, not by time: a single utterance
-    gets row 0 added to each of its frames. Here every item does, so that items do not depend on their neighbours; with
-    ``time_positions``, frame t gets row t, as the table was meant, which no released weights were trained with.
+    Upstream indexes its table of positions by the item's place in the batch, not by time: a single utterance gets row 0
+    added to each of its frames. Here every item gets row 0, so that items do not depend on the batch. With
+    ``time_positions``, frame t gets row t. The table was made for that, but no released weights were trained with it.
+
+    Raises:
+        ValueError: the width cannot be divided by the number of attention heads.
     """
 
     def __init__(self, shapes: Shapes, name: str, time_positions: bool) -> None:
@@ -199,7 +204,7 @@ class Transformer(nn.Module):
 
 
 class MelSpectrogram(nn.Module):
-    """Log-magnitude mel bands of a waveform, one frame per ``hop`` samples."""
+    """Mel spectrogram with logarithmic magnitudes, one frame per ``hop`` samples."""
 
     mel_basis: Tensor
     hann_window: Tensor
@@ -210,10 +215,10 @@ class MelSpectrogram(nn.Module):
         self.register_buffer("mel_basis", torch.zeros(shapes.of(f"{name}.mel_basis", 2)))
         self.register_buffer("hann_window", torch.zeros(shapes.of(f"{name}.hann_window", 1)))
         self.n_fft = 2 * (self.mel_basis.shape[1] - 1)
-        self.margin = (self.n_fft - hop) // 2
+        self.margin = (self.n_fft - hop) // 2  # samples mirrored at each end; a waveform must be longer
 
     def forward(self, wav: Tensor, bands: int) -> Tensor:
-        """``[batch, samples]`` to the lowest ``bands`` of ``[batch, bands, samples // hop]``."""
+        """Return the lowest ``bands`` bands of ``wav`` ``[batch, samples]``: ``[batch, bands, samples // hop]``."""
         wav = pad(wav[:, None], (self.margin, self.margin), mode="reflect")[:, 0]
         window = self.hann_window
         spectrum = torch.stft(wav, self.n_fft, self.hop, len(window), window, center=False, return_complex=True)
@@ -222,7 +227,7 @@ class MelSpectrogram(nn.Module):
 
 
 class FacodecEncoder(nn.Module):
-    """What is in the encoder file: ``[batch, samples]`` to the latent ``[batch, frames, width]``."""
+    """All that the encoder file holds: waveform ``[batch, samples]`` to latent ``[batch, frames, width]``."""
 
     def __init__(self, shapes: Shapes, prosody_from_mel: bool) -> None:
         super().__init__()
@@ -235,14 +240,14 @@ class FacodecEncoder(nn.Module):
         return self.block(wav[:, None]).transpose(1, 2)
 
     def frames(self, samples: int) -> int:
-        """Frames of the latent of so many samples."""
+        """Return the number of frames of the latent of ``samples`` samples."""
         for stride in self.strides:
             samples = (samples + 2 * _padding(stride) - 2 * stride) // stride + 1
         return samples
 
 
 class FacodecDecoder(nn.Module):
-    """What is in the decoder file, less the heads that only training uses."""
+    """All that the decoder file holds, quantizers and speaker encoder included, except the heads that training uses."""
 
     def __init__(self, shapes: Shapes, prosody_from_mel: bool, time_positions: bool) -> None:
         super().__init__()
@@ -255,7 +260,7 @@ class FacodecDecoder(nn.Module):
         self.timbre_encoder = Transformer(shapes, "timbre_encoder", time_positions)
         self.timbre_linear = nn.Linear(width, 2 * width)
         self.model: nn.Module = decoder_stack(sizes)
-        self.bands = 0
+        self.bands = 0  # mel bands that prosody is coded from; 0 where it is coded from the latent
         if prosody_from_mel:
             self.bands = shapes.of("melspec_linear.weight", 2)[1]
             self.melspec_linear = nn.Linear(self.bands, width)
@@ -267,13 +272,13 @@ class FacodecDecoder(nn.Module):
         return cast(Sequence[FactorizedQuantizer], self.quantizer)
 
     def speaker(self, latent: Tensor) -> Tensor:
-        """The speaker vector ``[batch, width]`` of an utterance."""
+        """Return the speaker vector ``[batch, width]`` of a latent ``[batch, frames, width]``."""
         return self.timbre_encoder(latent).mean(dim=1)
 
     def encode(self, latent: Tensor, mel: Tensor | None) -> Tensor:
-        """Codes ``[batch, stages, frames]`` of a latent ``[batch, frames, width]``: prosody, content, residual.
+        """Return codes ``[batch, stages, frames]`` of a latent ``[batch, frames, width]``: prosody, content, residual.
 
-        Prosody is quantized from ``mel`` (``[batch, bands, frames]``), or, where there is none, from the latent too.
+        Prosody is coded from ``mel`` ``[batch, bands, frames]``, or from the latent if ``mel`` is ``None``.
         """
         prosody = latent if mel is None else self.melspec_encoder(self.melspec_linear(mel.transpose(1, 2)))
         first, second, *others = self.groups
@@ -282,12 +287,12 @@ class FacodecDecoder(nn.Module):
         return torch.cat(codes + [group.encode(rest) for group in others], dim=1)
 
     def embed(self, codes: Tensor) -> Tensor:
-        """Codes to the sum of what they stand for, ``[batch, frames, width]``."""
+        """Return the sum ``[batch, frames, width]`` of all vectors that codes ``[batch, stages, frames]`` stand for."""
         parts = codes.split([len(group.entries) for group in self.groups], dim=1)
         return torch.stack([group.decode(own) for group, own in zip(self.groups, parts, strict=True)]).sum(dim=0)
 
     def forward(self, embedded: Tensor, speaker: Tensor) -> Tensor:
-        """``[batch, frames, width]`` in the voice of ``speaker`` to ``[batch, frames * hop]``."""
+        """Decode vectors ``[batch, frames, width]``, in the voice of ``speaker``, to ``[batch, frames * hop]``."""
         gain, offset = self.timbre_linear(speaker)[:, None].chunk(2, dim=2)
         voiced = torch.addcmul(offset, layer_norm(embedded, embedded.shape[-1:]), gain)
         return self.model(voiced.transpose(1, 2))[:, 0]

@@ -2,14 +2,8 @@
 
 Paper: Du et al., "FunCodec: A Fundamental, Reproducible and Integrable Open-source Toolkit for Neural Speech Codec",
 arXiv 2309.07405. Upstream: modelscope/FunCodec (MIT); the model cards state MIT for the weights. A checkpoint is
-``config.yaml`` (a dump of the training arguments, from which the whole network follows) and ``model.pth`` (a flat state
-dict, the discriminator included). 16 kHz, hop 320 or 640 (50 or 25 frames/s), 32 codebooks of 1024: 500 or 250 bit/s
-each. Codes ``[batch, codebooks, frames]``, coarse to fine.
-
-This is upstream's ``inference`` mode: an utterance in one piece, brought to unit RMS, coded, brought back to its level
-and cut to its length. The level travels as ``codes.side["scale"]`` (``[batch, 1]``); codes without it decode in the
-unit-RMS domain, which is upstream's ``decode`` mode. Every convolution ends in a norm over the whole utterance, so a
-single sample of padding changes every code: utterances belong here at their own length.
+``config.yaml`` (a dump of the training arguments, which describe the whole network) and ``model.pth`` (a flat state
+dict, the discriminator included).
 """
 
 from __future__ import annotations
@@ -39,7 +33,7 @@ from codec_adapters.layers.seanet import SeanetDecoder, SeanetEncoder
 from codec_adapters.layers.spectrum import MagnitudeAngle, MagnitudePhase, Waveform
 from codec_adapters.layers.weight_norm import folded_state
 
-_LEFTOVERS = (
+_NOT_FOR_INFERENCE = (
     "discriminator.",
     "mel_spec_transforms.",
     "enc_trans_func.",
@@ -48,14 +42,14 @@ _LEFTOVERS = (
     "quantizer.rq.model.cluster_size",
     "quantizer.rq.model.inited",
 )
-"""What training leaves in ``model.pth``, and the Hann windows of the spectral domains."""
+"""Beginnings of the keys in ``model.pth`` that only training needs, and of the Hann windows of the spectral domains."""
 
 _SILENCE = 1e-8
-"""Upstream adds this to the RMS, so that digital silence is not divided by zero."""
+"""Upstream adds this to the RMS, so that digital silence does not lead to a division by zero."""
 
 
 class Quantizer(nn.Module):
-    """Residual quantizer, between projections where codewords are of another width than the latent."""
+    """Residual quantizer, with a projection before and after if its codewords have another width than the latent."""
 
     def __init__(self, config: QuantizerConfig, dimension: int) -> None:
         super().__init__()
@@ -68,23 +62,23 @@ class Quantizer(nn.Module):
 
     @property
     def codebooks(self) -> ResidualVectorQuantizer:
-        """The stages."""
+        """The residual quantizer itself."""
         return cast(ResidualVectorQuantizer, self.rq["model"])
 
     def encode(self, latent: Tensor, stages: int) -> Tensor:
-        """Latent ``[batch, dimension, frames]`` to int64 codes ``[batch, stages, frames]``."""
+        """Quantize a latent ``[batch, dimension, frames]`` to int64 codes ``[batch, stages, frames]``."""
         vectors = self.input_proj(latent.transpose(1, 2))
         if self.range is not None:
             vectors = vectors.tanh() * self.range
         return self.codebooks.encode(vectors.transpose(1, 2), stages)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes to the quantized latent ``[batch, dimension, frames]``."""
+        """Return the quantized latent ``[batch, dimension, frames]`` of codes ``[batch, stages, frames]``."""
         return self.output_proj(self.codebooks.decode(codes).transpose(1, 2)).transpose(1, 2)
 
 
 class FuncodecNetwork(nn.Module):
-    """The network in the unit-RMS domain: :meth:`analyse` to the latent, :meth:`synthesise` back."""
+    """Encoder, quantizer and decoder of a FunCodec model, for waveforms of unit RMS."""
 
     def __init__(self, config: FuncodecConfig) -> None:
         super().__init__()
@@ -95,15 +89,15 @@ class FuncodecNetwork(nn.Module):
         self.frames_per_code = config.encoder_conf.settings.hop
 
     def analyse(self, wav: Tensor) -> Tensor:
-        """``[batch, samples]`` to the latent ``[batch, dimension, frames]``."""
+        """Return the latent ``[batch, dimension, frames]`` of ``wav`` ``[batch, samples]``."""
         return self.encoder(self.domain.analyse(wav))
 
     def synthesise(self, latent: Tensor) -> Tensor:
-        """Quantized latent to ``[batch, samples]``, untrimmed."""
+        """Return the waveform ``[batch, samples]`` of a quantized latent, not cut to the input's length."""
         return self.domain.synthesise(self.decoder(latent))
 
     def check_sizes(self) -> None:
-        """Sends an empty image through encoder and decoder; meant for the meta device.
+        """Run an empty image through encoder and decoder; meant for the meta device, where it costs nothing.
 
         Raises:
             ValueError, RuntimeError: encoder, decoder and domain do not fit together.
@@ -115,6 +109,7 @@ class FuncodecNetwork(nn.Module):
 
 
 def _domain(config: FuncodecConfig) -> Waveform:
+    """Return the domain that the network codes: the waveform or one of the two spectrograms."""
     sizes = config.model_conf.domain_conf
     match config.domain:
         case "mag_phase":
@@ -126,7 +121,18 @@ def _domain(config: FuncodecConfig) -> Waveform:
 
 
 class FuncodecAdapter(Adapter):
-    """FunCodec; option ``bit_width`` (bit/s): as many codebooks as fit into it are used, at least one; 0 means all."""
+    """Adapter of FunCodec (Du et al., arXiv 2309.07405; modelscope/FunCodec), in upstream's ``inference`` mode.
+
+    16 kHz, hop 320 or 640 (50 or 25 frames/s), 32 codebooks of 1024, 500 or 250 bit/s each. An utterance is coded in
+    one piece: scaled to unit RMS, coded, scaled back to its level and cut to its length. ``encode`` gives one tensor
+    ``[batch, codebooks, frames]``, coarse to fine, and the level as ``codes.side["scale"]`` ``[batch, 1]``. Codes
+    without it decode at unit RMS, which is upstream's ``decode`` mode. Nothing is random. Quirk: a norm over the whole
+    utterance follows every convolution, so a single sample of padding changes every code; utterances should have their
+    own length.
+
+    Option ``bit_width`` (bit/s) sets how many codebooks are used: as many as fit into that rate, at least one; 0 means
+    all.
+    """
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
@@ -137,7 +143,7 @@ class FuncodecAdapter(Adapter):
             self.network.check_sizes()
         weights = required_file(config_path.parent, "model.pth")
         state = tensor_state(read_tensors(weights), weights)
-        needed = {key: value for key, value in state.items() if not key.startswith(_LEFTOVERS)}
+        needed = {key: value for key, value in state.items() if not key.startswith(_NOT_FOR_INFERENCE)}
         load_strict(self.network, folded_state(needed), weights)
         self.network.to(setup.device)
         self.network.encoder = in_precision(self.network.encoder, setup.dtype, float32=(nn.LSTM,))
@@ -193,7 +199,7 @@ class FuncodecAdapter(Adapter):
 
 
 def _stages(bit_width: int, sizes: QuantizerConfig, name: str) -> int:
-    """Codebooks that fit into ``bit_width`` bit/s."""
+    """Return how many codebooks fit into ``bit_width`` bit/s, at least one; all for 0."""
     if bit_width < 0:
         raise OptionError(f"{name}: option 'bit_width' must be 0 (all codebooks) or bit/s, got {bit_width}")
     if bit_width == 0:

@@ -1,7 +1,7 @@
-"""FunCodec's ``config.yaml``: the keys that shape the network, with upstream's defaults, checked.
+"""FunCodec's ``config.yaml``: the keys that shape the network, with upstream's defaults.
 
-The training keys around them are ignored. A value whose network is not built here (none was released) is an error, as
-is any unknown key in the sections of encoder and decoder.
+Keys of training are ignored. A value whose network is not built here (none was released) is an error, and so is an
+unknown key in the sections of encoder and decoder.
 """
 
 from __future__ import annotations
@@ -17,52 +17,56 @@ from codec_adapters.layers.norm import SignalNorm
 from codec_adapters.layers.seanet_settings import SeanetSettings
 
 _DOMAINS = {"encodec": ("time",), "freq_codec": ("mag_phase", "mag_angle")}
+"""Domains that each model type can code."""
 
 
-def _twice(domain: Any) -> Any:
+def _for_both_sides(domain: Any) -> Any:
+    """Return a single domain as that of encoder and decoder."""
     return [domain, domain] if isinstance(domain, str) else domain
 
 
-def _listed(ratio: Any) -> Any:
+def _as_list(ratio: Any) -> Any:
+    """Return a single stride as a list of one."""
     return [ratio] if isinstance(ratio, int) else ratio
 
 
 LayerCount = Annotated[int, Field(ge=0, le=64)]
-"""Bounded, since layers are built before the weights can contradict."""
+"""Number of layers. It is limited, because layers are built before the weights can show that it is wrong."""
 
-Ratio = Annotated[list[PositiveInt], BeforeValidator(_listed), Field(min_length=1, max_length=2)]
-"""Stride of a level: of time alone, or of frequency and time."""
+Ratio = Annotated[list[PositiveInt], BeforeValidator(_as_list), Field(min_length=1, max_length=2)]
+"""Stride of a level: (time) or (frequency, time)."""
 
 OutPadding = Annotated[list[int], Field(min_length=2, max_length=2)]
+"""(left, right) of one axis."""
 
 
 class NormParams(ConfigModel, extra="forbid"):
-    """``norm_params`` of a configuration: arguments of the GroupNorm."""
+    """Key ``norm_params``: arguments of the GroupNorm."""
 
     num_groups: PositiveInt = 1
     eps: PositiveFloat = 1e-5
     affine: bool = True
 
     def layer(self, channels: int) -> nn.Module:
-        """The norm over so many channels."""
+        """Return the norm over ``channels`` channels."""
         return SignalNorm(self.num_groups, channels, self.eps, self.affine)
 
 
 class EluParams(ConfigModel, extra="forbid"):
-    """``activation_params`` of a configuration."""
+    """Key ``activation_params``: arguments of the ELU."""
 
     alpha: float = 1.0
 
 
 class SeanetConfig(ConfigModel, extra="forbid"):
-    """``encoder_conf`` or ``decoder_conf``, with channels that other sections tell; what is not built is refused."""
+    """Section ``encoder_conf`` or ``decoder_conf``; :class:`FuncodecConfig` adds sizes that other sections state."""
 
     channels: PositiveInt
     """Channels of the waveform or spectrogram."""
     dimension: PositiveInt
     """Channels of the latent."""
     ratios: Annotated[list[Ratio], Field(min_length=1)]
-    """In decoder order, one per level."""
+    """One per level, in the decoder's order."""
     n_filters: PositiveInt = 32
     n_residual_layers: LayerCount = 1
     kernel_size: PositiveInt = 7
@@ -79,16 +83,17 @@ class SeanetConfig(ConfigModel, extra="forbid"):
     causal: bool = False
     pad_mode: Literal["reflect", "replicate", "constant"] = "reflect"
     trim_right_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Share of a causal transposed convolution's surplus that is cut on the right."""
+    """Share of a causal transposed convolution's overhang that is cut on the right."""
     seq_model: str | None = "lstm"
-    """Any word but ``lstm`` means none, as upstream has it; its ``transformer`` is not built here."""
+    """``lstm``; any other word means none, as in upstream. Upstream's ``transformer`` is not built here."""
     seq_layer_num: Annotated[LayerCount, Field(ge=1)] = 2
     res_seq: bool = True
     conv_group_ratio: int = -1
-    """Convolutions between first and last have ``channels // 2 // ratio`` groups; -1: one group."""
+    """Convolutions except the first and last have ``channels // 2 // ratio`` groups; -1 means one group."""
     tr_conv_group_ratio: int = -1
+    """The same for transposed convolutions."""
     last_out_padding: Annotated[list[OutPadding], Field(min_length=2, max_length=2)] = [[0, 1], [0, 0]]  # noqa: RUF012
-    """(left, right) per axis: what the last transposed convolution of two axes keeps of what it would trim."""
+    """(left, right) per axis: steps that the last transposed convolution, if it has two axes, keeps of its overhang."""
     double_filters: Literal[True] = True
     half_filters: Literal[True] = True
     add_snake_activation: Literal[False] = False
@@ -109,7 +114,7 @@ class SeanetConfig(ConfigModel, extra="forbid"):
 
     @property
     def settings(self) -> SeanetSettings:
-        """The network that this describes."""
+        """Settings of the network that this section describes."""
         alpha, norm = self.activation_params.alpha, self.norm_params
         return SeanetSettings(
             filters=self.n_filters,
@@ -135,41 +140,41 @@ class SeanetConfig(ConfigModel, extra="forbid"):
 
 
 class QuantizerConfig(ConfigModel):
-    """``quantizer_conf``."""
+    """Section ``quantizer_conf``."""
 
     codebook_size: Annotated[int, Field(ge=2)] = 1024
     num_quantizers: PositiveInt = 8
     sampling_rate: PositiveInt = 24000
     encoder_hop_length: PositiveInt = 320
     codec_dim: PositiveInt | None = None
-    """Channels that are quantized, where a projection makes them other than the latent's."""
+    """Channels of the codewords; ``None`` means those of the latent, without a projection."""
     codec_range: float | None = None
-    """Latents are brought into plus and minus this by tanh."""
+    """Limit of the latent: tanh maps it into [-codec_range, codec_range]. ``None`` means no limit."""
     q0_ds_ratio: Literal[1] = 1
 
 
 class DomainConfig(ConfigModel):
-    """``model_conf.domain_conf``: the spectrogram."""
+    """Section ``model_conf.domain_conf``: sizes of the spectrogram, in samples."""
 
     n_fft: Annotated[int, Field(ge=1, le=2**16)] = 512
     hop_length: PositiveInt = 160
 
 
 class ModelConfig(ConfigModel):
-    """``model_conf``."""
+    """Section ``model_conf``."""
 
     target_sample_hz: PositiveInt = 24000
     audio_normalize: bool
     segment_dur: None
-    """Coding in segments is not built here; where the key is absent, upstream means segments of one second."""
-    codec_domain: Annotated[list[str], BeforeValidator(_twice), Field(min_length=2, max_length=2)]
-    """Of encoder and decoder."""
+    """Coding in segments is not built here. Without this key, upstream codes in segments of one second."""
+    codec_domain: Annotated[list[str], BeforeValidator(_for_both_sides), Field(min_length=2, max_length=2)]
+    """Domains of encoder and decoder."""
     domain_conf: DomainConfig = DomainConfig()
     bypass_quantizer: Literal[False] = False
 
 
 class FuncodecConfig(ConfigModel):
-    """``config.yaml``."""
+    """The document ``config.yaml``."""
 
     model: Literal["encodec", "freq_codec"] = "encodec"
     input_size: PositiveInt
@@ -181,13 +186,13 @@ class FuncodecConfig(ConfigModel):
 
     @property
     def domain(self) -> str:
-        """``time``, or how a spectrogram is coded: ``mag_phase`` or ``mag_angle``."""
+        """What the network codes: ``time`` (the waveform), or a spectrogram as ``mag_phase`` or ``mag_angle``."""
         return self.model_conf.codec_domain[0]
 
     @model_validator(mode="before")
     @classmethod
     def _with_defaults(cls, document: dict[str, Any]) -> dict[str, Any]:
-        """Defaults that differ between networks, and sizes that one section takes from another."""
+        """Fill in defaults that depend on the model type, and sizes that one section takes from another."""
         spectral = document.get("model") == "freq_codec"
         ratios = [[4, 1], [4, 1], [4, 2], [4, 1]] if spectral else [8, 5, 4, 2]
         encoder, decoder, model = (document.get(part, {}) for part in ("encoder_conf", "decoder_conf", "model_conf"))

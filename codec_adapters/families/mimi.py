@@ -2,7 +2,7 @@
 
 Paper: Defossez et al., "Moshi: a speech-text foundation model for real-time dialogue", arXiv 2410.00037. Upstream:
 kyutai-labs/moshi (code MIT, weights CC BY 4.0). Checkpoint: hub snapshot ``kyutai/mimi``, 24 kHz mono, hop 1920
-(12.5 frames/s), 32 codebooks of 2048 of which Moshi uses 8; the first is distilled from a self-supervised model.
+(12.5 frames/s), 32 codebooks of 2048 entries.
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ from codec_adapters.layers.precision import in_precision
 
 
 class MimiAdapter(Adapter):
-    """Mimi; option ``codebooks`` = how many of the checkpoint's codebooks are used.
+    """Adapter of Mimi (Defossez et al., arXiv 2410.00037; kyutai-labs/moshi).
 
-    On the CPU the items of a batch run one by one, which is no slower there: the transformers' matrix products round
-    by the shape of the whole batch, and a clip must not depend on what it was batched with. Half precision covers the
+    ``encode`` gives one tensor ``[batch, codebooks, frames]``. The first codebook is distilled from a self-supervised
+    model, the others follow coarse to fine. Option ``codebooks`` is how many of the checkpoint's 32 are used, the first
+    ones; Moshi uses 8. Nothing is random.
+
+    On the CPU, the items of a batch run one by one, which is not slower there. The rounding of the transformers' matrix
+    products depends on the shape of the whole batch, and a clip must not depend on its batch. Half precision covers the
     convolution stacks; the two transformers and the quantizer stay in float32.
     """
 
@@ -63,4 +67,5 @@ class MimiAdapter(Adapter):
         return torch.cat([self.model.decode(part).audio_values[:, 0] for part in self._parts(checked)])
 
     def _parts(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Split a batch into what runs together: single items on the CPU, everything elsewhere."""
         return batch.split(1) if self.device.type == "cpu" else (batch,)

@@ -1,4 +1,4 @@
-"""Loading the codecs that ``transformers`` carries, strictly and without network access."""
+"""Models that ``transformers`` carries: loading them from local files, strictly and without network access."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from codec_adapters.layers.weight_norm import fold_weight_norm
 def load_pretrained(
     model_class: Any, folder: Path, dtype: torch.dtype = torch.float32, spare_parts: tuple[str, ...] = ()
 ) -> Any:
-    """A ``transformers`` model from a local snapshot folder, in eval mode, weight norm folded.
+    """Load a ``transformers`` model from a local snapshot folder; eval mode, on the CPU, weight norm folded.
 
     Args:
-        model_class: a ``PreTrainedModel`` class, e.g. ``EncodecModel``; the folder's config must be of its model type.
+        model_class: a ``PreTrainedModel`` class, e.g. ``EncodecModel``. The folder's config must have its model type.
         folder: holds ``config.json`` and ``model.safetensors``, whole or in shards with an index (or a tensors-only
             ``pytorch_model.bin``).
-        dtype: of the parameters, whatever the file has; an adapter casts what it wants in half precision.
-        spare_parts: submodules that are not needed: the file may lack their tensors, and they are taken out.
+        dtype: type of the parameters, whatever type the file has.
+        spare_parts: submodules that are not needed. They are set to ``None``, and the file may lack their tensors.
 
     Raises:
-        CheckpointError: missing files, another codec's config, unknown or missing weights, a damaged file.
+        CheckpointError: a file is missing or damaged, the config is another model's, or weights are unknown, missing
+            or wrongly shaped.
     """
     config_path = required_file(folder, "config.json")
     wanted = model_class.config_class.model_type
@@ -58,11 +59,12 @@ def load_pretrained(
 
 
 def model_from_state(model_class: Any, config: Any, state: dict[str, Tensor], path: Path) -> Any:
-    """A ``transformers`` model of tensors that came from another layout than the library's, in eval mode, float32.
+    """Build a ``transformers`` model from tensors that were not stored in the library's layout; eval mode, float32.
 
     Args:
-        config: of the class's own kind.
-        state: under the library's names; all of them, and no others.
+        model_class: a ``PreTrainedModel`` class.
+        config: a config of that class.
+        state: exactly the model's tensors, under the library's names.
         path: where the tensors came from, for messages.
 
     Raises:
@@ -81,6 +83,7 @@ def model_from_state(model_class: Any, config: Any, state: dict[str, Tensor], pa
 
 
 def _refuse_misfits(weights: Path, report: dict[str, Any], spare_parts: tuple[str, ...] = ()) -> None:
+    """Raise :class:`CheckpointError` if the library's loading ``report`` lists weights that do not fit the model."""
     for problem, kind in (
         ("lacks", "missing_keys"),
         ("has unknown", "unexpected_keys"),
@@ -94,7 +97,7 @@ def _refuse_misfits(weights: Path, report: dict[str, Any], spare_parts: tuple[st
 
 
 class _QuietTransformers:
-    """Keeps the library's progress bars and load reports, written for notebooks, out of a build's output."""
+    """Context in which the library prints no progress bars and load reports: a build's output has no place for them."""
 
     def __enter__(self) -> None:
         from transformers.utils import logging

@@ -1,4 +1,4 @@
-"""What the adapters of codecs that are a SEANet around a residual quantizer have in common."""
+"""Base of the adapters of SpeechTokenizer and AcademiCodec's EnCodec: a SEANet around a residual quantizer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from codec_adapters.layers.seanet import SeanetCodec
 
 
 class SeanetAdapter(Adapter):
-    """Facts and encoding of a :class:`SeanetCodec`; subclasses load ``network`` and choose ``used`` codebooks."""
+    """Base of adapters that run a :class:`SeanetCodec`.
+
+    A subclass loads :attr:`network`, chooses how many codebooks are :attr:`used`, and says its sample rate. Outputs are
+    not cut to the input's length.
+    """
 
     network: SeanetCodec
     used: int
+    """Codebooks in use, the first ones."""
 
     @property
     def hop(self) -> int:
@@ -30,5 +35,15 @@ class SeanetAdapter(Adapter):
     def length_multiple(self) -> int:
         return 1  # the codec fills its last frame by mirroring the signal, not with zeros
 
+    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
+        return self._generate(self.network.encode(wav, self.used))
+
     def _encode(self, wav: Tensor) -> Codes:
         return Codes([self.network.encode(wav, self.used)])
+
+    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
+        return self._generate(self._checked_codes(codes, self.network.quantizer.entries, least=1))
+
+    def _generate(self, codes: Tensor) -> Tensor:
+        """Decode checked codes ``[batch, codebooks, frames]`` to float32 ``[batch, frames * hop]``."""
+        return self.network.decode(codes)

@@ -1,12 +1,8 @@
 """SNAC through the ``snac`` package.
 
 Paper: Siuzdak et al., "SNAC: Multi-Scale Neural Audio Codec", arXiv 2410.14411. Upstream: hubertsiuzdak/snac (MIT).
-Checkpoints: hub snapshots ``hubertsiuzdak/snac_24khz``, ``snac_32khz``, ``snac_44khz``, each ``config.json`` and
-``pytorch_model.bin`` (a flat state dict). Codes: 3 or 4 levels, coarse to fine, ``[batch, 1, frames_i]`` each.
-
-The decoder adds fresh Gaussian noise, one draw per decoder block, in eval mode too. Here each item of a batch draws its
-own from a CPU generator with the item's seed, in block order: the draws upstream makes at batch 1 after
-``torch.manual_seed(seed)``, whatever the batch or the device.
+Checkpoints: hub snapshots ``hubertsiuzdak/snac_24khz``, ``hubertsiuzdak/snac_32khz`` and ``hubertsiuzdak/snac_44khz``,
+each ``config.json`` and ``pytorch_model.bin`` (a flat state dict).
 """
 
 from __future__ import annotations
@@ -26,7 +22,14 @@ from codec_adapters.layers.weight_norm import fold_weight_norm
 
 
 class SnacAdapter(Adapter):
-    """SNAC; option ``noise`` false leaves the decoder's noise out, which no upstream path does (for experiments)."""
+    """Adapter of SNAC (Siuzdak et al., arXiv 2410.14411; hubertsiuzdak/snac).
+
+    ``encode`` gives 3 or 4 levels of codes, coarse to fine, each ``[batch, 1, frames_i]``. The decoder adds Gaussian
+    noise, one draw per decoder block, also in eval mode. Here each item of a batch draws its noise from its own CPU
+    generator, seeded with the item's seed, in block order. These are the draws that upstream makes at batch 1 after
+    ``torch.manual_seed(seed)``, and they do not depend on the batch or the device. Option ``noise`` false leaves the
+    noise out; no upstream path does that, it is meant for experiments.
+    """
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
@@ -89,6 +92,7 @@ class SnacAdapter(Adapter):
         return hidden[:, 0].float()
 
     def _noise(self, hidden: Tensor, generators: list[Generator]) -> Tensor:
+        """Return the noise ``[batch, 1, frames]`` for a block with the input ``hidden``, one generator per item."""
         shape = (hidden.shape[0], 1, hidden.shape[2])
         if not self.options["noise"]:
             return hidden.new_zeros(shape)
@@ -97,7 +101,10 @@ class SnacAdapter(Adapter):
 
 
 def _flat_layers(model: nn.Sequential) -> list[nn.Module]:
-    """The decoder's layers in order, its blocks opened, so that the noise steps stand by themselves."""
+    """Return the decoder's layers in order, with the layers of its blocks listed one by one.
+
+    So the noise steps are layers of their own, and can be run with each item's generator.
+    """
     layers: list[nn.Module] = []
     for part in model:
         layers.extend(part.block if isinstance(part, DecoderBlock) else [part])

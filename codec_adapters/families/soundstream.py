@@ -1,13 +1,11 @@
 """SoundStream: Lyra V2's official weights on LiteRT.
 
 Paper: Zeghidour et al., "SoundStream: An End-to-End Neural Audio Codec", arXiv 2107.03312. The paper's own weights were
-never released; Lyra V2 (google/lyra, code and weights Apache-2.0) is the one official SoundStream. Checkpoint: the
-three files of ``lyra/model_coeffs``. 16 kHz mono, frames of 320 samples (50 frames/s), 46 residual quantizers of 16
-entries; the first 16, 30 or 46 make 3.2, 6 or 9.2 kbit/s.
+never released; Lyra V2 (google/lyra, code and weights Apache-2.0) is the only official SoundStream. Checkpoint: the
+three files of ``lyra/model_coeffs``.
 
-The graphs keep their streaming state in variables that ``reset_all_variables`` does not restore, so every utterance
-gets new interpreters (a few milliseconds), and one interpreter is one stream: a batch runs item by item. The late
-quantizer stages decide on what is nearly noise, so codes agree between calls on one machine, not between kinds of CPU.
+The graphs keep their streaming state in variables that ``reset_all_variables`` does not restore. So every utterance
+gets new interpreters (a few milliseconds). One interpreter is one stream, so the items of a batch run one by one.
 """
 
 from __future__ import annotations
@@ -23,22 +21,29 @@ from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import CheckpointError
 from codec_adapters.files.checkpoint import required_file
 
-FRAME = 320
-LEVELS = 46
-BITS_PER_CODE = 4
+_FRAME = 320
+"""Samples per frame."""
+_LEVELS = 46
+"""Residual quantizers."""
+_BITS_PER_CODE = 4
 _GRAPHS = ("soundstream_encoder.tflite", "quantizer.tflite", "lyragan.tflite")
 
 
 class LyraAdapter(Adapter):
-    """Lyra V2; option ``codebooks`` = residual quantizers in use, 1 to 46 (released: 16, 30, 46).
+    """Adapter of Lyra V2, the released SoundStream (Zeghidour et al., arXiv 2107.03312; google/lyra).
 
-    Runs on the CPU in float32 whatever device was asked for; input beyond the last whole frame is left out, as in
-    Lyra's own tools (an input shorter than one frame is padded to one).
+    16 kHz mono, frames of 320 samples (50 frames/s), 46 residual quantizers of 16 entries. ``encode`` gives one tensor
+    ``[batch, codebooks, samples // 320]``, coarse to fine. Option ``codebooks`` is how many quantizers are used, 1 to
+    46; the released settings 16, 30 and 46 are 3.2, 6 and 9.2 kbit/s. Samples after the last whole frame are left out,
+    as in Lyra's own tools; an input shorter than one frame is padded to one.
+
+    It runs on the CPU in float32, whatever device was asked for. Nothing is random, but the late quantizers decide on
+    what is nearly noise: codes are the same between calls on one machine, not between kinds of CPU.
     """
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(replace(setup, device=torch.device("cpu"), dtype=torch.float32))
-        self.used = setup.codebooks(LEVELS)
+        self.used = setup.codebooks(_LEVELS)
         paths = [required_file(setup.folder, name) for name in _GRAPHS]
         self._encoder, self._quantizer, self._generator = (path.read_bytes() for path in paths)
         for path, graph in zip(paths, (self._encoder, self._quantizer, self._generator), strict=True):
@@ -54,7 +59,7 @@ class LyraAdapter(Adapter):
 
     @property
     def hop(self) -> int:
-        return FRAME
+        return _FRAME
 
     @property
     def codebooks(self) -> int:
@@ -62,10 +67,10 @@ class LyraAdapter(Adapter):
 
     @property
     def bitrate(self) -> float:
-        return self.frame_rate * self.used * BITS_PER_CODE
+        return self.frame_rate * self.used * _BITS_PER_CODE
 
     def _encode(self, wav: Tensor) -> Codes:
-        samples = max(wav.shape[1] // FRAME, 1) * FRAME
+        samples = max(wav.shape[1] // _FRAME, 1) * _FRAME
         whole = torch.nn.functional.pad(wav, (0, max(samples - wav.shape[1], 0)))[:, :samples]
         return Codes([torch.from_numpy(np.stack([self._encode_one(item) for item in whole.numpy()]))])
 
@@ -73,21 +78,22 @@ class LyraAdapter(Adapter):
         return torch.from_numpy(np.stack([self._decode_one(item) for item in codes[0].numpy()]))
 
     def _encode_one(self, samples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Samples ``[frames * 320]`` to codes ``[codebooks, frames]``."""
+        """Return the int64 codes ``[codebooks, frames]`` of float32 samples ``[frames * 320]``."""
         encoder = _Stream(self._encoder)
         quantize = _interpreter(self._quantizer).get_signature_runner("encode")
         used = np.array(self.used, dtype=np.int32)
         codes = []
-        for frame in samples.reshape(-1, 1, FRAME):
+        for frame in samples.reshape(-1, 1, _FRAME):
             quantized = quantize(input_frames=encoder(frame), num_quantizers=used)
-            codes.append(next(v for v in quantized.values() if v.dtype == np.int32)[: self.used, 0, 0])
+            indices = next(output for output in quantized.values() if output.dtype == np.int32)
+            codes.append(indices[: self.used, 0, 0])
         return np.stack(codes, axis=1).astype(np.int64)
 
     def _decode_one(self, codes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Codes ``[codebooks, frames]`` to samples ``[frames * 320]``."""
+        """Return the float32 samples ``[frames * 320]`` of codes ``[codebooks, frames]``."""
         dequantize = _interpreter(self._quantizer).get_signature_runner("decode")
         generator = _Stream(self._generator)
-        indices = np.full((LEVELS, 1, 1), -1, dtype=np.int32)
+        indices = np.full((_LEVELS, 1, 1), -1, dtype=np.int32)  # -1: the quantizer is not used
         frames = []
         for column in codes.T:
             indices[: len(column), 0, 0] = column
@@ -97,7 +103,7 @@ class LyraAdapter(Adapter):
 
 
 class _Stream:
-    """One pass through a stateful graph with one input and one output, frame by frame."""
+    """One stream through a stateful graph with one input and one output, called frame by frame."""
 
     def __init__(self, graph: bytes) -> None:
         self._interpreter = _interpreter(graph)

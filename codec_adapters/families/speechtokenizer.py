@@ -5,9 +5,6 @@ Upstream: ZhangXInFD/SpeechTokenizer (Apache-2.0). Releases: ``speechtokenizer_h
 ``fnlp/SpeechTokenizer`` and a version with Snake activations in ``fnlp/AnyGPT-speech-modules``.
 
 A checkpoint is a folder with a JSON configuration and a flat state dict (``SpeechTokenizer.pt``, or ``ckpt.dev``).
-16 kHz mono, hop 320 (50 frames/s), 8 codebooks of 1024; codes ``[batch, codebooks, ceil(samples / hop)]``, row 0 the
-semantic one. The encoder's LSTM runs both ways, so every code depends on the whole clip. The output is not cut to the
-input's length: ``frames * hop`` samples, unbounded.
 """
 
 from __future__ import annotations
@@ -18,9 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveInt
-from torch import Tensor
 
-from codec_adapters.base import Codes, Setup
+from codec_adapters.base import Setup
 from codec_adapters.families.seanet_adapter import SeanetAdapter
 from codec_adapters.files.checkpoint import (
     ConfigModel,
@@ -34,13 +30,14 @@ from codec_adapters.files.checkpoint import (
     validated,
 )
 from codec_adapters.layers.activation import Activation, Snake, elu
-from codec_adapters.layers.quantization import stack_codebooks
+from codec_adapters.layers.quantization import stack_encodec_codebooks
 from codec_adapters.layers.seanet import SeanetCodec
 from codec_adapters.layers.seanet_settings import SeanetSettings, settings_of_encoder
 from codec_adapters.layers.weight_norm import folded_state
 
 _ACTIVATIONS: Mapping[str, Activation] = {"ELU": elu, "Snake": Snake}
-_TRAINING_ONLY = ("transform.",)  # projects codes to HuBERT's width for the distillation loss
+_TRAINING_ONLY = ("transform.",)
+"""A projection of the codes to HuBERT's width, for the distillation loss."""
 
 
 class SpeechTokenizerConfig(ConfigModel):
@@ -60,7 +57,7 @@ class SpeechTokenizerConfig(ConfigModel):
     sample_rate: PositiveInt
 
     def settings(self, found: SeanetSettings) -> SeanetSettings:
-        """All settings: the configuration's own, and those it does not tell as ``found`` in the weights."""
+        """Return the network's settings: the configuration's own, and for the rest those ``found`` in the weights."""
         return replace(
             found,
             filters=self.n_filters,
@@ -76,7 +73,14 @@ class SpeechTokenizerConfig(ConfigModel):
 
 
 class SpeechTokenizerAdapter(SeanetAdapter):
-    """SpeechTokenizer; option ``codebooks`` = how many of the checkpoint's codebooks are used, the first ones."""
+    """Adapter of SpeechTokenizer (Zhang et al., arXiv 2308.16692; ZhangXInFD/SpeechTokenizer).
+
+    16 kHz mono, hop 320 (50 frames/s), 8 codebooks of 1024. ``encode`` gives one tensor ``[batch, codebooks,
+    ceil(samples / hop)]``; row 0 is the semantic codebook. Option ``codebooks`` is how many of the checkpoint's
+    codebooks are used, the first ones. Nothing is random. The encoder's LSTM runs in both directions, so every code
+    depends on the whole clip. Outputs are not cut to the input's length (``frames * hop`` samples) and not limited to
+    [-1, 1].
+    """
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
@@ -91,16 +95,11 @@ class SpeechTokenizerAdapter(SeanetAdapter):
     def sample_rate(self) -> int:
         return self.config.sample_rate
 
-    def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
-        return self.network.decode(self.network.encode(wav, self.used))
-
-    def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self.network.decode(self._checked_codes(codes, self.network.quantizer.entries, least=1))
-
 
 def _load(path: Path, config: SpeechTokenizerConfig, config_path: Path) -> SeanetCodec:
+    """Build the network; sizes that the configuration does not state are read from the tensors' shapes."""
     state = folded_state(tensor_state(read_tensors(path), path))
-    stack_codebooks(state, "quantizer.", path)
+    stack_encodec_codebooks(state, "quantizer.", path)
     settings = config.settings(settings_of_encoder(state, "encoder.", path))
     with network_from(config_path):
         network = SeanetCodec(settings, (config.n_q, config.codebook_size, config.dimension))

@@ -2,12 +2,10 @@
 
 Paper: Ji et al., "WavTokenizer: an Efficient Acoustic Discrete Codec Tokenizer for Audio Language Modeling",
 arXiv 2408.16532. Upstream: jishengpeng/WavTokenizer (MIT). Releases: hub repositories ``novateur/WavTokenizer`` (small)
-and ``novateur/WavTokenizer-medium-...``, ``-large-...``, which differ in training data alone.
+and ``novateur/WavTokenizer-medium-...``, ``-large-...``, which differ in training data only.
 
-A checkpoint is a folder with a training configuration (``*.yaml``) and a training checkpoint (``*.ckpt``) of which
-only the network's tensors are used. 24 kHz mono, hop 320 or 600 (75 or 40 frames/s), one codebook of 4096; codes
-``[batch, 1, ceil(samples / hop)]``. Attention and group norms in the decoder look at the whole clip. The output is not
-cut to the input's length: ``frames * hop`` samples, unbounded.
+A checkpoint is a folder with a training configuration (``*.yaml``) and a training checkpoint (``*.ckpt``), of which
+only the network's tensors are used.
 """
 
 from __future__ import annotations
@@ -34,13 +32,14 @@ from codec_adapters.files.checkpoint import (
     validated,
 )
 from codec_adapters.layers.precision import in_precision
-from codec_adapters.layers.quantization import ResidualVectorQuantizer, stack_codebooks
+from codec_adapters.layers.quantization import ResidualVectorQuantizer, stack_encodec_codebooks
 from codec_adapters.layers.seanet import SeanetEncoder
 from codec_adapters.layers.seanet_settings import SeanetSettings, settings_of_encoder
 from codec_adapters.layers.vocos import IstftHead, VocosBackbone, VocosSizes
 from codec_adapters.layers.weight_norm import folded_state
 
 _ENCODEC = "feature_extractor.encodec."
+"""What the keys of encoder and quantizer begin with."""
 _TRAINING_ONLY = (
     f"{_ENCODEC}decoder.",
     "multiperioddisc.",
@@ -49,19 +48,20 @@ _TRAINING_ONLY = (
     "dacdiscriminator.",
     "melspec_loss.",
 )
+"""Beginnings of the keys that only training needs."""
 
 
 def _at(path: str) -> AliasPath:
-    """Where the configuration keeps a setting of the network: ``backbone.dim``."""
+    """Return the place of a network's setting, such as ``backbone.dim``, in the training configuration."""
     *part, key = path.split(".")
     return AliasPath("model", "init_args", *part, *["init_args"] * len(part), key)
 
 
 class WavTokenizerConfig(ConfigModel):
-    """The keys of the configuration that shape the network; the classes it names are never looked up."""
+    """The keys of the configuration that shape the network. The classes that it names are never imported."""
 
     sample_rate: Annotated[PositiveInt, Field(validation_alias=_at("sample_rate"))]
-    ratios: Annotated[PositiveInts, Field(validation_alias=_at("feature_extractor.dowmsamples"))]  # spelt so
+    ratios: Annotated[PositiveInts, Field(validation_alias=_at("feature_extractor.dowmsamples"))]  # upstream's spelling
     codebooks: Annotated[PositiveInt, Field(validation_alias=_at("feature_extractor.num_quantizers"))]
     entries: Annotated[PositiveInt, Field(validation_alias=_at("feature_extractor.vq_bins"))]
     dimension: Annotated[PositiveInt, Field(validation_alias=_at("backbone.input_channels"))]
@@ -88,7 +88,13 @@ class WavTokenizerConfig(ConfigModel):
 
 
 class WavTokenizerAdapter(Adapter):
-    """WavTokenizer; option ``bandwidth_id`` = row of the decoder's adaptive norms, 0 in all of upstream's recipes."""
+    """Adapter of WavTokenizer (Ji et al., arXiv 2408.16532; jishengpeng/WavTokenizer).
+
+    24 kHz mono, hop 320 or 600 (75 or 40 frames/s), one codebook of 4096. ``encode`` gives one tensor ``[batch, 1,
+    ceil(samples / hop)]``. Option ``bandwidth_id`` is the row of the decoder's adaptive norms, 0 in all of upstream's
+    recipes. Nothing is random. Attention and group norms in the decoder run over the whole clip. Outputs are not cut to
+    the input's length (``frames * hop`` samples) and not limited to [-1, 1].
+    """
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
@@ -135,7 +141,11 @@ class WavTokenizerAdapter(Adapter):
 
 
 class Encodec(nn.Module):
-    """What WavTokenizer keeps of EnCodec: ``[batch, samples]`` to codes ``[batch, 1, frames]``."""
+    """The encoder and quantizer that WavTokenizer takes from EnCodec.
+
+    Args:
+        codebooks: shape of the codebooks, (stages, entries, dim).
+    """
 
     def __init__(self, settings: SeanetSettings, codebooks: Sequence[int]) -> None:
         super().__init__()
@@ -143,17 +153,24 @@ class Encodec(nn.Module):
         self.quantizer = ResidualVectorQuantizer(*codebooks)
 
     def latent(self, wav: Tensor) -> Tensor:
-        """What is quantized: ``[batch, dimension, frames]``."""
+        """Return the latent ``[batch, dimension, frames]`` of ``wav`` ``[batch, samples]``."""
         latent: Tensor = self.encoder(wav[:, None])
         return latent
 
     def forward(self, wav: Tensor) -> Tensor:
-        """Upstream's inference uses the first codebook, whatever their number."""
+        """Return the codes ``[batch, 1, frames]`` of ``wav`` ``[batch, samples]``.
+
+        Upstream's inference uses only the first codebook, whatever their number.
+        """
         return self.quantizer.encode(self.latent(wav), 1)
 
 
 class WavTokenizer(nn.Module):
-    """The parts that inference needs, named as in training."""
+    """The parts of the network that inference needs, under their names in training.
+
+    Raises:
+        ValueError: encoder and decoder have frames of different lengths.
+    """
 
     def __init__(self, encoder: SeanetSettings, codebooks: Sequence[int], decoder: VocosSizes) -> None:
         super().__init__()
@@ -169,19 +186,20 @@ class WavTokenizer(nn.Module):
         return cast(Encodec, self.feature_extractor["encodec"])
 
     def to_precision(self, dtype: torch.dtype) -> None:
-        """Encoder and backbone in ``dtype``; LSTM, quantizer and Fourier transform stay in float32."""
+        """Convert encoder and backbone to ``dtype``; LSTM, quantizer and Fourier transform stay in float32."""
         self.encodec.encoder = in_precision(self.encodec.encoder, dtype, float32=(nn.LSTM,))
         self.backbone = in_precision(self.backbone, dtype)
 
     def decode(self, codes: Tensor, condition: int) -> Tensor:
-        """Codes ``[batch, 1, frames]`` to a float32 waveform ``[batch, frames * hop]``."""
+        """Return the waveform, float32 ``[batch, frames * hop]``, of codes ``[batch, 1, frames]``."""
         wav: Tensor = self.head(self.backbone(self.encodec.quantizer.decode(codes), condition))
         return wav
 
 
 def _load(path: Path, config: WavTokenizerConfig, config_path: Path) -> WavTokenizer:
+    """Build the network; sizes that the configuration does not state are read from the tensors' shapes."""
     state = folded_state(tensor_state(read_tensors(path).get("state_dict"), path))
-    stack_codebooks(state, f"{_ENCODEC}quantizer.", path)
+    stack_encodec_codebooks(state, f"{_ENCODEC}quantizer.", path)
     encoder = settings_of_encoder(state, f"{_ENCODEC}encoder.", path)
     encoder = replace(encoder, ratios=tuple((ratio,) for ratio in config.ratios), dimension=config.dimension)
     embed = state.get("backbone.embed.weight")

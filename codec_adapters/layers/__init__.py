@@ -1,1 +1,1 @@
-"""Network parts that several codecs share."""
+"""Network parts that several codec families share. Nothing here reads files or knows adapters."""

@@ -1,4 +1,4 @@
-"""Activations that the codecs' convolution stacks use. They work in place: memory is what such layers wait for."""
+"""Activations of the codecs' convolution stacks. They work in place, because memory traffic is their main cost."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 Activation = Callable[[int], nn.Module]
-"""Builds the activation over so many channels."""
+"""Function that builds the activation for a number of channels."""
 
 
 class Snake(nn.Module):
-    """``x + sin(alpha x)^2 / alpha``, one ``alpha`` per channel (Ziyin et al., arXiv 2006.08195).
+    """Snake activation, ``x + sin(alpha x)^2 / alpha`` with one ``alpha`` per channel (Ziyin et al., arXiv 2006.08195).
 
-    ``[batch, channels, samples]``, parameter ``alpha`` ``[1, channels, 1]``.
+    Input and output ``[batch, channels, samples]``; parameter ``alpha`` ``[1, channels, 1]``.
     """
 
     def __init__(self, channels: int) -> None:
@@ -27,5 +27,5 @@ class Snake(nn.Module):
 
 
 def elu(channels: int) -> nn.Module:
-    """ELU with alpha 1, whatever the channels."""
+    """Return an ELU with alpha 1, which is the same for any number of ``channels``."""
     return nn.ELU(inplace=True)

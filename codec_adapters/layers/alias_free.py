@@ -1,10 +1,11 @@
 """Anti-aliased periodic activation: SnakeBeta at twice the rate, between an interpolating and a decimating lowpass.
 
 Source: BigVGAN (Lee et al., arXiv 2206.04658), after StyleGAN3 (Karras et al., arXiv 2106.12423). Both lowpasses are
-short FIR filters that checkpoints carry; signals are continued at both ends by repeating their last value.
+short FIR filters that the checkpoint stores. A signal is extended at both ends by repeating its last value.
 
-The doubled signal is never interleaved: its even and its odd samples are two signals at the old rate, each of which
-half of a filter's taps makes and the other half reads.
+The signal at twice the rate is never stored as one tensor. Its even samples and its odd samples are two signals at the
+old rate. Each filter is split in the same way: one half of its taps belongs to the even samples, the other half to the
+odd ones.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from torch.nn.functional import conv1d, pad
 
 
 class SnakeBeta(nn.Module):
-    """``x + sin(alpha * x)^2 * beta`` per channel, in place; of the parameters :func:`folded_activations` leaves."""
+    """SnakeBeta activation, ``x + sin(alpha * x)^2 * beta`` per channel.
+
+    ``alpha`` and ``beta`` ``[channels]`` are not those of the checkpoint but what :func:`folded_activations` makes of
+    them. Input and output ``[batch, channels, samples]``.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -31,7 +36,7 @@ class SnakeBeta(nn.Module):
 
 
 class Lowpass(nn.Module):
-    """Buffer ``filter``: ``[1, 1, taps]``, the taps for even samples before those for odd ones."""
+    """FIR lowpass. Buffer ``filter`` ``[1, 1, taps]`` holds the taps for even samples, then those for odd samples."""
 
     filter: Tensor
 
@@ -40,16 +45,19 @@ class Lowpass(nn.Module):
         self.register_buffer("filter", torch.zeros(1, 1, taps))
 
     def halves(self, channels: int) -> tuple[Tensor, Tensor]:
-        """``[channels, 1, taps / 2]`` for even and for odd samples."""
+        """Return the taps for even and for odd samples, each ``[channels, 1, taps / 2]``."""
         even, odd = self.filter.expand(channels, -1, -1).chunk(2, dim=2)
         return even, odd
 
 
 class AliasFreeSnake(nn.Module):
-    """``[batch, channels, samples]`` to the same shape; ``taps`` must be a multiple of 4.
+    """Anti-aliased SnakeBeta; input and output ``[batch, channels, samples]``.
+
+    Args:
+        taps: length of both filters, a multiple of 4.
 
     Raises:
-        ValueError: it is not.
+        ValueError: ``taps`` is not a multiple of 4.
     """
 
     def __init__(self, channels: int, taps: int) -> None:
@@ -62,13 +70,14 @@ class AliasFreeSnake(nn.Module):
 
     def forward(self, signal: Tensor) -> Tensor:
         channels, samples = signal.shape[1:]
-        reach = self.upsample.filter.shape[-1] // 4  # of a half filter, to its longer side
+        reach = self.upsample.filter.shape[-1] // 4  # samples that a half filter covers on its longer side
         signal = pad(signal, (2 * reach - 1, 2 * reach - 1), mode="replicate")
         even_taps, odd_taps = self.upsample.halves(channels)
-        # samples 2n from n = 1 - reach on, and samples 2n + 1 from n = -reach on
+        # even samples 2n start at n = 1 - reach, odd samples 2n + 1 at n = -reach
         even = self.act(conv1d(signal, even_taps, groups=channels))
         odd = self.act(conv1d(signal, odd_taps, groups=channels))
         first, last = reach - 1, samples + reach - 1
+        # before the signal's first sample and after its last, the signal at twice the rate repeats its end values too
         odd[..., : first + 1] = even[..., first : first + 1]
         even[..., :first] = even[..., first : first + 1]
         even[..., last:] = odd[..., last : last + 1]
@@ -78,10 +87,11 @@ class AliasFreeSnake(nn.Module):
 
 
 def folded_activations(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict whose activations are ready to run, under the names they have.
+    """Return ``state`` with its activations in the form that :class:`AliasFreeSnake` runs; keys stay the same.
 
-    Checkpoints store the logarithms of frequency (``.act.alpha``) and inverse magnitude (``.act.beta``), and filters
-    with their taps in order and of unit gain, where interpolation needs the gain 2. Everything else passes through.
+    A checkpoint stores the logarithm of the frequency (``.act.alpha``) and of the inverse magnitude (``.act.beta``),
+    and filters with their taps in order and a gain of 1. Interpolation needs a gain of 2, and the taps are regrouped
+    into even and odd ones. All other tensors are passed on unchanged.
     """
     folded = dict(state)
     for key, value in state.items():
@@ -90,7 +100,7 @@ def folded_activations(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         elif key.endswith(".act.beta"):
             folded[key] = (value.exp() + 1e-9).reciprocal()
         elif value.ndim != 3:
-            continue  # no filter: left for the strict load to name
+            continue  # not a filter; if it should be one, the strict load reports it
         elif key.endswith(".upsample.filter"):
             backwards = 2 * value.flip(-1)
             folded[key] = torch.cat([backwards[..., ::2], backwards[..., 1::2]], dim=-1)

@@ -1,8 +1,8 @@
-"""Causal convolutions whose left context may be silence's, as a streaming codec's is when a file begins.
+"""Causal convolutions that can start in the state that a streamed signal, such as silence, leaves behind.
 
-A streaming codec keeps, per layer, the last input frames that the next chunk still needs. Here that state is a
-constant, measured once at load (:func:`keep_context_of`) and put before every signal: nothing changes between calls,
-any batch shares it, and a whole file is one chunk.
+A streaming codec keeps, in each layer, the last input frames that the next chunk still needs: the left context. Here
+that context is a constant. :func:`keep_context_of` measures it once at load, and every signal starts from it. A whole
+file is one chunk, calls change nothing, and all items of a batch share the context.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from torch.nn.functional import pad
 
 
 class CausalLayer(nn.Module):
-    """A layer that reads ``left`` input frames before the signal.
+    """Layer that reads ``left`` input frames before the start of the signal.
 
-    ``context``: ``[1, channels, left]``, those frames; ``None`` where the layer makes its own. Frames are the last
-    axis; there may be one of height 1 before it (:mod:`codec_adapters.layers.channels_last`).
+    Buffer ``context`` ``[1, channels, left]`` holds those frames; ``None`` means that the layer's own rule fills them.
+    Frames are the last axis. An axis of height 1 may stand before it (:mod:`codec_adapters.layers.channels_last`).
     """
 
     context: Tensor | None
@@ -26,21 +26,23 @@ class CausalLayer(nn.Module):
         self.register_buffer("context", None, persistent=False)
 
     def extended(self, hidden: Tensor) -> Tensor:
-        """``hidden`` ``[batch, channels, frames]`` with its left context before it."""
-        padded = pad(hidden, (self.left, 0))  # keeps the memory layout, which a concatenation would not
+        """Return ``hidden`` ``[batch, channels, frames]`` with the left context put before it."""
+        padded = pad(hidden, (self.left, 0))  # unlike a concatenation, padding keeps the memory layout
         context = self._own_context(hidden) if self.context is None else self.context
         if context is not None:
             padded[..., : self.left] = context
         return padded
 
     def _own_context(self, hidden: Tensor) -> Tensor | None:
+        """Return the frames to use where no context is set; ``None`` means zeros."""
         return None
 
 
 class CausalConv1d(CausalLayer):
-    """Convolution in which frame ``i`` of the output sees input up to frame ``i * stride`` only.
+    """Causal convolution: output frame ``i`` depends on input frames up to ``i * stride`` only.
 
-    Its own left context is zeros. ``frames`` become ``ceil(frames / stride)``.
+    ``[batch, channels_in, frames]`` to ``[batch, channels_out, ceil(frames / stride)]``. Without a set context, the
+    left context is zeros.
     """
 
     def __init__(
@@ -64,14 +66,15 @@ class CausalConv1d(CausalLayer):
 
 
 class CausalConvTranspose1d(CausalLayer):
-    """Transposed convolution of kernel ``2 * stride``: a frame makes its samples from itself and the frame before.
+    """Causal transposed convolution of kernel ``2 * stride``: each output depends on its frame and the one before.
 
-    Its own left context is the first frame once more. ``frames`` become ``frames * stride``.
+    ``[batch, channels_in, frames]`` to ``[batch, channels_out, frames * stride]``. Without a set context, the left
+    context is a copy of the first frame.
     """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int, bias: bool = True) -> None:
         super().__init__(1)
-        # torch's padding takes `stride` samples off both ends, where a frame's neighbour is missing
+        # this padding makes torch cut `stride` samples off both ends, where only one of the two frames contributes
         self.deconv = nn.ConvTranspose1d(
             channels_in, channels_out, 2 * stride, stride=stride, padding=stride, bias=bias
         )
@@ -85,10 +88,10 @@ class CausalConvTranspose1d(CausalLayer):
 
 
 def keep_context_of(network: nn.Module, signal: Tensor) -> Tensor:
-    """Give every causal layer of ``network`` the context that it holds after ``signal`` has streamed through.
+    """Set the context of every causal layer in ``network`` to what the layer holds after streaming ``signal``.
 
     Args:
-        signal: the network's input, batch of one; it streams into a network whose contexts are all zero.
+        signal: input of the network, batch of one. All contexts are zero while it runs through.
 
     Returns:
         The network's output for ``signal``.

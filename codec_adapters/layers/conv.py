@@ -1,9 +1,8 @@
-"""Convolutions of EnCodec's family: padded so that a stride of ``s`` gives ``ceil(samples / s)`` frames, and back.
+"""Padded convolutions of EnCodec's family: a stride of ``s`` gives ``ceil(samples / s)`` frames, and back.
 
 Layout: Defossez et al., arXiv 2210.13438, over time (``[batch, channels, time]``) or, as FunCodec has them
-(arXiv 2309.07405), over frequency and time (``[batch, channels, frequency, time]``). The layers sit two names deep
-(``conv.conv``, ``convtr.convtr``, beside them ``norm`` where there is one), which is how the family's checkpoints
-spell them.
+(arXiv 2309.07405), over frequency and time (``[batch, channels, frequency, time]``). The layers' names are those
+of the family's checkpoints: ``conv.conv``, ``convtr.convtr``, and ``conv.norm`` or ``convtr.norm`` if there is a norm.
 """
 
 from __future__ import annotations
@@ -19,27 +18,28 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 Norm = Callable[[int], nn.Module]
-"""Builds the normalisation that follows a convolution of so many channels."""
+"""Function that builds the normalisation after a convolution, from its number of output channels."""
 
 Sizes = tuple[int, ...]
-"""One number per axis: ``(time,)`` or ``(frequency, time)``."""
+"""Kernel size, stride or dilation, one number per axis: ``(time,)`` or ``(frequency, time)``."""
 
 
 @dataclass(frozen=True)
 class Padding:
-    """How signals are padded for convolutions, and the overhang of transposed ones cut."""
+    """How inputs of convolutions are padded, and how the overhang of transposed convolutions is cut."""
 
     mode: Literal["reflect", "replicate", "constant"] = "reflect"
     causal: bool = False
-    """Along time, everything but what the last window lacks goes to the left."""
+    """Pad along time on the left only, apart from what completes the last window."""
     trim_right_ratio: float = 1.0
-    """Share of a causal transposed convolution's overhang that is cut on the right."""
+    """Share, 0 to 1, of a causal transposed convolution's overhang that is cut on the right."""
 
 
 def pad_reflect(signal: Tensor, axis: int, left: int, right: int) -> Tensor:
-    """``signal`` mirrored at both ends of ``axis``.
+    """Pad ``signal`` along ``axis`` by mirroring it at both ends, ``left`` and ``right`` steps.
 
-    A signal too short to be mirrored that far is first lengthened with zeros; they are cut off again at the end.
+    A signal that is too short for that is first extended with zeros on the right, as EnCodec does it; the zeros are cut
+    off again afterwards.
     """
     if left == right == 0:
         return signal
@@ -48,26 +48,27 @@ def pad_reflect(signal: Tensor, axis: int, left: int, right: int) -> Tensor:
     if missing > 0:
         longer = pad(signal, [0, 0] * (signal.ndim - 1 - axis) + [0, missing])
         return pad_reflect(longer, axis, left, right).narrow(axis, 0, left + size + right)
-    # joined by hand, which takes half the time of torch's reflection padding
+    # a concatenation takes half the time of torch's reflection padding
     before, after = signal.narrow(axis, 1, left).flip(axis), signal.narrow(axis, size - 1 - right, right).flip(axis)
     return torch.cat((before, signal, after), dim=axis)
 
 
 def _padded(signal: Tensor, paddings: Sequence[tuple[int, int]], mode: str) -> Tensor:
+    """Pad ``signal`` ``[batch, channels, ...]`` by (left, right) per axis after the second."""
     if not any(left or right for left, right in paddings):
         return signal
     is_image = len(paddings) == 2
     is_short = any(max(ends) >= size for ends, size in zip(paddings, signal.shape[2:], strict=True))
-    if mode == "reflect" and (is_short or not is_image):  # torch's own is the faster one for images
+    if mode == "reflect" and (is_short or not is_image):  # for images, torch's own reflection is faster
         for axis, (left, right) in enumerate(paddings, start=2):
             signal = pad_reflect(signal, axis, left, right)
         return signal
-    flat = [amount for ends in reversed(paddings) for amount in ends]  # torch counts axes from the last one
+    flat = [amount for ends in reversed(paddings) for amount in ends]  # torch expects the last axis first
     return pad(signal, flat, mode)
 
 
 def _named(name: str, layer: Any, norm: Norm | None) -> nn.Sequential:
-    """The convolution under ``name`` and, where there is one, its norm under ``norm``."""
+    """Return ``layer`` under the name ``name``, followed by its norm, if it has one, under ``norm``."""
     parts = OrderedDict({name: layer})
     if norm is not None:
         parts["norm"] = norm(layer.out_channels)
@@ -75,15 +76,16 @@ def _named(name: str, layer: Any, norm: Norm | None) -> nn.Sequential:
 
 
 class SteadyConv1d(nn.Conv1d):
-    """Convolution, without padding, that gives an item alone exactly what it gets in a batch.
+    """1-D convolution without padding whose result for an item does not depend on the batch around it.
 
-    For small items, torch chooses its CPU kernel by the size of the batch too. The kernels round differently, and a
-    code can hang on a rounding. Here small items are convolved as a product of the weights with all windows, which is
-    the same at any batch size, and faster than torch's kernels for a batch. Convolutions in groups are torch's.
+    For small items, torch's choice of CPU kernel depends on the batch size too. The kernels round differently, and one
+    rounding can change a code. Here, small items are convolved as a matrix product of the weights with all windows.
+    That is the same for any batch size, and faster than torch's kernels for a batch. Grouped convolutions are torch's
+    own.
     """
 
     _SMALL = 20480
-    """Elements of an item up to which torch has another kernel for one than for several."""
+    """Largest item, in elements, for which torch chooses another kernel for a single item than for several."""
 
     def forward(self, signal: Tensor) -> Tensor:
         if signal[0].numel() > self._SMALL or signal.device.type != "cpu" or self.bias is None or self.groups > 1:
@@ -95,11 +97,11 @@ class SteadyConv1d(nn.Conv1d):
 
 
 class PaddedConv(nn.Module):
-    """Convolution over a padded signal, then the norm; of ``time`` steps it makes ``ceil(time / stride)``.
+    """Padding, convolution, then the norm, if there is one; ``time`` steps become ``ceil(time / stride)``.
 
-    Where the padding cannot be split evenly, the left side has the odd step. What the last window lacks is added to
-    the right end of a signal of one axis, and to the left end of time in one of two, as FunCodec does it; frequency
-    gets none.
+    Where the padding cannot be split evenly, the left side gets the extra step. The steps that complete the last window
+    are added on the right of a signal with one axis; with two axes they are added on the left of time, as FunCodec does
+    it, and frequency gets none.
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class PaddedConv(nn.Module):
         return output
 
     def _paddings(self, time: int) -> list[tuple[int, int]]:
-        """(left, right) per axis."""
+        """Return the padding (left, right) of each axis."""
         paddings = [(total - total // 2, total // 2) for total in self.totals]
         unfilled = -time % self.stride[-1]
         left, right = paddings[-1]
@@ -140,13 +142,13 @@ class PaddedConv(nn.Module):
 
 
 class TrimmedConvTranspose(nn.Module):
-    """Transposed convolution of a kernel of twice the stride, then the norm, then the overhang cut off both ends.
+    """Transposed convolution with kernel ``2 * stride``, then the norm, then a cut of the overhang at both ends.
 
-    ``time`` steps become ``time * stride``. Where the overhang cannot be split evenly, the left side loses the odd
-    step. The norm sees the steps that are cut.
+    ``time`` steps become ``time * stride``. Where the overhang cannot be split evenly, the left side loses the extra
+    step. The norm is computed before the cut, so it includes the steps that are cut off.
 
     Args:
-        keep: (left, right) per axis, what is kept of the overhang; none by default.
+        keep: (left, right) per axis: steps of the overhang that are kept; by default none.
     """
 
     def __init__(
@@ -174,4 +176,4 @@ class TrimmedConvTranspose(nn.Module):
         signal = self.convtr(signal)
         for axis, (left, right) in enumerate(self.trims, start=2):
             signal = signal.narrow(axis, left, signal.shape[axis] - left - right)
-        return signal.contiguous()  # one copy here spares one in each of the layers that follow
+        return signal.contiguous()  # one copy here avoids a copy in each of the following layers

@@ -13,22 +13,22 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 Convolution = Callable[..., nn.Module]
-"""Makes a length-preserving convolution: ``make(channels, channels, kernel, dilation=, groups=, bias=)``."""
+"""Function that builds a length-preserving convolution: ``(channels, channels, kernel, dilation=, groups=, bias=)``."""
 
 
 def same_conv1d(
     channels_in: int, channels_out: int, kernel: int, dilation: int = 1, groups: int = 1, bias: bool = True
 ) -> nn.Conv1d:
-    """A convolution that keeps the length (odd kernels), with as many zeros before the signal as after it."""
+    """Return a convolution that keeps the length (odd kernels), with as many zeros before the signal as after it."""
     padding = (kernel - 1) * dilation // 2
     return nn.Conv1d(channels_in, channels_out, kernel, padding=padding, dilation=dilation, groups=groups, bias=bias)
 
 
 class ResidualBlock(nn.Module):
-    """One residual step per dilation, ``[batch, channels, frames]`` in and out.
+    """HiFi-GAN's residual block: one residual step per dilation, ``[batch, channels, frames]`` in and out.
 
-    Type 1 (``paired``): ``x + convs2(act(convs1_dilated(act(x))))``, the second convolution undilated; type 2:
-    ``x + convs1_dilated(act(x))``. ``act`` is a leaky ReLU.
+    A step of type 1 (``paired``) is ``x + convs2(act(convs1(act(x))))``, where only ``convs1`` is dilated. A step of
+    type 2 is ``x + convs1(act(x))``, dilated. ``act`` is a leaky ReLU of negative slope ``slope``.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class ResidualBlock(nn.Module):
             branch = conv(leaky_relu(hidden, self.slope))
             if self.convs2 is not None:
                 branch = self.convs2[step](leaky_relu(branch, self.slope, inplace=True))
-            hidden = branch.add_(hidden)  # a convolution's output is nobody else's, so it may be changed in place
+            hidden = branch.add_(hidden)  # in place: nothing else uses the convolution's output
         return hidden
 
 
 def fused(blocks: Iterable[nn.Module], hidden: Tensor) -> Tensor:
-    """Multi-receptive-field fusion: the mean of what ``blocks``, of different kernels, make of ``hidden``."""
+    """Return the mean of the outputs of ``blocks`` for ``hidden``: HiFi-GAN's multi-receptive-field fusion."""
     first, *others = blocks
     total: Tensor = first(hidden)
     for block in others:
@@ -71,7 +71,7 @@ def fused(blocks: Iterable[nn.Module], hidden: Tensor) -> Tensor:
 
 
 class MultiReceptiveField(nn.Module):
-    """The mean of residual blocks of different kernels."""
+    """Mean of residual blocks with different kernels; ``[batch, channels, frames]`` in and out."""
 
     def __init__(self, blocks: Iterable[ResidualBlock]) -> None:
         super().__init__()
@@ -82,10 +82,10 @@ class MultiReceptiveField(nn.Module):
 
 
 class GroupedFusion(nn.Module):
-    """Fusion by groups: one residual block per group, all of one kernel, and a 1x1 convolution of them together.
+    """AudioDec's fusion: residual blocks of one kernel side by side, then a 1x1 convolution over all their outputs.
 
-    AudioDec has the groups in one block of grouped convolutions (:func:`split_groups`). Each group by itself is the
-    same arithmetic, and on CPUs twice as fast where channels are few.
+    In AudioDec's checkpoints the blocks are one block of grouped convolutions; :func:`split_groups` splits it. One
+    block per group computes the same, and is twice as fast on CPUs where channels are few.
     """
 
     def __init__(self, channels: int, groups: Iterable[ResidualBlock]) -> None:
@@ -99,7 +99,10 @@ class GroupedFusion(nn.Module):
 
 
 def split_groups(state: Mapping[str, Tensor], groups: int) -> dict[str, Tensor]:
-    """The state dict of grouped blocks, ``<block>.convs1...`` and ``<block>.convs2...``, for :class:`GroupedFusion`."""
+    """Split grouped convolutions into one per group, as :class:`GroupedFusion` has them.
+
+    These are ``<block>.convs1...`` and ``<block>.convs2...`` of ``state``; other entries are passed on unchanged.
+    """
     split: dict[str, Tensor] = {}
     for key, value in state.items():
         block, found, layer = key.partition(".convs")

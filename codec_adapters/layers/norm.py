@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class SignalNorm(nn.GroupNorm):
-    """GroupNorm that takes a single value per group too, which torch's own module refuses outside of training."""
+    """GroupNorm that accepts a single value per group, which torch's own module refuses even at inference."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         return torch.group_norm(hidden, self.num_groups, self.weight, self.bias, self.eps)

@@ -1,4 +1,4 @@
-"""Half precision where it is safe: convolution stacks, never quantizer searches."""
+"""Half precision for convolution stacks. Quantizer searches stay in float32: a rounding there changes codes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 
 class InPrecision(nn.Module):
-    """Runs ``module`` in ``dtype``, its parts of the kinds ``float32`` in that; tensors come in and go out as float32.
+    """Wrapper that runs ``module`` in ``dtype``; its input and output are float32.
 
-    A part that stays float32 must cast its own input and output.
+    Args:
+        float32: classes of submodules that stay in float32. Such a submodule must cast its own input and output.
     """
 
     def __init__(self, module: nn.Module, dtype: torch.dtype, float32: tuple[type[nn.Module], ...] = ()) -> None:
@@ -26,6 +27,7 @@ class InPrecision(nn.Module):
 
 
 def _convert(module: nn.Module, dtype: torch.dtype, float32: tuple[type[nn.Module], ...]) -> None:
+    """Cast the floating-point tensors of ``module`` to ``dtype``, except below modules of the classes ``float32``."""
     if isinstance(module, float32):
         return
     for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
@@ -36,5 +38,5 @@ def _convert(module: nn.Module, dtype: torch.dtype, float32: tuple[type[nn.Modul
 
 
 def in_precision(module: nn.Module, dtype: torch.dtype, float32: tuple[type[nn.Module], ...] = ()) -> nn.Module:
-    """``module`` itself for float32, else a wrapper that runs it in ``dtype``, parts of the kinds ``float32`` aside."""
+    """Return ``module`` itself if ``dtype`` is float32, else ``module`` wrapped in :class:`InPrecision`."""
     return module if dtype == torch.float32 else InPrecision(module, dtype, float32)

@@ -1,10 +1,11 @@
-"""SEANet: the convolutional encoder and decoder with a recurrent middle that EnCodec made common.
+"""SEANet: convolutional encoder and decoder with an LSTM between their strided stages and the latent, as in EnCodec.
 
-Layout: Tagliasacchi et al., arXiv 2009.02095, and Defossez et al., arXiv 2210.13438; residual units and strided
-convolutions around an LSTM. FunCodec (arXiv 2309.07405) has a second form over spectrograms, where each stage strides
-over (frequency, time) and the LSTM runs over time once frequency has shrunk to one. Both forms are the same layers with
-one or two axes here, time last. One flat sequence per side, ``model.0``, ``model.1``, ..., activations counted, as the
-family's checkpoints number it; inside, ``conv.conv``, ``convtr.convtr``, ``norm``, ``block.{1,3}``, ``shortcut``,
+Layout: Tagliasacchi et al., arXiv 2009.02095, and Defossez et al., arXiv 2210.13438. FunCodec (arXiv 2309.07405) has a
+second form over spectrograms: each stage strides over (frequency, time), and the LSTM runs over time once frequency has
+shrunk to one. Both forms are the same layers here, with one axis or two, time last.
+
+Encoder and decoder are one flat sequence each, ``model.0``, ``model.1``, ..., numbered with the activations, as in the
+family's checkpoints. Names inside are ``conv.conv``, ``convtr.convtr``, ``norm``, ``block.{1,3}``, ``shortcut`` and
 ``lstm``.
 """
 
@@ -22,9 +23,9 @@ from codec_adapters.layers.seanet_settings import SeanetSettings
 
 
 class SkipLstm(nn.Module):
-    """LSTM over time plus its own input, in float32 at any precision around it; ``[batch, channels, frames]``.
+    """LSTM over time, plus its input if ``skip``; ``[batch, channels, frames]``, computed in float32 at any precision.
 
-    A bidirectional one gives ``2 * channels`` and adds the input to each half.
+    A bidirectional LSTM gives ``2 * channels`` channels and adds the input to each half.
     """
 
     def __init__(self, channels: int, layers: int, bidirectional: bool = False, skip: bool = True) -> None:
@@ -41,9 +42,12 @@ class SkipLstm(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """Shortcut plus a narrow branch: activation, dilated convolution, activation, convolution of kernel 1.
+    """Residual unit: a shortcut plus activation, dilated convolution, activation and convolution of kernel 1.
 
-    The activation works in place, on the unit's own input, so the shortcut comes first.
+    The first activation changes the unit's input in place, so the shortcut is computed first.
+
+    Args:
+        layer: place of the unit in its stage, from 0; it sets the dilation.
     """
 
     def __init__(self, settings: SeanetSettings, channels: int, layer: int) -> None:
@@ -72,21 +76,21 @@ class ResidualUnit(nn.Module):
 
 
 class Squeeze(nn.Module):
-    """Drops the frequency axis, which must have shrunk to one."""
+    """Removal of the frequency axis, which must have shrunk to one."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         return hidden.squeeze(2)
 
 
 class Unsqueeze(nn.Module):
-    """Adds a frequency axis of one."""
+    """Insertion of a frequency axis of one."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         return hidden.unsqueeze(2)
 
 
 class SeanetEncoder(nn.Module):
-    """``[batch, channels, (frequency,) time]`` to the latent ``[batch, dimension, ceil(time / hop)]``."""
+    """SEANet's encoder: ``[batch, channels, (frequency,) time]`` to latent ``[batch, dimension, ceil(time / hop)]``."""
 
     def __init__(self, settings: SeanetSettings) -> None:
         super().__init__()
@@ -111,7 +115,10 @@ class SeanetEncoder(nn.Module):
 
 
 class SeanetDecoder(nn.Module):
-    """Latent ``[batch, dimension, frames]`` to ``[batch, channels, (frequency,) frames * hop]``, unbounded."""
+    """SEANet's decoder: latent ``[batch, dimension, frames]`` to ``[batch, channels, (frequency,) frames * hop]``.
+
+    The output is not limited to [-1, 1].
+    """
 
     def __init__(self, settings: SeanetSettings) -> None:
         super().__init__()
@@ -144,7 +151,11 @@ class SeanetDecoder(nn.Module):
 
 
 class SeanetCodec(nn.Module):
-    """SEANet around a residual vector quantizer. The codebooks' shape is ``[stages, entries, dim]``."""
+    """SEANet around a residual vector quantizer.
+
+    Args:
+        codebooks: shape of the codebooks, (stages, entries, dim).
+    """
 
     def __init__(self, settings: SeanetSettings, codebooks: Sequence[int]) -> None:
         super().__init__()
@@ -154,20 +165,20 @@ class SeanetCodec(nn.Module):
         self.decoder: nn.Module = SeanetDecoder(settings)
 
     def to_precision(self, dtype: torch.dtype) -> None:
-        """Convolutions in ``dtype``; LSTMs and quantizer stay in float32."""
+        """Convert the convolutions to ``dtype``; LSTMs and the quantizer stay in float32."""
         self.encoder = in_precision(self.encoder, dtype, float32=(nn.LSTM,))
         self.decoder = in_precision(self.decoder, dtype, float32=(nn.LSTM,))
 
     def latent(self, wav: Tensor) -> Tensor:
-        """Float32 ``[batch, samples]`` to what is quantized: ``[batch, dimension, ceil(samples / hop)]``."""
+        """Return the latent ``[batch, dimension, ceil(samples / hop)]`` of ``wav``, float32 ``[batch, samples]``."""
         latent: Tensor = self.encoder(wav[:, None])
         return latent
 
     def encode(self, wav: Tensor, stages: int) -> Tensor:
-        """Float32 ``[batch, samples]`` to int64 codes ``[batch, stages, ceil(samples / hop)]``."""
+        """Return int64 codes ``[batch, stages, ceil(samples / hop)]`` of ``wav``, float32 ``[batch, samples]``."""
         return self.quantizer.encode(self.latent(wav), stages)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes ``[batch, stages, frames]`` to float32 ``[batch, frames * hop]``."""
+        """Return the waveform, float32 ``[batch, frames * hop]``, of codes ``[batch, stages, frames]``."""
         wav: Tensor = self.decoder(self.quantizer.decode(codes))
         return wav[:, 0]

@@ -1,4 +1,4 @@
-"""What a SEANet (:mod:`codec_adapters.layers.seanet`) is built from, and how to read it off a checkpoint's tensors."""
+"""The settings of a SEANet (:mod:`codec_adapters.layers.seanet`), and how to read them from a checkpoint's tensors."""
 
 from __future__ import annotations
 
@@ -17,76 +17,81 @@ from codec_adapters.layers.conv import Norm, PaddedConv, Padding, Sizes
 
 @dataclass(frozen=True)
 class SeanetSettings:
-    """All that a SEANet is built from."""
+    """All settings of a SEANet."""
 
     filters: int
     """Channels of the outermost stage; each stage doubles them."""
     dimension: int
     """Channels of the latent."""
     ratios: tuple[Sizes, ...]
-    """Stride of each stage, ``(time,)`` or ``(frequency, time)``, in the decoder's order; the encoder has them from the
-    end."""
+    """Stride of each stage, ``(time,)`` or ``(frequency, time)``, in the decoder's order; the encoder has the reverse
+    order."""
     channels: int = 1
-    """Of the waveform, or planes of the spectrogram."""
+    """Channels of the waveform, or planes of the spectrogram."""
     kernel_size: int = 7
     last_kernel_size: int = 7
     residual_kernel_size: int = 3
     residual_layers: int = 1
-    """Residual units per stage; the j-th has dilation ``dilation_base ** j`` over time."""
+    """Residual units per stage; unit j, from 0, has dilation ``dilation_base ** j`` over time."""
     dilation_base: int = 2
     compress: int = 2
-    """Channels inside a residual unit are fewer by this factor."""
+    """Factor by which the channels inside a residual unit are fewer."""
     conv_shortcut: bool = True
-    """Residual units add a 1x1 convolution of their input, not the input itself."""
+    """A residual unit adds a 1x1 convolution of its input instead of the input itself."""
     lstm_layers: int = 2
     lstm_skip: bool = True
     """The LSTM's input is added to its output."""
     bidirectional: bool = False
-    """The encoder's LSTM runs both ways and doubles the channels; the decoder's never does."""
+    """The encoder's LSTM runs in both directions and doubles the channels; the decoder's always runs in one."""
     activation: Activation = elu
     norm: Norm | None = None
     padding: Padding = field(default_factory=Padding)
     group_ratio: int = -1
-    """Convolutions between first and last have ``channels // 2 // group_ratio`` groups; -1: one group."""
+    """Convolutions except the first and last have ``channels // 2 // group_ratio`` groups; -1 means one group."""
     transposed_group_ratio: int = -1
+    """The same for transposed convolutions."""
     last_overhang_kept: tuple[tuple[int, int], ...] = ((0, 1), (0, 0))
-    """(left, right) per axis: what the last transposed convolution of two axes keeps of what it would cut."""
+    """(left, right) per axis: steps that the last transposed convolution, if it has two axes, keeps of its overhang."""
 
     @property
     def axes(self) -> int:
-        """1: time; 2: frequency and time."""
+        """Number of axes: 1 is time, 2 is frequency and time."""
         return len(self.ratios[0])
 
     @property
     def hop(self) -> int:
-        """Steps of time per frame of the latent."""
+        """Time steps per frame of the latent."""
         return math.prod(ratio[-1] for ratio in self.ratios)
 
     @property
     def width(self) -> int:
         """Channels of the innermost stage."""
-        return self.filters << len(self.ratios)
+        return self.filters * 2 ** len(self.ratios)
 
     def groups(self, channels: int, transposed: bool = False) -> int:
-        """Groups of a convolution between first and last."""
+        """Return the number of groups of a convolution that is neither the first nor the last."""
         ratio = self.transposed_group_ratio if transposed else self.group_ratio
         return channels // 2 // ratio if ratio > 0 else 1
 
     def conv(
         self, inputs: int, outputs: int, kernel: Sizes, stride: Sizes | None = None, groups: int = 1
     ) -> PaddedConv:
-        """A convolution as all of them are here."""
+        """Return a convolution with these settings' padding and norm."""
         return PaddedConv(inputs, outputs, kernel, stride, groups=groups, padding=self.padding, norm=self.norm)
 
 
 def settings_of_encoder(state: Mapping[str, Tensor], prefix: str, path: Path) -> SeanetSettings:
-    """The settings of the one-axis encoder of tensors (weight norm folded) ``<prefix>model.0.conv.conv.weight`` etc.
+    """Read the settings of a one-axis encoder from the shapes of its tensors ``<prefix>model.0.conv.conv.weight`` etc.
 
-    All sizes but the dilations can be read off the shapes: a strided convolution's kernel is twice its stride. What no
-    shape shows stays at its default.
+    The shapes show all sizes except the dilations: a strided convolution's kernel is twice its stride. Settings that no
+    shape shows keep their defaults.
+
+    Args:
+        state: a state dict with weight norm folded.
+        path: the checkpoint file, for messages.
 
     Raises:
-        CheckpointError: the state, from ``path``, holds no such encoder.
+        CheckpointError: ``state`` holds no such encoder.
     """
     convolutions = _shapes(state, prefix, r"conv\.conv\.weight")
     branches = _shapes(state, prefix, r"block\.1\.conv\.conv\.weight")
@@ -94,6 +99,7 @@ def settings_of_encoder(state: Mapping[str, Tensor], prefix: str, path: Path) ->
     if len(convolutions) < 3 or any(len(shape) != 3 or 0 in shape for shape in [*convolutions, *branches]):
         raise CheckpointError(f"{path}: does not fit, lacks a SEANet encoder {prefix}model")
     first, *strided, last = convolutions
+    # without residual units their settings do not matter: these give the defaults
     hidden, channels, kernel = branches[-1] if branches else (1, 2, 3)
     reverse = any(key.startswith(prefix) and key.endswith(".lstm.weight_ih_l0_reverse") for key in state)
     return SeanetSettings(
@@ -112,7 +118,7 @@ def settings_of_encoder(state: Mapping[str, Tensor], prefix: str, path: Path) ->
 
 
 def _shapes(state: Mapping[str, Tensor], prefix: str, suffix: str) -> list[list[int]]:
-    """Shapes of the tensors ``<prefix>model.<index>.<suffix>``, by index."""
+    """Return the shapes of the tensors ``<prefix>model.<index>.<suffix>``, ordered by index."""
     pattern = re.compile(rf"{re.escape(prefix)}model\.(\d+)\.{suffix}")
     matches = [match for match in map(pattern.fullmatch, state) if match]
     return [list(state[match.string].shape) for match in sorted(matches, key=lambda match: int(match[1]))]

@@ -1,7 +1,7 @@
 """Windowed-sinc resampling as torchaudio's ``functional.resample`` defines it, for networks that were trained with it.
 
-Some networks resample within (Higgs audio's semantic branch, NeuCodec's input); a codec's own input and output are
-resampled in one place, which is not here.
+Some networks resample inside (the semantic branch of Higgs Audio, NeuCodec's input). This module is for those only:
+adapters do not resample a codec's own input and output.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from torch import Tensor
 from torch.nn.functional import conv1d, pad
 
 _ZEROS = 6
-"""Zero crossings of the sinc on either side."""
+"""Zero crossings of the sinc on each side."""
 _ROLLOFF = 0.99
-"""Cut-off, as a part of the lower rate's Nyquist frequency."""
+"""Cut-off frequency, as a share of the lower rate's Nyquist frequency."""
 
 
 def resample(wave: Tensor, rate: int, target_rate: int) -> Tensor:
-    """Resample along the last axis, with a Hann-windowed sinc of six zero crossings.
+    """Resample ``wave`` along its last axis with a Hann-windowed sinc of six zero crossings.
 
     Args:
         wave: float32 ``[..., samples]`` at ``rate`` Hz.
+        target_rate: rate of the result, Hz.
 
     Returns:
         float32 ``[..., ceil(samples * target_rate / rate)]``.
@@ -41,7 +42,7 @@ def resample(wave: Tensor, rate: int, target_rate: int) -> Tensor:
 
 @lru_cache
 def _kernel(old: int, new: int) -> tuple[Tensor, int]:
-    """One filter per phase, float32 ``[new, 1, taps]``, and the samples before the first."""
+    """Return a filter per output phase, float32 ``[new, 1, taps]``, and the samples that it needs before a frame."""
     cutoff = min(old, new) * _ROLLOFF
     width = math.ceil(_ZEROS * old / cutoff)
     taps = torch.arange(-width, width + old, dtype=torch.float64)[None] / old

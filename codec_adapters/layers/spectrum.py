@@ -1,7 +1,7 @@
-"""What a network codes: the waveform itself, or its spectrogram as planes of an image (magnitude and phase).
+"""Input domains of a codec's network: the waveform itself, or its spectrogram as planes of an image.
 
-Spectrogram frames are centred and the signal's ends reflected, so it must be longer than half of a window; going back
-gives ``(frames - 1) * hop`` samples. The FFT is as long as the (Hann) window and not normalised.
+Frames of a spectrogram are centred and the signal's ends are mirrored, so a signal must be longer than half a window.
+The way back gives ``(frames - 1) * hop`` samples. The FFT is as long as the Hann window and not normalised.
 """
 
 from __future__ import annotations
@@ -13,30 +13,33 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 _FLOOR = 1e-6
-"""Magnitudes below this count as this, so that silence has a logarithm."""
+"""Smallest magnitude; smaller ones are raised to it, so that silence has a finite logarithm."""
 
 
 class Waveform(nn.Module):
-    """``[batch, samples]`` as one channel, ``[batch, 1, samples]``."""
+    """Time domain: the waveform ``[batch, samples]`` as an image of one channel, ``[batch, 1, samples]``."""
 
     hop = 1
     min_samples = 1
 
     def shape(self, frames: int) -> tuple[int, ...]:
-        """Shape of the image of one item."""
+        """Return the shape of one item's image of ``frames`` frames."""
         return (1, frames)
 
     def analyse(self, wav: Tensor) -> Tensor:
-        """Waveform to image."""
+        """Return the image of a waveform ``[batch, samples]``."""
         return wav[:, None]
 
     def synthesise(self, image: Tensor) -> Tensor:
-        """Image to waveform."""
+        """Return the waveform ``[batch, samples]`` of an image."""
         return image[:, 0]
 
 
 class Spectrogram(Waveform):
-    """``[batch, samples]`` as ``[batch, planes, bins, frames]``; how, say the subclasses."""
+    """Base of the frequency domains: ``[batch, samples]`` as an image ``[batch, planes, bins, frames]``.
+
+    Subclasses define the planes.
+    """
 
     planes: int
     window: Tensor
@@ -45,7 +48,7 @@ class Spectrogram(Waveform):
         super().__init__()
         self.hop = hop
         self.min_samples = n_fft // 2 + 1
-        # on the CPU even where networks are built on the meta device: no checkpoint fills it
+        # on the CPU even if the network is built on the meta device, since no checkpoint fills this buffer
         self.register_buffer("window", torch.hann_window(n_fft, device="cpu"), persistent=False)
 
     def shape(self, frames: int) -> tuple[int, ...]:
@@ -59,7 +62,10 @@ class Spectrogram(Waveform):
 
 
 class MagnitudePhase(Spectrogram):
-    """Log-magnitude, cosine and sine; on the way back, a magnitude before its softplus and a vector of any length."""
+    """Frequency domain with three planes: log-magnitude, and cosine and sine of the phase.
+
+    On the way back, softplus turns the first plane into a magnitude, which is multiplied by the other two as they are.
+    """
 
     planes = 3
 
@@ -74,8 +80,10 @@ class MagnitudePhase(Spectrogram):
 
 
 class MagnitudeAngle(Spectrogram):
-    """Log-magnitude and phase in radians; on the way back, a magnitude before its softplus and an angle before its
-    sine, in units of pi."""
+    """Frequency domain with two planes: log-magnitude, and phase in radians.
+
+    On the way back, softplus turns the first plane into a magnitude, and pi times the sine of the second is the phase.
+    """
 
     planes = 2
 

@@ -1,7 +1,7 @@
-"""Vocos: a frame-rate backbone and an inverse Fourier transform instead of upsampling, as WavTokenizer has it.
+"""Vocos decoder in WavTokenizer's form: a backbone at the frame rate, then an inverse Fourier transform.
 
-Layout: Siuzdak, "Vocos: Closing the gap between time-domain and Fourier-based neural vocoders", arXiv 2306.00814;
-WavTokenizer (Ji et al., arXiv 2408.16532) puts residual blocks and self-attention in front (``pos_net``).
+Layout: Siuzdak, "Vocos: Closing the gap between time-domain and Fourier-based neural vocoders", arXiv 2306.00814.
+WavTokenizer (Ji et al., arXiv 2408.16532) adds residual blocks and self-attention in front (``pos_net``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MAGNITUDE_LIMIT = 100.0
 
 @dataclass(frozen=True)
 class VocosSizes:
-    """All sizes of a Vocos decoder."""
+    """Sizes of a Vocos decoder."""
 
     input_channels: int
     dim: int
@@ -29,21 +29,24 @@ class VocosSizes:
     intermediate_dim: int
     num_layers: int
     conditions: int
-    """Rows of the adaptive layer norms; a bandwidth id chooses one."""
+    """Rows of the adaptive layer norms' tables; a bandwidth id selects one."""
     n_fft: int
     hop_length: int
     kernel_size: int = 7
 
 
 class FrameNorm(SignalNorm):
-    """Group norm over all frames, of 32 groups."""
+    """Group norm of 32 groups over all frames."""
 
     def __init__(self, dim: int) -> None:
         super().__init__(_GROUPS, dim, _EPSILON)
 
 
 class ConvResidualBlock(nn.Module):
-    """Twice group norm, SiLU, convolution of three frames, plus the input; ``[batch, dim, frames]``."""
+    """Residual block: the input plus two rounds of group norm, SiLU and a convolution of three frames.
+
+    ``[batch, dim, frames]`` in and out.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -59,7 +62,7 @@ class ConvResidualBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Group norm and one head of self-attention over all frames, plus the input; ``[batch, dim, frames]``."""
+    """Group norm and single-head self-attention over all frames, plus the input; ``[batch, dim, frames]``."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -78,7 +81,7 @@ class AttentionBlock(nn.Module):
 
 
 class AdaptiveLayerNorm(nn.Module):
-    """Layer norm over the last axis whose scale and shift are rows of two tables."""
+    """Layer norm over the last axis; scale and shift are row ``condition`` of two tables."""
 
     def __init__(self, conditions: int, dim: int) -> None:
         super().__init__()
@@ -91,7 +94,10 @@ class AdaptiveLayerNorm(nn.Module):
 
 
 class ConvNextBlock(nn.Module):
-    """Depthwise convolution, adaptive layer norm, a wide pointwise pair, plus the input; ``[batch, dim, frames]``."""
+    """ConvNeXt block: depthwise convolution, adaptive layer norm, two linear layers, plus the input.
+
+    ``[batch, dim, frames]`` in and out.
+    """
 
     def __init__(self, sizes: VocosSizes) -> None:
         super().__init__()
@@ -109,9 +115,9 @@ class ConvNextBlock(nn.Module):
 
 
 class VocosBackbone(nn.Module):
-    """``[batch, input_channels, frames]`` to ``[batch, frames, dim]``.
+    """Backbone of the decoder: ``[batch, input_channels, frames]`` to ``[batch, frames, dim]``.
 
-    Group norms and attention look at all frames: every output frame depends on the whole clip.
+    Group norms and attention run over all frames, so every output frame depends on the whole clip.
     """
 
     def __init__(self, sizes: VocosSizes) -> None:
@@ -140,10 +146,13 @@ class VocosBackbone(nn.Module):
 
 
 class Istft(nn.Module):
-    """Inverse short-time Fourier transform whose frames tile the signal ("same" padding).
+    """Inverse short-time Fourier transform with "same" padding: each frame gives ``hop_length`` samples.
 
-    Spectrum ``[batch, frames, n_fft / 2 + 1]`` to ``[batch, frames * hop_length]`` (one sample more where
-    ``n_fft - hop_length`` is odd). ``torch.istft`` refuses this: its window vanishes at the untrimmed ends.
+    Complex spectrum ``[batch, frames, n_fft / 2 + 1]`` to ``[batch, frames * hop_length]``, one sample more if
+    ``n_fft - hop_length`` is odd. ``torch.istft`` cannot do this, since the window is zero at the ends before trimming.
+
+    Raises:
+        ValueError: ``n_fft`` is odd or not above ``hop_length``.
     """
 
     window: Tensor
@@ -164,7 +173,7 @@ class Istft(nn.Module):
         return self._overlap_added(pieces)[:, margin:end] / self._overlap_added(envelope)[:, margin:end]
 
     def _overlap_added(self, pieces: Tensor) -> Tensor:
-        """``[batch, frames, n_fft]``, each piece one hop after the one before, summed: ``[batch, samples]``."""
+        """Overlap and add ``pieces`` ``[batch, frames, n_fft]``, one hop after another, to ``[batch, samples]``."""
         batch, frames, n_fft = pieces.shape
         hops = -(-n_fft // self.hop_length)
         blocks = pad(pieces, (0, hops * self.hop_length - n_fft)).view(batch, frames, hops, self.hop_length)
@@ -175,7 +184,10 @@ class Istft(nn.Module):
 
 
 class IstftHead(nn.Module):
-    """``[batch, frames, dim]`` to log magnitudes and phases to ``[batch, frames * hop_length]``, in float32."""
+    """Output layer: hidden states to magnitudes and phases, then to a waveform, in float32.
+
+    ``[batch, frames, dim]`` to ``[batch, frames * hop_length]``. Magnitudes are limited to 100.
+    """
 
     def __init__(self, sizes: VocosSizes) -> None:
         super().__init__()

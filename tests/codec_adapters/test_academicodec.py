@@ -16,13 +16,8 @@ from torch.nn.functional import pad
 import codec_adapters
 from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, InputError
-from codec_adapters.families.academicodec import (
-    HifiCodecAdapter,
-    HifiCodecConfig,
-    find_files,
-    load_network,
-    peak_normalised,
-)
+from codec_adapters.families.academicodec import HifiCodecAdapter, find_files, load_network, peak_normalised
+from codec_adapters.families.academicodec_network import HifiCodecConfig
 from codec_adapters.files.checkpoint import validated
 from codec_adapters.files.weights import locked
 from codec_adapters.spec import OptionValue

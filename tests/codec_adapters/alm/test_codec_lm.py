@@ -14,7 +14,7 @@ import torch
 import codec_adapters
 from codec_adapters import alm, catalogue
 from codec_adapters.alm.base import Prompt
-from codec_adapters.alm.codec_lm import CodecLm, TokenLayout, _Course
+from codec_adapters.alm.codec_lm import CodecLm, TokenLayout, _Progress
 from codec_adapters.alm.sampling import Sampler
 from tests.synthetic import voice
 from tests.tiny_alms import make_codec_lm
@@ -38,10 +38,10 @@ def prompt(seed: int = 0, seconds: float = 0.6) -> Prompt:
 
 
 def drawn(model: CodecLm, wavs: torch.Tensor, seeds: list[int]) -> list[list[int]]:
-    courses = [_Course(torch.Generator().manual_seed(seed), []) for seed in seeds]
+    all_progress = [_Progress(torch.Generator().manual_seed(seed), []) for seed in seeds]
     with torch.inference_mode():
-        model._run(model.layout.tokens(model.codec.encode(wavs)[0]), courses)
-    return [course.tokens for course in courses]
+        model._run(model.layout.tokens(model.codec.encode(wavs)[0]), all_progress)
+    return [progress.tokens for progress in all_progress]
 
 
 def test_frames_stand_one_after_the_other() -> None:

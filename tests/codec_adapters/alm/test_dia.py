@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +77,14 @@ def test_options_that_cannot_be_met_are_refused(
 def test_a_codec_of_another_size_is_refused(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> None:
     with pytest.raises(CheckpointError, match="speaks 9 codebooks of 64, dac_44khz has 4 of 64"):
         alm.load("dia", tiny_alms["dia"], tiny["dac_44khz"], codec_options={"codebooks": 4})
+
+
+def test_delays_of_another_number_than_codebooks_are_refused(
+    tiny: dict[str, Path], tiny_alms: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_alms["dia"], tmp_path / "dia")
+    config = json.loads((folder / "config.json").read_text())
+    config["delay_pattern"] = DELAYS[:8]
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"cannot be loaded as dia|has 8 delays for 9 codebooks"):
+        alm.load("dia", folder, tiny["dac_44khz"])

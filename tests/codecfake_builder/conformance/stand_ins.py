@@ -99,7 +99,8 @@ def _audiodec(variant: str, folder: Path) -> None:
 
 
 def _audiodec_hop_320(folder: Path) -> None:
-    from codec_adapters.families.audiodec_network import Autoencoder, AutoencoderParams
+    from codec_adapters.families.audiodec_config import AutoencoderParams
+    from codec_adapters.families.audiodec_network import Autoencoder
     from tools.small_codecs import AudioDec
 
     torch.manual_seed(1)
@@ -119,8 +120,8 @@ def _audiodec_hop_320(folder: Path) -> None:
 
 
 def _hificodec(rates: tuple[int, ...], name: str, folder: Path) -> None:
-    from codec_adapters.families.academicodec import HifiCodec as Network
-    from codec_adapters.families.academicodec import HifiCodecConfig
+    from codec_adapters.families.academicodec_network import HifiCodec as Network
+    from codec_adapters.families.academicodec_network import HifiCodecConfig
     from tools.small_codecs import HifiCodec
 
     torch.manual_seed(1)
