@@ -205,23 +205,6 @@ def tensors_at(
     return dict(inner)
 
 
-def take_stacked(state: dict[str, Tensor], keys: Sequence[str], path: Path) -> Tensor:
-    """The tensors ``keys`` of ``state``, taken out of it and stacked: one codebook tensor of one per stage.
-
-    Raises:
-        CheckpointError: naming what is missing, or shaped unlike the first.
-    """
-    missing = [key for key in keys if key not in state]
-    if missing:
-        raise CheckpointError(f"{path}: does not fit, lacks {', '.join(missing[:3])}")
-    tensors = [state.pop(key) for key in keys]
-    for key, tensor in zip(keys, tensors, strict=True):
-        if tensor.shape != tensors[0].shape:
-            wanted = f"{list(tensor.shape)} instead of {list(tensors[0].shape)}"
-            raise CheckpointError(f"{path}: does not fit, has wrongly shaped {key} {wanted}")
-    return torch.stack(tensors)
-
-
 def load_strict(
     module: nn.Module, state: Mapping[str, Tensor], path: Path, ignored_prefixes: Iterable[str] = ()
 ) -> None:
