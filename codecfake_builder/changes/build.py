@@ -28,7 +28,8 @@ from codecfake_builder.dataset.quality import preload_stoi
 from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import remove_temporaries
-from codecfake_builder.plan.planning import Plan, announce, make_plan
+from codecfake_builder.plan.plan import Plan
+from codecfake_builder.plan.planning import announce, make_plan
 from codecfake_builder.plan.summary import summarize
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.resolve import Resolved

@@ -29,7 +29,7 @@ from codecfake_builder.dataset.provenance import told_variants
 from codecfake_builder.dataset.records import ShardRecord, load_record
 from codecfake_builder.dataset.saved import load_plan_summary, saved_document
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
-from codecfake_builder.plan.planning import LEFT_OUT
+from codecfake_builder.plan.plan import LEFT_OUT
 from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.edit import Document, variants_of, without_codec

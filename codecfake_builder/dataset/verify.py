@@ -22,7 +22,7 @@ from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.checksums import dataset_files, read_checksums, root_hash
 from codecfake_builder.dataset.schema import COLUMNS
 from codecfake_builder.errors import DatasetError
-from codecfake_builder.plan.planning import membership_hash
+from codecfake_builder.plan.plan import membership_hash
 from codecfake_builder.progress import progress
 
 

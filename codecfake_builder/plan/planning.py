@@ -5,9 +5,7 @@ The same recipe and the same indexes give the same plan on any machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -15,68 +13,14 @@ import pyarrow.compute as pc
 
 from codec_adapters.catalogue import Catalogue
 from codecfake_builder.clip_class import ClipClass, clip_class
-from codecfake_builder.corpora.index import SCHEMA, CorpusIndex, index_corpus
+from codecfake_builder.corpora.index import CorpusIndex, index_corpus
 from codecfake_builder.errors import CorpusError, PlanError
-from codecfake_builder.files import sha256_text
-from codecfake_builder.plan.selection import Rows, Selection
-from codecfake_builder.plan.summary import Note
+from codecfake_builder.plan.plan import LEFT_OUT, UTTERANCES, Note, Plan, PlannedSplit, Rows
+from codecfake_builder.plan.selection import Selection
 from codecfake_builder.progress import say
 from codecfake_builder.recipe.resolve import Resolved
 from codecfake_builder.recipe.schema import IMPORTED, Recipe, Split
 from codecfake_builder.rejections import RejectionReason
-
-_ONLY_INDEXED = ("audio_sha256", "reason", "detail")
-UTTERANCES = pa.schema([("corpus", pa.string()), *(f for f in SCHEMA if f.name not in _ONLY_INDEXED)])
-LEFT_OUT = pa.schema([(name, pa.string()) for name in ("corpus", "utterance_id", "path", "reason", "detail")])
-
-
-@dataclass(frozen=True)
-class PlannedSplit:
-    """A split: the utterances that pass through each of its variants, as sorted rows of the plan's table.
-
-    ``imported`` has the rows of imported clips, by their variant; they pass through no codec.
-    """
-
-    name: str
-    variants: tuple[str, ...]
-    rows: Rows
-    imported: Mapping[str, Rows] = field(default_factory=dict)
-
-    def rows_of(self, variant: str) -> Rows:
-        """Return the rows of the utterances that the split has in ``variant``."""
-        return self.imported.get(variant, self.rows)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a build makes, decided before anything runs."""
-
-    utterances: pa.Table
-    """All usable utterances (schema :data:`UTTERANCES`), sorted by corpus and id."""
-    roots: dict[str, Path]
-    """The folder of each corpus that the paths of its utterances are relative to."""
-    splits: tuple[PlannedSplit, ...]
-    left_out: pa.Table
-    """Utterances that cannot be used, with reasons (schema :data:`LEFT_OUT`)."""
-    notes: tuple[Note, ...]
-    """What a reader of the plan should know: splits left out, listed utterances that are absent."""
-    imported: Mapping[str, ClipClass] = field(default_factory=dict)
-    """The class of every variant of which there are imported clips."""
-
-    def seconds(self, rows: Rows) -> float:
-        """Return the length of some utterances together, in seconds."""
-        lengths = np.asarray(self.utterances["samples"]) / np.asarray(self.utterances["sample_rate"])
-        return float(lengths[rows].sum())
-
-    def membership(self, rows: Rows) -> str:
-        """Return the membership hash of some utterances, see :func:`membership_hash`."""
-        chosen = self.utterances.select(["corpus", "utterance_id"]).take(pa.array(rows))
-        return membership_hash(zip(chosen["corpus"].to_pylist(), chosen["utterance_id"].to_pylist(), strict=True))
-
-
-def membership_hash(utterances: Iterable[tuple[str, str]]) -> str:
-    """Return the sha256 over the sorted ``corpus/utterance_id`` lines: which utterances, in one value."""
-    return sha256_text(*sorted(f"{corpus}/{utterance_id}" for corpus, utterance_id in utterances))
 
 
 def make_plan(resolved: Resolved, limit: int | None = None) -> Plan:

@@ -12,12 +12,9 @@ import pyarrow as pa
 from codecfake_builder.corpora.utterance_lists import read_ids, read_labels
 from codecfake_builder.errors import PlanError
 from codecfake_builder.files import sha256_text
+from codecfake_builder.plan.plan import Note, Rows
 from codecfake_builder.plan.speakers import Speaker, assign_speakers, language_targets
-from codecfake_builder.plan.summary import Note
 from codecfake_builder.recipe.schema import IMPORTED, Recipe, Split
-
-Rows = np.ndarray[Any, np.dtype[np.int64]]
-"""Row numbers of a plan's table of utterances, int64 ``[rows]``."""
 
 
 class Selection:

@@ -13,10 +13,9 @@ from pydantic import BaseModel, ConfigDict
 
 from codec_adapters.classes import REAL
 from codecfake_builder.clip_class import ClipClass
+from codecfake_builder.plan.plan import Note, Plan, Rows
 
 if TYPE_CHECKING:
-    from codecfake_builder.plan.planning import Plan
-    from codecfake_builder.plan.selection import Rows
     from codecfake_builder.recipe.resolve import Resolved
 
 
@@ -24,27 +23,12 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Note(_Frozen):
-    """A note for readers of a plan: on the whole plan, on a split, or on variants, so that it can go when these do."""
-
-    text: str
-    """``{names}`` in it stands for the names."""
-    split: str | None = None
-    """The split that it is about."""
-    names: tuple[str, ...] = ()
-    """The variants that it is about."""
-
-    def __str__(self) -> str:
-        """Return the note as a reader sees it."""
-        return self.text.replace("{names}", ", ".join(self.names))
-
-
 class Members(_Frozen):
     """A set of utterances: how many they are, and their membership hash."""
 
     utterances: int
     membership_sha256: str
-    """See :func:`codecfake_builder.plan.planning.membership_hash`."""
+    """See :func:`codecfake_builder.plan.plan.membership_hash`."""
 
 
 class SplitSummary(Members):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import REAL
-from codecfake_builder.plan.planning import Plan
+from codecfake_builder.plan.plan import Plan
 from codecfake_builder.tables import format_table
 
 BYTES_PER_SECOND = 20_000

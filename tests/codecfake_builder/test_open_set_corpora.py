@@ -23,7 +23,8 @@ from codecfake_builder.corpora import (
 from codecfake_builder.corpora.index import index_corpus
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
-from codecfake_builder.plan.planning import Plan, make_plan
+from codecfake_builder.plan.plan import Plan
+from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.recipe.load import load_recipe, parse_recipe
 from codecfake_builder.recipe.resolve import Resolved
 from tests import synthetic

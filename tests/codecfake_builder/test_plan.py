@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder.corpora.utterance_lists import read_ids, read_labels
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
-from codecfake_builder.plan.planning import Plan, PlannedSplit, make_plan
+from codecfake_builder.plan.plan import Plan, PlannedSplit
+from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.plan.speakers import Speaker, assign_speakers, language_targets
 from codecfake_builder.plan.table import plan_table
 from codecfake_builder.recipe.load import load_recipe, parse_recipe

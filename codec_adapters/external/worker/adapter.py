@@ -10,16 +10,16 @@ from torch import Tensor
 
 from codec_adapters.base import Setup
 from codec_adapters.external.adapters.opaque import OpaqueAdapter
-from codec_adapters.external.worker.entry import Isolated
 from codec_adapters.external.worker.exchange import Exchange
+from codec_adapters.external.worker.worker import Worker
 
 
 class IsolatedAdapter(OpaqueAdapter):
     """Sends waveforms to a worker as WAV files, and takes WAV files back. The figures are those of the spec."""
 
-    def __init__(self, setup: Setup, codec: Isolated) -> None:
+    def __init__(self, setup: Setup, worker: Worker) -> None:
         super().__init__(setup)
-        self._exchange = Exchange(codec.worker(setup), setup.spec.sample_rate, codec.limits.clip_seconds)
+        self._exchange = Exchange(worker, setup.spec.sample_rate, worker.limits.clip_seconds)
 
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         exchange, clips = self._exchange, len(seeds)

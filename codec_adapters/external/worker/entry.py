@@ -38,10 +38,10 @@ class Isolated(Provider):
         if isinstance(self.spec, AlmSpec):
             from codec_adapters.external.worker.model import IsolatedModel
 
-            return IsolatedModel(setup, self)
+            return IsolatedModel(setup, self.worker(setup))
         from codec_adapters.external.worker.adapter import IsolatedAdapter
 
-        return IsolatedAdapter(setup, self)
+        return IsolatedAdapter(setup, self.worker(setup))
 
     def pending(self) -> str | None:
         return "runs in an environment of its own, which is made now unless it is there"

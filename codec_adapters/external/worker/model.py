@@ -10,8 +10,8 @@ from typing import Any, get_args
 import torch
 
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop
-from codec_adapters.external.worker.entry import Isolated
 from codec_adapters.external.worker.exchange import Exchange
+from codec_adapters.external.worker.worker import Worker
 
 
 class IsolatedModel(Alm):
@@ -19,9 +19,9 @@ class IsolatedModel(Alm):
 
     batched = True
 
-    def __init__(self, setup: AlmSetup, model: Isolated) -> None:
+    def __init__(self, setup: AlmSetup, worker: Worker) -> None:
         super().__init__(setup)
-        self._exchange = Exchange(model.worker(setup), self.sample_rate, model.limits.clip_seconds)
+        self._exchange = Exchange(worker, self.sample_rate, worker.limits.clip_seconds)
         self._frame_rate = setup.codec_spec.frame_rate
 
     def _generate(self, prompts: Sequence[Prompt], seeds: list[int]) -> list[Generation]:
