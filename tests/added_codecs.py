@@ -21,34 +21,9 @@ from codec_adapters.external.torchscript import TorchscriptBackend
 from codec_adapters.external.transformers import TransformersBackend
 from codec_adapters.files.pinned import PinnedFile
 from codec_adapters.loading import load_codec
+from tools.small_networks.graphs import FrameMeans, write_exported_halves, write_torchscript
 
-HOP = 160
-CODEBOOKS = 3
-ENTRIES = 32
-
-
-class Encoder(nn.Module):
-    """Codes ``[batch, codebooks, frames]`` of ``[batch, 1, samples]``: each frame's mean, quantized in stages."""
-
-    def forward(self, wav: Tensor) -> Tensor:
-        means = torch.nn.functional.avg_pool1d(wav, HOP, HOP)
-        stages = []
-        rest = means[:, 0].clamp(-0.999, 0.999)
-        for stage in range(CODEBOOKS):
-            step = (2.0 / ENTRIES) ** (stage + 1) * ENTRIES / 2
-            code = ((rest / step * 2).floor() + ENTRIES // 2).clamp(0, ENTRIES - 1)
-            rest = rest - (code - ENTRIES // 2 + 0.5) * step / 2
-            stages.append(code)
-        return torch.stack(stages, 1).long()
-
-
-class Decoder(nn.Module):
-    """``[batch, 1, samples]`` of codes ``[batch, codebooks, frames]``."""
-
-    def forward(self, codes: Tensor) -> Tensor:
-        scale = torch.tensor([(2.0 / ENTRIES) ** (stage + 1) * ENTRIES / 4 for stage in range(CODEBOOKS)])
-        means = ((codes - ENTRIES // 2 + 0.5) * scale[None, :, None]).sum(1, keepdim=True)
-        return torch.nn.functional.conv_transpose1d(means, torch.ones(1, 1, HOP), stride=HOP)
+HOP, CODEBOOKS = FrameMeans.HOP, FrameMeans.CODEBOOKS
 
 
 class RoundTrip(nn.Module):
@@ -61,23 +36,6 @@ class RoundTrip(nn.Module):
 
     def forward(self, wav: Tensor) -> Tensor:
         return torch.tanh(self.filter(wav))
-
-
-class Codec(nn.Module):
-    """Both halves in one module."""
-
-    def __init__(self, encoder: nn.Module | None = None, decoder: nn.Module | None = None) -> None:
-        super().__init__()
-        self.encoder, self.decoder = encoder or Encoder(), decoder or Decoder()
-
-    def encode(self, wav: Tensor) -> Tensor:
-        return self.encoder(wav)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        return self.decoder(codes)
-
-    def forward(self, wav: Tensor) -> Tensor:
-        return self.decoder(self.encoder(wav))
 
 
 def facts(rate: int = 16000, **changes: Any) -> CodecFacts:
@@ -95,9 +53,9 @@ def facts(rate: int = 16000, **changes: Any) -> CodecFacts:
 
 
 def reference(wav: Tensor) -> Tensor:
-    """What every way into :class:`Codec` must give for float32 ``[batch, samples]``."""
+    """What every way into :class:`FrameMeans` must give for float32 ``[batch, samples]``."""
     whole = torch.nn.functional.pad(wav, (0, -wav.shape[1] % HOP))
-    return Codec()(whole[:, None])[:, 0, : wav.shape[1]]
+    return FrameMeans()(whole[:, None])[:, 0, : wav.shape[1]]
 
 
 def torchscript(folder: Path, module: nn.Module | None = None) -> TorchscriptBackend:
@@ -106,26 +64,13 @@ def torchscript(folder: Path, module: nn.Module | None = None) -> TorchscriptBac
     if module is not None:
         torch.jit.script(module).save(str(path))
     else:
-        example = torch.zeros(1, 1, 4 * HOP)
-        whole = Codec()
-        torch.jit.trace_module(whole, {"encode": example, "decode": whole.encode(example), "forward": example}).save(
-            str(path)
-        )
+        write_torchscript(FrameMeans(), path)
     return TorchscriptBackend(**PinnedFile.at(path, folder).model_dump())
-
-
-def export(module: nn.Module, path: Path, example: Tensor, **dynamic: Any) -> Path:
-    """A .pt2; ``dynamic`` gives the axes of the one input that are not fixed."""
-    shapes = ({int(axis.removeprefix("axis")): dim for axis, dim in dynamic.items()},)
-    torch.export.save(torch.export.export(module, (example,), dynamic_shapes=shapes), path)
-    return path
 
 
 def exported(folder: Path) -> ExportedBackend:
     """Encoder and decoder."""
-    frames = torch.export.Dim("frames", min=1, max=100000)
-    encoder = export(Encoder(), folder / "encoder.pt2", torch.zeros(1, 1, 4 * HOP), axis2=frames * HOP)
-    decoder = export(Decoder(), folder / "decoder.pt2", torch.zeros(1, CODEBOOKS, 4).long(), axis2=frames)
+    encoder, decoder = write_exported_halves(FrameMeans(), folder)
     return ExportedBackend(encoder=PinnedFile.at(encoder, folder), decoder=PinnedFile.at(decoder, folder))
 
 

@@ -26,6 +26,7 @@ from codec_adapters.files.pinned import PinnedFile
 from codec_adapters.loading import load_codec
 from tests import added_codecs
 from tests.added_codecs import CODEBOOKS, HOP, entry_of, loaded
+from tools.small_networks.graphs import write_exported
 
 WAV = torch.rand(3, 5 * HOP + 37, generator=torch.Generator().manual_seed(1)) - 0.5
 
@@ -202,7 +203,7 @@ def test_an_exported_archive_that_could_execute_code_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     frames = torch.export.Dim("frames", max=1000)
-    path = added_codecs.export(added_codecs.RoundTrip(), tmp_path / "c.pt2", torch.zeros(1, 1, 40), axis2=frames * 4)
+    path = write_exported(added_codecs.RoundTrip(), tmp_path / "c.pt2", torch.zeros(1, 1, 40), axis2=frames * 4)
     load_program(path)
     with pytest.raises(CheckpointError, match=r"c\.pt2: refused, since loading it could execute code"):
         load_program(ATTACKS[attack](path))
@@ -216,7 +217,7 @@ def test_a_pickle_within_an_exported_archive_does_not_run(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "c.pt2"
     frames = torch.export.Dim("frames", max=1000)
-    added_codecs.export(added_codecs.RoundTrip(), path, torch.zeros(1, 1, 40), axis2=frames * 4)
+    write_exported(added_codecs.RoundTrip(), path, torch.zeros(1, 1, 40), axis2=frames * 4)
     torch.save(Evil(), tmp_path / "evil.pt")
 
     def change(name: str, data: bytes) -> bytes:
@@ -237,7 +238,7 @@ def test_a_pickle_within_an_exported_archive_does_not_run(
 
 def test_an_exported_program_says_which_inputs_it_takes(tmp_path: Path) -> None:
     def program(name: str, example: Tensor, **dynamic: Any) -> ExportedBackend:
-        path = added_codecs.export(added_codecs.RoundTrip(), tmp_path / name, example, **dynamic)
+        path = write_exported(added_codecs.RoundTrip(), tmp_path / name, example, **dynamic)
         return ExportedBackend(round_trip=PinnedFile.at(path, tmp_path))
 
     frames = torch.export.Dim("frames", min=100, max=500)
@@ -252,7 +253,7 @@ def test_an_exported_program_says_which_inputs_it_takes(tmp_path: Path) -> None:
         loaded(tmp_path, program("c.pt2", torch.zeros(2, 1, 800), axis2=frames * 4))
     way = ExportedBackend(
         round_trip=PinnedFile.at(
-            added_codecs.export(nn.Identity(), tmp_path / "d.pt2", torch.zeros(1, 2, 800), axis2=frames * 4), tmp_path
+            write_exported(nn.Identity(), tmp_path / "d.pt2", torch.zeros(1, 2, 800), axis2=frames * 4), tmp_path
         )
     )
     with pytest.raises(CheckpointError, match=r"d\.pt2: takes .*; expected \[batch, samples\] or a channel of 1"):
@@ -368,7 +369,7 @@ def test_a_program_of_unnamed_modules_is_taken(tmp_path: Path) -> None:
     module = nn.Sequential(
         nn.Conv1d(1, 4, 5, padding=2), nn.GELU(), nn.Sequential(nn.Conv1d(4, 1, 3, padding=1))
     ).eval()
-    path = added_codecs.export(module, tmp_path / "c.pt2", torch.zeros(1, 1, 40), axis2=frames * 4)
+    path = write_exported(module, tmp_path / "c.pt2", torch.zeros(1, 1, 40), axis2=frames * 4)
     adapter = loaded(tmp_path, ExportedBackend(round_trip=PinnedFile.at(path, tmp_path)))
     padded = torch.nn.functional.pad(WAV, (0, -WAV.shape[1] % HOP))
     expected = module(padded[:, None])[:, 0, : WAV.shape[1]].detach()

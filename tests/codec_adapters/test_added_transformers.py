@@ -19,9 +19,11 @@ from codec_adapters.external.codec_file import codec_file_entry, read_codec_file
 from codec_adapters.external.transformers import TransformersBackend
 from codec_adapters.layers.sinc_resample import resample
 from codec_adapters.loading import load_codec
-from tests import tiny_checkpoints
 from tests.added_codecs import codec_file, facts, transformers_part
 from tests.synthetic import voice
+from tools.small_networks.codecs.dac import random_dac
+from tools.small_networks.codecs.encodec import random_encodec
+from tools.small_networks.codecs.mimi import random_mimi
 
 ACOUSTIC = {
     "model_type": "dac",
@@ -70,9 +72,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 CONTINUOUS = ("vibevoice_acoustic_tokenizer", "pocket_tts_audio_tokenizer")
 OWN: dict[str, Callable[[Path], Path]] = {
-    "encodec": tiny_checkpoints.make_encodec,
-    "dac": tiny_checkpoints.make_dac,
-    "mimi": tiny_checkpoints.make_mimi,
+    "encodec": random_encodec,
+    "dac": random_dac,
+    "mimi": random_mimi,
 }
 
 

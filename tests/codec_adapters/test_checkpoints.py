@@ -14,9 +14,9 @@ import torch
 import codec_adapters
 from codec_adapters.files.checkpoint import load_strict, read_tensors
 from codec_adapters.layers.weight_norm import folded_state
-from tests.tiny_checkpoints import MAKERS
+from tests.conftest import LIBRARY_CODECS
 
-VARIANTS = sorted(MAKERS)
+VARIANTS = sorted(LIBRARY_CODECS)
 
 
 def copied(folder: Path, target: Path) -> Path:

@@ -17,9 +17,9 @@ import codec_adapters
 from codec_adapters.base import Adapter, Codes
 from codec_adapters.catalogue import builtin_catalogue
 from codec_adapters.classes import LABELS
-from tests.tiny_checkpoints import MAKERS
+from tests.conftest import LIBRARY_CODECS
 
-VARIANTS = sorted(MAKERS)
+VARIANTS = sorted(LIBRARY_CODECS)
 
 
 @pytest.fixture(scope="module")

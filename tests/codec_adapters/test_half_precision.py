@@ -14,9 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import codec_adapters
 from benchmarks.half_precision import GOLDENS
 from codec_adapters.base import Adapter
-from tests.tiny_checkpoints import MAKERS
+from tests.conftest import LIBRARY_CODECS
 
-VARIANTS = sorted({*GOLDENS, *MAKERS})
+VARIANTS = sorted({*GOLDENS, *LIBRARY_CODECS})
 SEARCHES = ("argmin", "argmax", "max", "min", "topk")
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "_cdist_forward")
 STEP = 2**-7

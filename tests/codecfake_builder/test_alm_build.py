@@ -36,7 +36,7 @@ from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedCodec
 from codecfake_builder.shards.shard import Shard, Utterance
 from tests.codecfake_builder.datasets_for_tests import built, changed, files, rows, small_recipe
 from tests.synthetic import write_wave
-from tests.tiny_alms import tiny_options
+from tools.small_networks.alms import small_options
 
 FAULTY_ALMS = str(Path(__file__).parent / "faulty_alms.py")
 LM = "codec_lm_mimi"
@@ -323,7 +323,7 @@ def test_every_alm_speaks_in_a_build(tiny: dict[str, Path], tiny_alms: dict[str,
                 "alm": {"same_as": "eval_id", "variants": sorted(tiny_alms)},
             },
             "weights": {name: str(folder) for name, folder in [*tiny_alms.items(), *((c, tiny[c]) for c in codecs)]},
-            "options": {name: tiny_options(name) for name in tiny_alms},
+            "options": {name: small_options(name) for name in tiny_alms},
             "audio": {"min_seconds": 0.05, "max_rejected_share": 0.7},
             "execution": {"workers": 1, "device": "cpu"},
         },

@@ -12,8 +12,9 @@ import pytest
 from codec_adapters import CheckpointError
 from codec_adapters.external.onnx import OnnxBackend
 from codec_adapters.external.transformers import TransformersBackend
-from tests import added_codecs, tiny_checkpoints
+from tests import added_codecs
 from tests.added_codecs import loaded
+from tools.small_networks.codecs.dac import random_dac
 
 DAC: dict[str, Any] = {"hop": 320, "codebooks": 12, "bitrate": 3600.0}
 
@@ -21,7 +22,7 @@ DAC: dict[str, Any] = {"hop": 320, "codebooks": 12, "bitrate": 3600.0}
 def test_a_model_folder_within_and_outside_of_the_codec_files(tmp_path: Path) -> None:
     mine = tmp_path / "codecs"
     for place, said in ((mine / "dac", "dac"), (tmp_path / "elsewhere", str(tmp_path / "elsewhere"))):
-        way = TransformersBackend.in_folder(tiny_checkpoints.make_dac(place), mine)
+        way = TransformersBackend.in_folder(random_dac(place), mine)
         assert way.folder == said
         assert {file.file for file in way.files} == {"config.json", "model.safetensors"}
         assert loaded(mine, way, **DAC).codebooks == 12
@@ -35,7 +36,7 @@ def test_a_model_folder_within_and_outside_of_the_codec_files(tmp_path: Path) ->
 def test_a_hub_repository_is_pinned_to_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
-    model = tiny_checkpoints.make_dac(tmp_path / "model")
+    model = random_dac(tmp_path / "model")
     commit = "89abcdef0123456789abcdef0123456789abcdef"
     asked = []
 

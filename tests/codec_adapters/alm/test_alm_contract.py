@@ -14,15 +14,15 @@ from codec_adapters import alm, catalogue
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt
 from codec_adapters.spec import AlmSpec
 from tests.synthetic import voice
-from tests.tiny_alms import ALM_MAKERS, tiny_options
+from tools.small_networks.alms import ALMS, small_options
 
-NAMES = sorted(ALM_MAKERS)
+NAMES = sorted(ALMS)
 
 
 @pytest.fixture(scope="module")
 def alms(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> dict[str, Alm]:
     return {
-        name: alm.load(name, tiny_alms[name], tiny[alm.spec(name).codec_variant], options=tiny_options(name))
+        name: alm.load(name, tiny_alms[name], tiny[alm.spec(name).codec_variant], options=small_options(name))
         for name in NAMES
     }
 
@@ -67,7 +67,9 @@ def test_a_clip_depends_on_its_prompt_and_seed_alone(alms: dict[str, Alm], name:
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_speaks_too(tiny: dict[str, Path], tiny_alms: dict[str, Path], name: str) -> None:
     codec = tiny[alm.spec(name).codec_variant]
-    model = alm.load(name, tiny_alms[name], codec, dtype="bfloat16", options={**tiny_options(name), "max_seconds": 0.3})
+    model = alm.load(
+        name, tiny_alms[name], codec, dtype="bfloat16", options={**small_options(name), "max_seconds": 0.3}
+    )
     (made,) = model.generate(prompts_for(model, 1), [1])
     assert made.wav.dtype == torch.float32
     assert torch.isfinite(made.wav).all()

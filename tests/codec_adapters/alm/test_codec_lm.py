@@ -17,7 +17,7 @@ from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.codec_lm import CodecLm, TokenLayout, _Progress
 from codec_adapters.alm.sampling import Sampler
 from tests.synthetic import voice
-from tests.tiny_alms import make_codec_lm
+from tools.small_networks.alms.codec_lm import random_codec_lm
 
 NAME = "codec_lm_mimi"
 
@@ -129,7 +129,7 @@ def test_it_runs_over_another_codec(tiny: dict[str, Path], tmp_path: Path, monke
     monkeypatch.setattr(catalogue._session, "entries", {})
     spec = dataclasses.replace(alm.spec(NAME), name="codec_lm_dac", codec_variant="dac_16khz")
     alm.register(spec, CodecLm)
-    folder = make_codec_lm(tmp_path / "lm", codebooks=4)
+    folder = random_codec_lm(tmp_path / "lm", codebooks=4)
     options = {"max_seconds": 0.2, "prompt_seconds": 0.2}
     model = alm.load("codec_lm_dac", folder, tiny["dac_16khz"], options=options, codec_options={"codebooks": 4})
     (made,) = model.generate([prompt()], [1])
@@ -139,7 +139,7 @@ def test_it_runs_over_another_codec(tiny: dict[str, Path], tmp_path: Path, monke
 
 
 def test_codecs_with_several_scales_are_refused(tiny: dict[str, Path], tmp_path: Path) -> None:
-    model = loaded((make_codec_lm(tmp_path / "lm"), tiny["mimi_8codebooks"]))
+    model = loaded((random_codec_lm(tmp_path / "lm"), tiny["mimi_8codebooks"]))
     model._codec = codec_adapters.load("snac_24khz", tiny["snac_24khz"])
     with pytest.raises(codec_adapters.OptionError, match="snac_24khz has 3 scales of codes"):
         model.generate([prompt()], [1])

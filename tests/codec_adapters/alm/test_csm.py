@@ -12,7 +12,7 @@ from codec_adapters import CheckpointError, alm
 from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.csm import Csm
 from tests.synthetic import voice
-from tests.tiny_alms import CODES
+from tools.small_networks.alms.tokenizer import CODES
 
 
 def loaded(tiny: dict[str, Path], tiny_alms: dict[str, Path], **options: float) -> Csm:

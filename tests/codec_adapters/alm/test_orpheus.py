@@ -12,7 +12,7 @@ from codec_adapters import CheckpointError, OptionError, alm
 from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.orpheus import Orpheus
 from codec_adapters.alm.sampling import penalised
-from tests.tiny_alms import CODES, write_tokenizer
+from tools.small_networks.alms.tokenizer import CODES, write_tokenizer
 
 
 def loaded(tiny: dict[str, Path], folder: Path, **options: float | str) -> Orpheus:

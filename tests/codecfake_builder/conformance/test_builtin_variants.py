@@ -13,7 +13,7 @@ from codec_adapters.base import Adapter
 from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder.conformance.settings import QUICK
 from codecfake_builder.conformance.suite import CHECKS, failed, results_table, run_suite
-from tests.codecfake_builder.conformance.stand_ins import stand_in, trained
+from tools.small_networks.checkpoints import is_trained, small_checkpoint
 
 RANDOM_WEIGHTS = replace(QUICK, least_stoi=0.0, loudest_silence=1.0)
 """What random weights make of speech is none, and they need not be quiet."""
@@ -45,14 +45,16 @@ EVERY_NETWORK = [
 
 def conforming(variant: str, scratch: Path, checks: list[str]) -> None:
     try:
-        folder = stand_in(variant, scratch)
+        folder = small_checkpoint(variant, scratch)
     except FileNotFoundError as error:
         pytest.skip(str(error))
 
     def load() -> Adapter:
         return codec_adapters.load(variant, checkpoint=folder)
 
-    results = run_suite(load(), QUICK if trained(variant) else RANDOM_WEIGHTS, load, own_weights=False, checks=checks)
+    results = run_suite(
+        load(), QUICK if is_trained(variant) else RANDOM_WEIGHTS, load, own_weights=False, checks=checks
+    )
     assert not failed(results), results_table(results)
     assert {result.name for result in results if result.verdict == "skipped"} <= {"delay"}, results_table(results)
 

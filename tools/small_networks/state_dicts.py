@@ -1,8 +1,7 @@
-"""What every small network of :mod:`tools.small_codecs` shares: its view of a codec, and how checkpoints are spelt."""
+"""Spell tensors as the official checkpoint files do."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,51 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import codec_adapters
-from tools.vector_quantizer import Chain, VectorQuantizer
-
 TensorDict = dict[str, Tensor]
-
-
-class SmallCodec(nn.Module, ABC):
-    """A family's small network.
-
-    ``vectors`` are what is quantized, ``[batch, dim, frames]``; where the network's latent is wider than ``dim``, the
-    projection between the two is fixed and orthonormal, so that residual stages see what the trainer's quantizer saw.
-    """
-
-    variant: str
-    rate: int
-    """Hz."""
-    hop: int
-    chains: tuple[Chain, ...]
-    seconds: float = 0.64
-    """Length of a training segment."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.quantizer = VectorQuantizer(self.chains)
-
-    @abstractmethod
-    def vectors(self, wav: Tensor) -> Tensor:
-        """``[batch, samples]`` to ``[batch, dim, frames]``."""
-
-    @abstractmethod
-    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
-        """Quantized vectors to ``[batch, samples]``; ``wav`` for what a codec sends beside its codes."""
-
-    @abstractmethod
-    def export(self, folder: Path) -> None:
-        """Write the checkpoint."""
-
-    def levelled(self, wav: Tensor) -> Tensor:
-        """The input as the codec's own front end brings it to level."""
-        return wav
-
-    @property
-    def delay(self) -> int:
-        """Samples by which the codec's output lags, by its specification."""
-        return codec_adapters.spec(self.variant).delay_samples
 
 
 def orthonormal(rows: int, columns: int, seed: int) -> Tensor:
@@ -104,27 +59,6 @@ def angular(books: Tensor, vectors_rms: Tensor) -> Iterator[tuple[Tensor, float]
         yield torch.cat([book, torch.full((len(book), 1), constant)], dim=1), constant
 
 
-class ProjectedCodec(SmallCodec):
-    """A network ``model`` whose latent is wider than the vectors that are quantized.
-
-    ``basis``: ``[dim, width]`` with orthonormal rows, not trained.
-    """
-
-    model: Any
-    basis: Tensor
-
-    def project(self, width: int, seed: int) -> None:
-        """Draw the basis."""
-        self.register_buffer("basis", orthonormal(self.quantizer.dim, width, seed))
-
-    def vectors(self, wav: Tensor) -> Tensor:
-        return self.basis @ self.model.encoder(wav[:, None])
-
-    def synthesis(self, vectors: Tensor, wav: Tensor) -> Tensor:
-        audio: Tensor = self.model.decoder(self.basis.t() @ vectors)
-        return audio[:, 0]
-
-
 def factorized(basis: Tensor, constant: float) -> TensorDict:
     """The projections of a factorized stage, 1x1 convolutions; the last coordinate in between is ``constant``."""
     dim, width = basis.shape
@@ -144,3 +78,13 @@ def save_transformers(model: Any, folder: Path) -> None:
     tied = getattr(model, "_tied_weights_keys", None) or {}  # stored once, under the name they are tied to
     state = {key: value.contiguous().clone() for key, value in half(model.state_dict()).items() if key not in tied}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def fill_codebooks(model: nn.Module, scale: float) -> None:
+    """Freshly built EnCodec and Mimi have all-zero codebooks: every code would decode to the same constant."""
+    generator = torch.Generator().manual_seed(7)
+    for name, buffer in model.named_buffers():
+        if name.endswith(("codebook.embed", "codebook.embed_sum")):
+            buffer.copy_(torch.randn(buffer.shape, generator=generator) * scale)
+        elif name.endswith("codebook.cluster_usage"):
+            buffer.fill_(1.0)
