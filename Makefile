@@ -1,6 +1,7 @@
 # Needs Python 3.11 or newer and make; everything else is installed into .venv.
 #
 #   make test                                      run the tests
+#   make test-fast                                 run the quick ones: something of every room, in two minutes
 #   make check                                     ruff and mypy
 #   make build-stcodecfake                         build the embedded edition, from what this checkout carries
 #   make build-stcodecfake VCTK=... AISHELL3=...   build ST-Codecfake from the corpora
@@ -19,7 +20,7 @@ NCSSD ?=
 # further options of the build command, e.g. ARGS='--limit 100 --set execution.device=cuda:1'
 ARGS ?=
 
-.PHONY: install test check format build-stcodecfake clean
+.PHONY: install test test-fast check format build-stcodecfake clean
 
 install: $(STAMP)
 
@@ -36,6 +37,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest
+
+test-fast: $(STAMP)
+	$(VENV)/bin/python -m pytest -m "not slow"
 
 check: $(STAMP)
 	$(VENV)/bin/ruff check .

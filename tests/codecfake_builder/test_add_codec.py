@@ -24,6 +24,7 @@ from codecfake_builder.dataset.verify import verify
 from codecfake_builder.recipe.load import load_recipe
 from tests import speaking_codecs
 from tests.codecfake_builder.datasets_for_tests import files, small_recipe
+from tests.marks import slow_unless
 from tests.synthetic import write_wave
 
 MINI_WEIGHTS = Path(__file__).parents[2] / "recipes" / "mini" / "weights"
@@ -97,7 +98,7 @@ def check_extension(add: Run, dataset: Path, name: str, arguments: list[str]) ->
     return printed
 
 
-@pytest.mark.parametrize("way", EVERY_WAY)
+@pytest.mark.parametrize("way", slow_unless(lambda way: way in ("torchscript", "python"), EVERY_WAY))
 def test_every_way_into_a_finished_dataset(way: str, add: Run, dataset: Path, tmp_path: Path) -> None:
     if way == "onnx":
         pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
@@ -193,6 +194,7 @@ def test_force_adds_it_all_the_same(add: Run, dataset: Path, tmp_path: Path) -> 
     assert verify(dataset).problems == []
 
 
+@pytest.mark.slow
 def test_a_recipe_file_takes_it_in_and_keeps_its_comments(add: Run, recipe: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     shutil.copy(recipe, mine)
@@ -210,6 +212,7 @@ def test_a_recipe_file_takes_it_in_and_keeps_its_comments(add: Run, recipe: Path
     assert "taken: a codec of this name is there already" in errors.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_clips_that_exist_already(add: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()
@@ -301,6 +304,7 @@ def test_killed_at_any_moment(dataset: Path, built: Path, tmp_path: Path) -> Non
     assert any((dataset / "data" / "eval_id").glob("late_comer-*.parquet"))
 
 
+@pytest.mark.slow
 def test_a_skeleton_in_a_checkout(tmp_path: Path) -> None:
     """The files of a new family: the tree loads, knows the variant, and says what is left to write."""
     checkout = tmp_path / "checkout"

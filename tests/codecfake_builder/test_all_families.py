@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 import codec_adapters
 from codec_adapters.classes import LABELS
@@ -24,6 +25,7 @@ GOLDENS = {
 """Variant -> case whose checkpoint, in the official file layout, stands in for the official weights."""
 
 
+@pytest.mark.slow
 def test_every_class_is_built(shared: Path, vctk: Path, aishell3: Path, tiny: dict[str, Path], tmp_path: Path) -> None:
     weights = {variant: shared / "goldens" / case / "checkpoint" for variant, case in GOLDENS.items()}
     weights |= {name: folder for name, folder in tiny.items() if name != "encodec_48khz_6kbps"}

@@ -141,6 +141,7 @@ def test_the_plan_counts_them_without_guessing_their_length(recipe: Resolved) ->
     assert table[-1].split()[1] == str(sum(len(s.rows) * len(s.variants) for s in plan.splits))
 
 
+@pytest.mark.slow
 def test_a_second_build_makes_nothing_and_another_option_only_its_shards(recipe: Resolved, dataset: Path) -> None:
     again = built(recipe, dataset)
     assert again.shards_made == 0
@@ -185,6 +186,7 @@ def test_a_killed_generation_goes_on_to_the_same_bytes(recipe: Resolved, dataset
     assert kept == {name: (out / "data" / "alm" / f"{name}.parquet").stat().st_mtime_ns for name in kept}
 
 
+@pytest.mark.slow
 def test_what_fails_is_listed_with_its_reason(
     vctk: Path, aishell3: Path, weights: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -161,6 +161,7 @@ def test_provenance_holds_no_path(dataset: Path, recipe: Resolved) -> None:
     )
 
 
+@pytest.mark.slow
 def test_two_builds_are_byte_identical_whatever_the_workers_and_the_folder(
     recipe: Resolved, dataset: Path, tmp_path: Path
 ) -> None:
@@ -184,6 +185,7 @@ def _never(*args: object, **kwargs: object) -> None:
     raise AssertionError("this must not run")
 
 
+@pytest.mark.slow
 def test_changing_one_variants_option_remakes_its_shards_alone(
     recipe: Resolved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +261,7 @@ class PowerCut(BaseException):
     """Ends a build at a chosen moment, past every handler of ordinary errors."""
 
 
+@pytest.mark.slow
 def test_a_build_cut_at_every_rename_ends_up_the_same(
     vctk: Path, aishell3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +322,7 @@ def test_a_killed_build_goes_on_to_the_same_bytes(recipe: Resolved, dataset: Pat
     assert files(out) == files(dataset)
 
 
+@pytest.mark.slow
 def test_a_failing_checkpoint_ends_the_build_with_one_line(
     recipe: Resolved, weights: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -150,6 +150,7 @@ def test_absent_devices_are_refused() -> None:
     assert chosen_devices(Execution(scheduler="tcp://127.0.0.1:1")) == ()
 
 
+@pytest.mark.slow
 def test_processes_spread_over_devices_and_keep_theirs(tmp_path: Path) -> None:
     settings = WorkerSettings(tmp_path, ("cuda:0", "cuda:1"), tmp_path, None)
     code = (
@@ -161,6 +162,7 @@ def test_processes_spread_over_devices_and_keep_theirs(tmp_path: Path) -> None:
     assert [done.stdout.split() for done in outputs] == [["cuda:0"] * 2, ["cuda:1"] * 2, ["cuda:0"] * 2]
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_makes_the_same_bytes(vctk: Path, aishell3: Path, tiny: dict[str, Path], tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="dask is not installed (extra cluster)")
     weights = {"snac_24khz": tiny["snac_24khz"]}

@@ -108,6 +108,7 @@ def test_an_isolated_model_builds_like_any_other(vctk: Path, tmp_path: Path) -> 
     assert files(tmp_path / "d") == before
 
 
+@pytest.mark.slow
 def test_whatever_decides_a_clip_makes_it_again(vctk: Path, tmp_path: Path) -> None:
     driver = tmp_path / "mine.py"
     driver.write_text((PACKAGED_DRIVERS / "parrot.py").read_text())
@@ -195,6 +196,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 def test_every_fault_costs_its_own_clips_never_the_build(vctk: Path, tmp_path: Path) -> None:
     """One ALM per fault, which all prompts over 0.7 s meet; and a good one beside them."""
     facts = {**PARROT["alm"], "sample_rate": 16000, "max_seconds": 4.0}

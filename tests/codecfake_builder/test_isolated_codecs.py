@@ -83,6 +83,7 @@ def test_an_isolated_codec_builds_like_any_other(vctk: Path, tmp_path: Path) -> 
     assert files(tmp_path / "d") == before
 
 
+@pytest.mark.slow
 def test_another_driver_or_environment_makes_the_clips_again(vctk: Path, tmp_path: Path) -> None:
     driver = tmp_path / "mine.py"
     driver.write_text((MISBEHAVING.parents[2] / "codec_adapters/external/worker/drivers/template.py").read_text())
@@ -93,6 +94,7 @@ def test_another_driver_or_environment_makes_the_clips_again(vctk: Path, tmp_pat
     assert (again.shards_made, again.shards_kept) == (2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["hang", "die", "garbage", "fill"])
 def test_a_misbehaving_worker_costs_its_clips_never_the_build(vctk: Path, tmp_path: Path, fault: str) -> None:
     """Clips over 0.7 s (three of four of each speaker) meet the fault; everything else is there."""
@@ -109,6 +111,7 @@ def test_a_misbehaving_worker_costs_its_clips_never_the_build(vctk: Path, tmp_pa
     assert not verify(tmp_path / "d").problems
 
 
+@pytest.mark.slow
 def test_a_worker_that_never_starts_is_given_up_and_tried_by_the_next_build(vctk: Path, tmp_path: Path) -> None:
     good = misbehaving(tmp_path, "none")
     bad = {**good, "options": {**good["options"], "fault": "exit"}}

@@ -44,6 +44,8 @@ SPLITS = {
 """Splits of the edition, and through how many variants their utterances pass."""
 FAMILIES = 11
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def edition(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BuildResult]:

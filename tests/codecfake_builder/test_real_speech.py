@@ -16,6 +16,8 @@ import soundfile
 from codecfake_builder.dataset.verify import verify
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 LYRA = ("lyra_v2_3_2kbps", "lyra_v2_6kbps", "lyra_v2_9_2kbps")
 
 

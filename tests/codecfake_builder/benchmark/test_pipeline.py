@@ -140,6 +140,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_model(
         assert (tmp_path / "stopped" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = [item for setting in [*QUICK, "training.epochs=8"] for item in ("--set", setting)]
     arguments = ["train", str(dataset), "--out", str(tmp_path / "r"), "--preset", "mel_lcnn_small"]
@@ -173,6 +174,7 @@ def test_early_stopping_and_schedules(dataset: Path, tmp_path: Path) -> None:
     assert learning_rate(cosine, cosine.epochs // 2) == pytest.approx(cosine.learning_rate / 2)
 
 
+@pytest.mark.slow
 def test_mixed_precision_workers_and_other_models(dataset: Path, shared: Path, tmp_path: Path) -> None:
     train(dataset, quick("training.precision=bfloat16", "training.epochs=1", "training.workers=1"), tmp_path / "bf16")
     small = ["model.samples=8000", "model.filters=12", "model.widths=[4,4]", "model.gat_dims=[4,4]"]
@@ -268,6 +270,7 @@ def test_temperature_calibrates() -> None:
     assert fit_temperature(5 * logits, labels) == pytest.approx(5, abs=0.5)
 
 
+@pytest.mark.slow
 def test_report(dataset: Path, run: Path, results: Results, tmp_path: Path) -> None:
     hostile = tmp_path / "evaluation"
     shutil.copytree(run / "evaluation", hostile)
@@ -325,6 +328,7 @@ def test_wrong_use_is_refused(dataset: Path, run: Path, results: Results, tmp_pa
         assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_model_of_other_classes_is_refused(
     dataset: Path, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,7 @@ def recipe(folder: Path, **parts: Any) -> str:
     return str(folder / "r.yaml")
 
 
+@pytest.mark.slow
 def test_a_codec_of_the_embedded_edition(run: Run, tmp_path: Path) -> None:
     code, out, err = run(
         "encodec_24khz_1_5kbps", "--recipe", "mini", "--device", "cpu", "--quick", "--json", f"{tmp_path}/c.json"
