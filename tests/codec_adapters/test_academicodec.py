@@ -81,6 +81,7 @@ def test_peak_normalise_leaves_silence_alone() -> None:
     assert torch.equal(peak_normalised(wav), torch.tensor([[0.0, 0.0], [0.95, -0.475]]))
 
 
+@pytest.mark.slow
 @tiny_golden
 @pytest.mark.parametrize("frames", [1, 2, 7.3, 100.99])
 def test_batches_and_odd_lengths(golden: Golden, scratch: Path, frames: float) -> None:
@@ -136,6 +137,7 @@ def official_documents() -> list[tuple[HifiCodecConfig, dict[str, Any], Path]]:
     ]
 
 
+@pytest.mark.slow
 def test_official_names_and_shapes_fit() -> None:
     for config, document, path in official_documents():
         load_network(config, document, path)

@@ -111,6 +111,7 @@ def waves(rate: int, seconds: float = 0.6) -> torch.Tensor:
     return torch.from_numpy(np.stack([voice(seconds, rate, seed) for seed in (1, 2)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_class_of_transformers(kind: str, tmp_path: Path) -> None:
     made(tmp_path / "model", kind)
@@ -160,6 +161,7 @@ def by_transformers(model: Any, kind: str, adapter: Adapter, wav: torch.Tensor) 
     return torch.stack(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OWN)
 def test_the_classes_that_built_in_variants_use(kind: str, tmp_path: Path) -> None:
     OWN[kind](tmp_path / "model")

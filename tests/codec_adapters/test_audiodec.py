@@ -86,6 +86,7 @@ def test_warmup_codes_are_those_of_silence(golden: Golden, scratch: Path) -> Non
     assert torch.equal(adapter.encode(torch.zeros(1, 8192))[0][0], golden.arrays["warmup_codes"])
 
 
+@pytest.mark.slow
 @tiny_golden
 @pytest.mark.parametrize("warmup", [True, False])
 def test_layout_of_wide_networks(golden: Golden, scratch: Path, warmup: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +97,7 @@ def test_layout_of_wide_networks(golden: Golden, scratch: Path, warmup: bool, mo
     golden.assert_reproduced(adapter, "" if warmup else "_offline")
 
 
+@pytest.mark.slow
 @tiny_golden
 @pytest.mark.parametrize("warmup", [True, False])
 @pytest.mark.parametrize("samples", [1, 2, 299, 300, 301, 7777, 20001])
@@ -177,6 +179,7 @@ def test_variants_say_what_the_official_files_say() -> None:
     assert known == {f"audiodec_{model}" for model in state["models"]}
 
 
+@pytest.mark.slow
 def test_official_names_and_shapes_fit() -> None:
     """With and without what inference ignores: streaming buffers, moving averages, the trainer's own."""
     state = official_state(CODEC)

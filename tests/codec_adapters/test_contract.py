@@ -31,6 +31,7 @@ def noise(batch: int, samples: int, seed: int = 0) -> torch.Tensor:
     return 0.3 * torch.randn(batch, samples, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lengths=st.lists(st.integers(1, 9000), min_size=1, max_size=3), seed=st.integers(0, 99))

@@ -124,6 +124,7 @@ def test_a_batch_is_its_items(golden: Golden) -> None:
     assert_batch_invariant(_load(golden), golden.wav[:, :5050])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", CASES)
 @pytest.mark.parametrize("samples", [413, 599, 600, 751, 752, 1001])
 def test_short_and_odd_lengths(golden: Golden, samples: int) -> None:
@@ -162,6 +163,7 @@ def test_training_heads_are_not_kept(golden: Golden) -> None:
     assert not any("predictor" in name for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_official_names_and_shapes_fit(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     suffix = "_v2" if version == "v2" else ""
@@ -191,6 +193,7 @@ def spoilt(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     return f"facodec_{golden.facts['variant']}", folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_damaged_files_are_refused(spoilt: tuple[str, Path], part: str, damage: str) -> None:
@@ -201,6 +204,7 @@ def test_damaged_files_are_refused(spoilt: tuple[str, Path], part: str, damage: 
         codec_adapters.load(variant, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scalar", "sparse", "complex", "whole numbers"])
 def test_tensors_of_other_kinds_are_refused(spoilt: tuple[str, Path], kind: str) -> None:
     variant, folder = spoilt

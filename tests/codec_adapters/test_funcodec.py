@@ -89,6 +89,7 @@ def test_a_batch_is_its_items(golden: Golden) -> None:
     assert_batch_invariant(_load(golden), golden.wav[:, :7001])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", goldens("funcodec", full_size=False))
 @pytest.mark.parametrize("beyond", [0, 1, 7, 399, 640])
 def test_short_and_odd_lengths(golden: Golden, beyond: int) -> None:
@@ -133,6 +134,7 @@ def test_bit_width_sets_the_codebooks(golden: Golden) -> None:
         _load(golden, options={"bit_width": -1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["zh_en-general-16k-nq32ds640", "zh_en-general-16k-nq32ds320", "freqcodec_mag_phase"])
 def test_official_names_and_shapes_fit(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (shapes,) = [files[""] for name, files in official_state("funcodec").items() if file in name]

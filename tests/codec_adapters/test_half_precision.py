@@ -68,6 +68,7 @@ def test_an_observer_sees_a_search_in_half_precision() -> None:
     assert observed.seen == {torch.float32, torch.bfloat16}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_codewords_are_searched_in_float32(load: Load, dtype: str) -> None:
     adapter = load(dtype=dtype)
@@ -76,6 +77,7 @@ def test_codewords_are_searched_in_float32(load: Load, dtype: str) -> None:
     assert observed.seen == {torch.float32}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_output_stays_near_and_a_batch_is_its_items(load: Load, dtype: str) -> None:
     adapter, exact, batch = load(dtype=dtype), load(), clips()

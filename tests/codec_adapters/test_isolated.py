@@ -151,6 +151,7 @@ def test_a_failure_costs_no_clip_of_another_thread(tmp_path: Path) -> None:
             assert torch.equal(future.result(), SHORT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "words"), [("start", "no such weights"), ("exit", "cannot import the codec")])
 def test_a_worker_that_cannot_start_is_not_tried_for_ever(tmp_path: Path, fault: str, words: str) -> None:
     adapter = misbehaving(fault, tmp_path, restarts=2)
@@ -163,6 +164,7 @@ def test_a_worker_that_cannot_start_is_not_tried_for_ever(tmp_path: Path, fault:
     assert starts(tmp_path) == 3
 
 
+@pytest.mark.slow
 def test_a_worker_that_works_now_and_then_is_not_started_for_ever(tmp_path: Path) -> None:
     adapter = misbehaving("die", tmp_path, restarts_in_all=2)
     for _ in range(3):

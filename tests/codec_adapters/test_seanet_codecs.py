@@ -91,6 +91,7 @@ def test_a_batch_is_its_items(golden: Golden) -> None:
     assert_batch_invariant(_load(golden), golden.wav[:, :6007])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", TINY)
 @pytest.mark.parametrize("samples", [1, 2, 7, 319, 320, 321, 4001])
 def test_any_length_becomes_whole_frames(golden: Golden, samples: int) -> None:
@@ -111,6 +112,7 @@ def test_zeros_are_not_what_fills_the_last_frame(golden: Golden) -> None:
     assert not torch.equal(adapter.encode(filled)[0], adapter.encode(golden.wav)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", FIRST)
 def test_no_state_between_threads(golden: Golden) -> None:
     adapter = _load(golden)
@@ -225,6 +227,7 @@ OFFICIAL = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", OFFICIAL)
 def test_official_names_and_shapes_fit(variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = codec_adapters.spec(variant)

@@ -98,7 +98,7 @@ def check_extension(add: Run, dataset: Path, name: str, arguments: list[str]) ->
     return printed
 
 
-@pytest.mark.parametrize("way", slow_unless(lambda way: way in ("torchscript", "python"), EVERY_WAY))
+@pytest.mark.parametrize("way", slow_unless(lambda way: way == "torchscript", EVERY_WAY))
 def test_every_way_into_a_finished_dataset(way: str, add: Run, dataset: Path, tmp_path: Path) -> None:
     if way == "onnx":
         pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
@@ -186,6 +186,7 @@ def test_what_fails_is_not_added(
     assert not (dataset / ".build" / "codecs").exists()
 
 
+@pytest.mark.slow
 def test_force_adds_it_all_the_same(add: Run, dataset: Path, tmp_path: Path) -> None:
     given = [*speaking_codecs.python(tmp_path, "Late"), "--delay-samples", "2", "--force", "--quick"]
     code, printed, _ = add("forced", *given, "--into", str(dataset), "--split", "eval_id")

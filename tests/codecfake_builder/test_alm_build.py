@@ -222,6 +222,7 @@ def test_what_fails_is_listed_with_its_reason(
     assert verify(tmp_path / "d").problems == []
 
 
+@pytest.mark.slow
 def test_prompts_without_text_are_announced_and_listed(
     vctk: Path, aishell3: Path, weights: dict[str, Path], tmp_path: Path
 ) -> None:

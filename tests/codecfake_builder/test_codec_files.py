@@ -231,6 +231,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         PinnedFile.at(tmp_path / "codec.pt", elsewhere)
 
 
+@pytest.mark.slow
 def test_recipes_of_added_codecs_load_without_torch(tmp_path: Path, vctk: Path) -> None:
     import subprocess
     import sys

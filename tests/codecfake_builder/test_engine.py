@@ -184,6 +184,7 @@ def test_an_absent_scheduler_is_one_line(
         built(recipe, tmp_path / "d")
 
 
+@pytest.mark.slow
 def test_batch_size_changes_no_byte(vctk: Path, aishell3: Path, tiny: dict[str, Path], tmp_path: Path) -> None:
     """Mimi: even the transformers' sums are the same, alone or in a batch."""
     weights = {"mimi": tiny["mimi_8codebooks"]}

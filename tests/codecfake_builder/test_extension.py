@@ -118,6 +118,7 @@ def test_an_extension_is_what_a_build_from_scratch_makes(
     assert inodes(dataset).items() >= before.items()
 
 
+@pytest.mark.slow
 def test_a_handful_of_shards_starts_no_processes(
     recipe: Path, dataset: Path, extended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +136,7 @@ def test_a_handful_of_shards_starts_no_processes(
     assert files(dataset) == files(extended)
 
 
+@pytest.mark.slow
 def test_readers_of_the_old_version_go_on(recipe: Path, dataset: Path, tmp_path: Path) -> None:
     files_of_train = [str(path) for path in sorted((dataset / "data" / "train").glob("*.parquet"))]
     wanted = [row["id"] for path in files_of_train for row in pq.read_table(path).to_pylist()]
@@ -168,6 +170,7 @@ def test_class_names_come_from_the_card(extended: Path, tmp_path: Path, config: 
     assert all(label.int2str(row["label"]) == row["codec"] for row in rows)
 
 
+@pytest.mark.slow
 def test_a_removal_is_what_a_build_of_the_reduced_recipe_makes(
     recipe: Path, extended: Path, first: Path, tmp_path: Path
 ) -> None:
@@ -203,6 +206,7 @@ def test_a_removal_is_what_a_build_of_the_reduced_recipe_makes(
     assert nothing_beside(tmp_path / "d")
 
 
+@pytest.mark.slow
 def test_a_trial_stays_one(recipe: Path, tmp_path: Path) -> None:
     build(larger(recipe, tmp_path), tmp_path / "d", limit=2)
     assert load_plan_summary(tmp_path / "d").limit == 2
@@ -220,6 +224,7 @@ def test_the_kept_recipe_builds_the_same_again(extended: Path, tmp_path: Path, m
     assert files(tmp_path / "d") == files(extended)
 
 
+@pytest.mark.slow
 def test_a_recipe_file_is_edited_too_and_corpora_and_weights_are_not_needed(
     recipe: Path, vctk: Path, aishell3: Path, tiny: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -323,6 +328,7 @@ def test_a_recipe_file_without_the_codec_is_refused_before_anything_is_done(
     assert recipe.read_text() == text
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_before_the_recipe_file_is_ended_by_the_next(
     extended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -346,6 +352,7 @@ def test_a_run_that_was_cut_off_before_the_recipe_file_is_ended_by_the_next(
     assert nothing_beside(tmp_path / "d")
 
 
+@pytest.mark.slow
 def test_splits_go_with_their_last_codec_unless_others_hang_on_them(
     vctk: Path, tiny: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -384,6 +391,7 @@ def test_other_files_in_the_folder_stay(recipe: Path, dataset: Path, tmp_path: P
     assert (dataset / "paper.pdf").is_symlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["no exchange", "no links"])
 def test_file_systems_that_can_do_less(
     recipe: Path, dataset: Path, extended: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
@@ -400,6 +408,7 @@ def test_file_systems_that_can_do_less(
     assert nothing_beside(dataset)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("renames", [1, 2])
 def test_two_renames_that_were_cut_off_are_ended_by_the_next_run(
     recipe: Path, dataset: Path, extended: Path, tmp_path: Path, renames: int, monkeypatch: pytest.MonkeyPatch

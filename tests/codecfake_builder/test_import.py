@@ -207,6 +207,7 @@ def imported_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "out"
 
 
+@pytest.mark.slow
 def test_the_release_becomes_a_dataset(imported_release: Path) -> None:
     rows = {(row["variant"], row["utterance_id"], row["corpus"]): row for row in clips(imported_release)}
     train = {key[:2]: row["label"] for key, row in rows.items() if key[2] == "st_codecfake_train"}
@@ -222,11 +223,13 @@ def test_the_release_becomes_a_dataset(imported_release: Path) -> None:
     assert not verify(imported_release).problems
 
 
+@pytest.mark.slow
 def test_classes_8_to_11_are_told_by_names_not_by_numbers(imported_release: Path) -> None:
     labels = {row["variant"]: row["label"] for row in clips(imported_release, "eval_ood/*.parquet")}
     assert labels == {"wavtokenizer_unspecified": 7, "academicodec_unspecified": 9, "dac_unspecified": 11}
 
 
+@pytest.mark.slow
 def test_other_settings_and_models_of_the_release(imported_release: Path) -> None:
     settings = clips(imported_release, "id_config/*.parquet") + clips(imported_release, "ood_config/*.parquet")
     assert {row["variant"]: row["label"] for row in settings} == {
@@ -245,6 +248,7 @@ def test_other_settings_and_models_of_the_release(imported_release: Path) -> Non
     }
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_the_release_is_listed(imported_release: Path) -> None:
     reasons = {Path(path).name: reason for path, reason in rejected(imported_release).items()}
     assert reasons["encodec_p225_004.wav"] == "missing"

@@ -52,6 +52,7 @@ def test_generation_has_the_form_that_the_contract_promises(alms: dict[str, Alm]
         assert made.cut >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_clip_depends_on_its_prompt_and_seed_alone(alms: dict[str, Alm], name: str) -> None:
     model = alms[name]
@@ -64,6 +65,7 @@ def test_a_clip_depends_on_its_prompt_and_seed_alone(alms: dict[str, Alm], name:
         assert dataclasses.replace(alone, wav=together[number].wav) == together[number]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_speaks_too(tiny: dict[str, Path], tiny_alms: dict[str, Path], name: str) -> None:
     codec = tiny[alm.spec(name).codec_variant]
@@ -75,6 +77,7 @@ def test_half_precision_speaks_too(tiny: dict[str, Path], tiny_alms: dict[str, P
     assert torch.isfinite(made.wav).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_global_generator_is_left_alone(alms: dict[str, Alm], name: str) -> None:
     model = alms[name]

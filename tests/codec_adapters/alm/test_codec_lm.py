@@ -66,6 +66,7 @@ def test_the_cached_loop_draws_what_whole_passes_would(folders: tuple[Path, Path
     assert len(tokens) == 12 * layout.codebooks
 
 
+@pytest.mark.slow
 def test_a_batch_draws_what_each_prompt_draws_alone(folders: tuple[Path, Path]) -> None:
     """The path of a GPU, on the CPU: the networks' rounding is the one thing that a batch can change."""
     model = loaded(folders, top_k=20)
@@ -114,6 +115,7 @@ def test_a_model_that_ends_at_once_gives_an_empty_clip(folders: tuple[Path, Path
     assert min(m.frames for m in longer) >= 3
 
 
+@pytest.mark.slow
 def test_the_prompt_is_cut_and_comes_back_where_it_is_wanted(folders: tuple[Path, Path]) -> None:
     whole = prompt(seconds=1.2)
     cut = dataclasses.replace(whole, audio=whole.audio[: round(0.5 * 24000)] if whole.audio is not None else None)

@@ -90,6 +90,7 @@ def test_outputs_and_tables(dataset: Path, run: Path, results: Results) -> None:
     assert log[-1]["loss"] < log[0]["loss"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_tables_and_another_does_not(
     dataset: Path, run: Path, results: Results, tmp_path: Path
 ) -> None:

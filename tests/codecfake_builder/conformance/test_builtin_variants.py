@@ -22,6 +22,8 @@ FIGURES = {"PESQ", "gain", "real-time factor", "peak memory", "no leak"}
 JUDGED = [name for name in CHECKS if name not in FIGURES]
 OWN_FACTS = ["output", "any length", "spec", "codes"]
 """What can differ between variants of one network."""
+CORE = ["loads offline", "output", "deterministic", "batch invariance", "any length", "nonsense refused", "codes"]
+"""What is quick to judge; the quick tests judge each network by it, once."""
 EVERY_NETWORK = [
     "mimi_8codebooks",
     "speechtokenizer_hubert_avg",
@@ -59,9 +61,16 @@ def conforming(variant: str, scratch: Path, checks: list[str]) -> None:
     assert {result.name for result in results if result.verdict == "skipped"} <= {"delay"}, results_table(results)
 
 
+@pytest.mark.parametrize("variant", EVERY_NETWORK)
+def test_a_network_conforms(variant: str, tmp_path: Path) -> None:
+    conforming(variant, tmp_path, CORE)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", sorted(spec.name for spec in builtin_catalogue().codecs()))
 def test_a_builtin_variant_conforms(variant: str, tmp_path: Path) -> None:
-    checks = JUDGED if variant in EVERY_NETWORK else OWN_FACTS
+    rest = [name for name in JUDGED if name not in CORE]
+    checks = rest if variant in EVERY_NETWORK else OWN_FACTS
     if not codec_adapters.spec(variant).tail_local:
         checks = [name for name in checks if name != "tail_local"]  # the longest of all, and it cannot fail then
     conforming(variant, tmp_path, checks)
