@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests import synthetic
+from tests.kit import synthetic
 from tools.small_networks.alms import ALMS
 from tools.small_networks.checkpoints import RANDOM
 

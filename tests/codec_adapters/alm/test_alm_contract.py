@@ -13,7 +13,7 @@ import codec_adapters
 from codec_adapters import alm, catalogue
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt
 from codec_adapters.spec import AlmSpec
-from tests.synthetic import voice
+from tests.kit.synthetic import voice
 from tools.small_networks.alms import ALMS, small_options
 
 NAMES = sorted(ALMS)

@@ -16,7 +16,7 @@ from codec_adapters import alm, catalogue
 from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.codec_lm import CodecLm, TokenLayout, _Progress
 from codec_adapters.alm.sampling import Sampler
-from tests.synthetic import voice
+from tests.kit.synthetic import voice
 from tools.small_networks.alms.codec_lm import random_codec_lm
 
 NAME = "codec_lm_mimi"

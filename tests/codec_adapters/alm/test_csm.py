@@ -11,7 +11,7 @@ from transformers import CsmForConditionalGeneration, MimiModel
 from codec_adapters import CheckpointError, alm
 from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.csm import Csm
-from tests.synthetic import voice
+from tests.kit.synthetic import voice
 from tools.small_networks.alms.tokenizer import CODES
 
 

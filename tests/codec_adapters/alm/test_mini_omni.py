@@ -18,7 +18,7 @@ from codec_adapters.alm.codebooks import before_bad_frames, snac_levels, undelay
 from codec_adapters.alm.mini_omni import DELAYS, AnswerLoop, MiniOmni, Specials
 from codec_adapters.alm.mini_omni_network import AUDIO_ROWS, MiniOmniNetwork
 from codec_adapters.alm.sampling import Sampler
-from tests.synthetic import voice
+from tests.kit.synthetic import voice
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.moshi import DuplexLoop, Moshi, Samplers
 from codec_adapters.alm.sampling import Sampler
 from codec_adapters.families.pretrained import load_pretrained
-from tests.synthetic import voice
+from tests.kit.synthetic import voice
 
 
 def test_the_tokens_are_upstreams(shared: Path) -> None:

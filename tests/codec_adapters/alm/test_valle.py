@@ -16,7 +16,7 @@ from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.phonemes import PhoneTable, phonemes
 from codec_adapters.alm.valle import Valle, load_network
 from codec_adapters.alm.valle_network import MOST_FRAMES_PER_PHONE
-from tests.synthetic import voice
+from tests.kit.synthetic import voice
 
 
 @pytest.mark.parametrize("name", ["a", "b", "c"])

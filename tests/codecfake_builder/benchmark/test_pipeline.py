@@ -32,7 +32,7 @@ from codecfake_builder.benchmark.training import learning_rate, train
 from codecfake_builder.cli.app import main
 from codecfake_builder.errors import BenchmarkError, BuilderError
 from codecfake_builder.recipe.load import parse_recipe
-from tests.codecfake_builder.datasets_for_tests import built, small_recipe
+from tests.kit.datasets_for_tests import built, small_recipe
 
 SMALL = ["model.channels=[8,8,8,8,8,8,8,8,8]", "model.hidden=16", "model.embedding=12", "model.samples=8000"]
 QUICK = [*SMALL, "training.epochs=4", "training.batch_size=8", "training.learning_rate=0.003", "model.dropout=0.1"]
