@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.kit import synthetic
+from tests.kit.on_demand import OnDemand
 from tools.small_networks.alms import ALMS
 from tools.small_networks.checkpoints import RANDOM
 
@@ -47,9 +48,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def tiny_alms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A small random checkpoint per ALM, in the official file layout, without its codec's."""
+    """A small random checkpoint per ALM, made when it is asked for, in the official layout, without its codec's."""
     root = tmp_path_factory.mktemp("tiny_alms")
-    return {name: make(root / name) for name, make in ALMS.items()}
+    return OnDemand(lambda name: ALMS[name](root / name))
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,7 @@ def test_codes_are_those_of_the_library(
     assert torch.equal(decoded[0], expected.long())
 
 
+@pytest.mark.slow
 def test_text_that_does_not_fit_is_refused_instead_of_cut(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> None:
     model = loaded(tiny, tiny_alms["bark_small"])
     for text, count in (("a" * 33, 33), ("", 0)):

@@ -65,6 +65,7 @@ def test_text_and_voice_matter(tiny: dict[str, Path], tiny_alms: dict[str, Path]
     assert len({tuple(one.wav.tolist()) for one in made}) == 3
 
 
+@pytest.mark.slow
 def test_a_frame_of_zeros_ends_the_clip(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> None:
     model = loaded(tiny, tiny_alms, temperature=0.0, depth_temperature=0.0)
     with torch.no_grad():

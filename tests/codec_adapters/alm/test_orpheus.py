@@ -54,6 +54,7 @@ def test_the_prompt_is_upstreams(
     assert (made.frames, made.wav.numel(), made.stop) == (0, 0, "eos")
 
 
+@pytest.mark.slow
 def test_voice_text_and_seed_matter(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> None:
     made = [
         loaded(tiny, tiny_alms["orpheus"], voice=name).generate([Prompt("x/y", text)], [seed])[0]

@@ -75,6 +75,7 @@ def test_phonemes_that_the_model_does_not_know_are_named(tiny: dict[str, Path], 
         loaded(tiny, tiny_alms["valle"]).generate([prompt("a ʒ ŋ")], [1])
 
 
+@pytest.mark.slow
 def test_checkpoints_that_do_not_fit_are_refused(tiny: dict[str, Path], folder: Path) -> None:
     weights = next(folder.glob("checkpoint/*/pytorch_model.bin"))
     shutil.copy(weights, folder / "pytorch_model.bin")

@@ -37,7 +37,7 @@ from codecfake_builder.shards.shard import Shard, Utterance
 from tests.conftest import REPOSITORY
 from tests.kit.datasets_for_tests import built, changed, files, rows, small_recipe
 from tests.kit.synthetic import write_wave
-from tools.small_networks.alms import small_options
+from tools.small_networks.alms import ALMS, small_options
 
 FAULTY_ALMS = str(REPOSITORY / "tests" / "kit" / "faulty_alms.py")
 LM = "codec_lm_mimi"
@@ -55,7 +55,11 @@ def alm_recipe(vctk: Path, aishell3: Path, weights: dict[str, Path], variants: l
 
 @pytest.fixture(scope="module")
 def weights(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> dict[str, Path]:
-    return {"mimi": tiny["mimi_8codebooks"], "dac_16khz": tiny["dac_16khz"], **tiny_alms}
+    return {
+        "mimi": tiny["mimi_8codebooks"],
+        "dac_16khz": tiny["dac_16khz"],
+        "codec_lm_mimi": tiny_alms["codec_lm_mimi"],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +318,7 @@ def test_every_alm_speaks_in_a_build(tiny: dict[str, Path], tiny_alms: dict[str,
         write_wave(tmp_path / "speech" / f"u{number}.wav", 0.6, 22050, number)
         lines.append(f"u{number}.wav,u{number},s{number},en,a b _ c")
     (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
-    codecs = {alm.spec(name).codec_variant for name in tiny_alms}
+    codecs = {alm.spec(name).codec_variant for name in ALMS}
     recipe = parse_recipe(
         {
             "name": "all_alms",
@@ -324,10 +328,13 @@ def test_every_alm_speaks_in_a_build(tiny: dict[str, Path], tiny_alms: dict[str,
             },
             "splits": {
                 "eval_id": {"draw": 3, "variants": ["real"]},
-                "alm": {"same_as": "eval_id", "variants": sorted(tiny_alms)},
+                "alm": {"same_as": "eval_id", "variants": sorted(ALMS)},
             },
-            "weights": {name: str(folder) for name, folder in [*tiny_alms.items(), *((c, tiny[c]) for c in codecs)]},
-            "options": {name: small_options(name) for name in tiny_alms},
+            "weights": {
+                name: str(folder)
+                for name, folder in [*((name, tiny_alms[name]) for name in ALMS), *((c, tiny[c]) for c in codecs)]
+            },
+            "options": {name: small_options(name) for name in ALMS},
             "audio": {"min_seconds": 0.05, "max_rejected_share": 0.7},
             "execution": {"workers": 1, "device": "cpu"},
         },
@@ -338,7 +345,7 @@ def test_every_alm_speaks_in_a_build(tiny: dict[str, Path], tiny_alms: dict[str,
     spoken = rows(tmp_path / "d", "alm/*.parquet")
     rejected = pq.read_table(tmp_path / "d" / "rejected.parquet").to_pylist()
     assert {row["reason"] for row in rejected} <= {"nothing_generated", "too_short"}
-    assert {row["alm"] for row in spoken} == set(tiny_alms)
+    assert {row["alm"] for row in spoken} == set(ALMS)
     assert {row["alm"]: row["label"] for row in spoken} == {
         "bark_small": 4,
         "codec_lm_mimi": 1,
