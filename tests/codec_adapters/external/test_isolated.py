@@ -187,6 +187,7 @@ def test_the_process_ends_with_its_adapter(tmp_path: Path) -> None:
     assert not scratch.exists()
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_the_builder(tmp_path: Path) -> None:
     """A builder that is killed outright leaves no process behind, even one that hangs, and no scratch for ever."""
     code = (

@@ -162,6 +162,7 @@ SPOILS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @one_golden
 @pytest.mark.parametrize(("edit", "named"), SPOILS.values(), ids=SPOILS)
 def test_weights_that_do_not_fit_are_refused_by_name(

@@ -290,6 +290,7 @@ CONFIGS: dict[str, tuple[str, Callable[[State], object]]] = {
 }
 
 
+@pytest.mark.slow
 @with_vocoder
 @pytest.mark.parametrize(("part", "edit"), CONFIGS.values(), ids=CONFIGS)
 def test_configs_that_do_not_fit_are_refused(

@@ -79,6 +79,7 @@ def test_reproduces_intermediates(golden: Golden) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", V2)
 def test_default_padding_takes_an_input_as_it_is_where_upstream_can(golden: Golden) -> None:
     default, demo = _load(golden), _load(golden, options={"demo_padding": True})
@@ -89,6 +90,7 @@ def test_default_padding_takes_an_input_as_it_is_where_upstream_can(golden: Gold
     assert torch.equal(default.resynthesize(wav), demo.resynthesize(wav))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", V2)
 @pytest.mark.parametrize(("samples", "padded"), [(4000, 4200), (4001, 4200), (4199, 4200)])
 def test_demo_padding_completes_a_frame_or_adds_one(golden: Golden, samples: int, padded: int) -> None:
@@ -99,6 +101,7 @@ def test_demo_padding_completes_a_frame_or_adds_one(golden: Golden, samples: int
     assert torch.equal(output, default.resynthesize(pad(wav, (0, padded - samples))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", V1)
 def test_positions_by_time_are_another_codec(golden: Golden) -> None:
     by_item, by_time = _load(golden), _load(golden, options={"time_positions": True})
@@ -119,6 +122,7 @@ def test_every_item_gets_the_first_position(golden: Golden) -> None:
     assert largest_difference(speakers, golden.arrays["spk_emb"]) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", CASES)
 def test_a_batch_is_its_items(golden: Golden) -> None:
     assert_batch_invariant(_load(golden), golden.wav[:, :5050])

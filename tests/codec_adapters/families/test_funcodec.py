@@ -59,6 +59,7 @@ def test_finds_the_files_one_folder_below(golden: Golden) -> None:
     assert codec_adapters.load(VARIANT, golden.folder).hop == golden.facts["hop"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", goldens("funcodec"))
 def test_reproduces_intermediates(golden: Golden) -> None:
     adapter, stored, codes = _load(golden), golden.arrays, _load(golden).encode(golden.wav)
@@ -84,6 +85,7 @@ def test_decodes_without_scale_in_the_unit_rms_domain(golden: Golden) -> None:
         adapter.decode(Codes([codes[0]], side={"scale": torch.ones(3, 1)}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", goldens("funcodec", full_size=False))
 def test_a_batch_is_its_items(golden: Golden) -> None:
     assert_batch_invariant(_load(golden), golden.wav[:, :7001])
@@ -102,6 +104,7 @@ def test_short_and_odd_lengths(golden: Golden, beyond: int) -> None:
     assert codes.shape[:2] == (1, adapter.codebooks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", goldens("funcodec", full_size=False))
 def test_digital_silence_stays_silent(golden: Golden) -> None:
     output = _load(golden).resynthesize(torch.zeros(2, 5000))
@@ -123,6 +126,7 @@ def test_no_state_between_threads(golden: Golden) -> None:
     assert all(torch.equal(found[i], expected[i]) for i in range(4))
 
 
+@pytest.mark.slow
 def test_bit_width_sets_the_codebooks(golden: Golden) -> None:
     per_codebook = _load(golden).bitrate / _load(golden).codebooks
     total = golden.facts["n_codebooks_total"]
@@ -168,6 +172,7 @@ def _official_config(file: str) -> dict[str, Any]:
     return {**config, **sections, "model_conf": model, "optim": "adam"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_weights_are_refused(golden: Golden, damage: str, tmp_path: Path) -> None:
     folder = writable_copy(golden.folder / "checkpoint", tmp_path / "checkpoint")

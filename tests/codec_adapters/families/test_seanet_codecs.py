@@ -86,6 +86,7 @@ def test_reproduces_golden(golden: Golden, tmp_path: Path) -> None:
     assert largest_difference(latent, golden.arrays["latent"]) <= facts["tolerance"]["latent_max_abs"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", TINY)
 def test_a_batch_is_its_items(golden: Golden) -> None:
     assert_batch_invariant(_load(golden), golden.wav[:, :6007])

@@ -104,6 +104,7 @@ def test_the_same_seed_gives_the_same_tables_and_another_does_not(
     assert (tmp_path / "other" / "best.safetensors").read_bytes() != (run / "best.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crop", ["first", "random"])
 def test_a_run_that_was_stopped_ends_with_the_same_model(
     dataset: Path, tmp_path: Path, crop: str, monkeypatch: pytest.MonkeyPatch
