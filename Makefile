@@ -1,6 +1,7 @@
 # Needs Python 3.11 or newer and make; everything else is installed into .venv.
 #
 #   make test                                      run the tests
+#   make test-fast                                 run the quick ones: something of every room, in two minutes
 #   make check                                     ruff and mypy
 #   make build-stcodecfake                         build the embedded edition, from what this checkout carries
 #   make build-stcodecfake VCTK=... AISHELL3=...   build ST-Codecfake from the corpora
@@ -19,7 +20,7 @@ NCSSD ?=
 # further options of the build command, e.g. ARGS='--limit 100 --set execution.device=cuda:1'
 ARGS ?=
 
-.PHONY: install test check format build-stcodecfake clean
+.PHONY: install test test-fast test-fast-adapters test-fast-builder check format build-stcodecfake clean
 
 install: $(STAMP)
 
@@ -36,6 +37,18 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest
+
+# two processes beside each other, since pytest runs in one
+test-fast: $(STAMP)
+	$(MAKE) --no-print-directory -j2 --output-sync=target test-fast-adapters test-fast-builder
+
+QUICK := $(VENV)/bin/python -m pytest -q -m "not slow"
+
+test-fast-adapters: $(STAMP)
+	$(QUICK) tests/codec_adapters tests/codecfake_builder/conformance
+
+test-fast-builder: $(STAMP)
+	$(QUICK) tests --ignore tests/codec_adapters --ignore tests/codecfake_builder/conformance
 
 check: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests import synthetic
-from tests.tiny_alms import ALM_MAKERS
-from tests.tiny_checkpoints import MAKERS, SPEAKING_MAKERS
+from tests.kit import synthetic
+from tests.kit.on_demand import OnDemand
+from tools.small_networks.alms import ALMS
+from tools.small_networks.checkpoints import RANDOM
 
 REPOSITORY = Path(__file__).parent.parent
+LIBRARY_CODECS = ("dac_16khz", "encodec_24khz_6kbps", "encodec_48khz_6kbps", "mimi_8codebooks", "snac_24khz")
+"""A variant of each network that a library runs, for which the repository needs no goldens of an upstream."""
+SPEAKING_CODECS = ("dac_44khz", "mimi_32codebooks")
+"""More settings of the same codecs, through which audio language models speak."""
 torch.set_num_threads(1)
 
 
@@ -36,16 +41,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A small random checkpoint per variant that has a maker, in the official file layout."""
+    """A small random checkpoint per variant of ``LIBRARY_CODECS`` and ``SPEAKING_CODECS``, in the official layout."""
     root = tmp_path_factory.mktemp("tiny")
-    return {name: make(root / name) for name, make in (MAKERS | SPEAKING_MAKERS).items()}
+    return {name: RANDOM[name](root / name) for name in (*LIBRARY_CODECS, *SPEAKING_CODECS)}
 
 
 @pytest.fixture(scope="session")
 def tiny_alms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A small random checkpoint per ALM that has a maker, in the official file layout, without its codec's."""
+    """A small random checkpoint per ALM, made when it is asked for, in the official layout, without its codec's."""
     root = tmp_path_factory.mktemp("tiny_alms")
-    return {name: make(root / name) for name, make in ALM_MAKERS.items()}
+    return OnDemand(lambda name: ALMS[name](root / name))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -29,11 +31,14 @@ def test_recipes_manifests_and_variants_are_in_the_wheel(installed: Path) -> Non
         carried = {path.name for path in (installed / "codecfake_builder" / "_data" / folder).iterdir()}
         assert carried == {path.name for path in (REPOSITORY / folder).iterdir()}
     assert (installed / "codec_adapters" / "_data" / "weights.lock").is_file()
-    for variants in (REPOSITORY / "codec_adapters" / "variants").glob("*.yaml"):
-        assert (installed / "codec_adapters" / "variants" / variants.name).is_file()
-    assert (installed / "codec_adapters" / "isolated" / "kit" / "codecfake_driver.py").is_file()
+    families = Path("codec_adapters") / "families" / "variants"
+    variants = {path.name for path in (REPOSITORY / families).glob("*.yaml")}
+    assert variants
+    assert {path.name for path in (installed / families).iterdir()} == variants
+    worker = installed / "codec_adapters" / "external" / "worker"
+    assert (worker / "kit" / "codecfake_driver.py").is_file()
     for driver in ("g711.py", "parrot.py", "template.py"):
-        assert (installed / "codec_adapters" / "isolated" / "drivers" / driver).is_file()
+        assert (worker / "drivers" / driver).is_file()
     assert not [path for path in installed.iterdir() if path.name in ("recipes", "manifests", "tests")]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.synthetic import write_wave
+from tests.kit.synthetic import write_wave
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 BLOCKS = {kind: re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL) for kind in ("bash", "python")}
@@ -35,6 +35,7 @@ def folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_first_real_job_opens_as_shown(folder: Path) -> None:
     code = block("python", 'load_dataset("lyra-dataset"').replace(
         'split="train")', f'split="train", cache_dir="{folder / "cache"}")'
@@ -46,12 +47,14 @@ def test_the_first_real_job_opens_as_shown(folder: Path) -> None:
     assert done.stdout == shown[1]
 
 
+@pytest.mark.slow
 def test_the_checks_pass_as_shown(folder: Path) -> None:
     commands = block("bash", "sha256sum -c").replace("python -m", f"{sys.executable} -m")
     done = subprocess.run(["bash", "-e", "-c", commands], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_codec_goes_as_shown(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "lyra-dataset", tmp_path / "lyra-dataset")
     words = shlex.split(block("bash", "remove-codec"))
@@ -61,12 +64,14 @@ def test_a_codec_goes_as_shown(folder: Path, tmp_path: Path) -> None:
     assert (folder / "lyra-dataset" / "data" / "train" / "lyra_v2_6kbps-00000.parquet").is_file()
 
 
+@pytest.mark.slow
 def test_the_tree_is_what_comes_out(folder: Path) -> None:
     for name in ("README.md", "checksums.sha256", "croissant.json", "provenance.json", "rejected.parquet", ".build"):
         assert name in README
         assert (folder / "lyra-dataset" / name).exists()
 
 
+@pytest.mark.slow
 def test_a_codec_alone_works_as_shown(shared: Path) -> None:
     weights = shared / "weights" / "lyra_v2"
     code = block("python", "codec_adapters.load").replace(

@@ -21,7 +21,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 import codec_adapters
 from codec_adapters.alm.codec_lm import TokenLayout
-from tools.small_codec import save_transformers
+from tools.small_networks.state_dicts import save_transformers
 from tools.train_codecs import clip_at, clips_in
 
 CODEC = "mimi_8codebooks"

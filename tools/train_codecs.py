@@ -1,4 +1,4 @@
-"""Trains the small checkpoints of the embedded edition; any class of ``tools/small_codecs.py`` by the same loop.
+"""Trains the small checkpoints of the embedded edition; any class of ``tools/small_networks`` by the same loop.
 
     python -m tools.train_codecs encodec dac --speech /tmp/speech --state /tmp/state --out recipes/mini/weights
 
@@ -26,8 +26,8 @@ from torch.overrides import TorchFunctionMode
 
 import codec_adapters
 from codecfake_builder import audio
-from tools.small_codec import SmallCodec
-from tools.small_codecs import FAMILIES
+from tools.small_networks.base import SmallCodec
+from tools.small_networks.codecs import FAMILIES
 
 BATCH = 6
 RATE = 1e-3

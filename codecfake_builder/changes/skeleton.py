@@ -49,7 +49,7 @@ def write_skeleton(name: str, facts: CodecFacts, repo: str, checkout: Path | Non
     targets = {
         "adapter.py": root / "codec_adapters" / "families" / f"{facts.family}.py",
         "variants.yaml": root / "codec_adapters" / "families" / "variants" / f"{facts.family}.yaml",
-        "test.py": root / "tests" / "codec_adapters" / f"test_{facts.family}.py",
+        "test.py": root / "tests" / "codec_adapters" / "families" / f"test_{facts.family}.py",
     }
     for path in targets.values():
         if path.exists():

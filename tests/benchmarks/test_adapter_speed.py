@@ -60,6 +60,7 @@ def test_sizes_are_parsed() -> None:
             parsed_size(wrong)
 
 
+@pytest.mark.slow
 def test_a_checkout_that_is_none_is_reported_in_the_table(tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(main)

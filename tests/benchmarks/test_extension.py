@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.extension import HEADER, TABLE, Step, document, extension, row
 from codecfake_builder.changes.build import build
-from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, small_recipe
+from tests.kit.datasets_for_tests import FAULTY_PLUGIN, small_recipe
 
 
 def step(wall: float, own: float) -> Step:

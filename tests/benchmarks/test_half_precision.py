@@ -53,6 +53,7 @@ def test_checkpoints_are_chosen(tmp_path: Path) -> None:
     assert set(GOLDENS) <= set(codec_adapters.names())
 
 
+@pytest.mark.slow
 def test_one_variant_from_speech_to_table(tiny: dict[str, Path], tmp_path: Path) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(16_000)
     soundfile.write(tmp_path / "clip.wav", noise, 16_000)

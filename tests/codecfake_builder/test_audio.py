@@ -17,7 +17,7 @@ from codecfake_builder.benchmark import trace
 from codecfake_builder.benchmark.scoring.truth import stem
 from codecfake_builder.corpora import FolderConfig
 from codecfake_builder.rejections import RejectedError
-from tests.synthetic import voice
+from tests.kit.synthetic import voice
 
 RATES = st.sampled_from([8000, 16000, 22050, 24000, 44100, 48000])
 

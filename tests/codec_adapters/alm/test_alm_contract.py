@@ -13,18 +13,21 @@ import codec_adapters
 from codec_adapters import alm, catalogue
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt
 from codec_adapters.spec import AlmSpec
-from tests.synthetic import voice
-from tests.tiny_alms import ALM_MAKERS, tiny_options
+from tests.kit.marks import slow_unless
+from tests.kit.on_demand import OnDemand
+from tests.kit.synthetic import voice
+from tools.small_networks.alms import ALMS, small_options
 
-NAMES = sorted(ALM_MAKERS)
+NAMES = sorted(ALMS)
+QUICK = ("codec_lm_mimi", "mini_omni", "orpheus", "valle")
 
 
 @pytest.fixture(scope="module")
 def alms(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> dict[str, Alm]:
-    return {
-        name: alm.load(name, tiny_alms[name], tiny[alm.spec(name).codec_variant], options=tiny_options(name))
-        for name in NAMES
-    }
+    """Each model, loaded when it is asked for."""
+    return OnDemand(
+        lambda name: alm.load(name, tiny_alms[name], tiny[alm.spec(name).codec_variant], options=small_options(name))
+    )
 
 
 def prompts_for(model: Alm, count: int = 3, seconds: float = 0.5) -> list[Prompt]:
@@ -38,7 +41,7 @@ def prompts_for(model: Alm, count: int = 3, seconds: float = 0.5) -> list[Prompt
     return made
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_unless(lambda name: name in QUICK, NAMES))
 def test_generation_has_the_form_that_the_contract_promises(alms: dict[str, Alm], name: str) -> None:
     model = alms[name]
     for made in model.generate(prompts_for(model), [1, 2, 3]):
@@ -52,6 +55,7 @@ def test_generation_has_the_form_that_the_contract_promises(alms: dict[str, Alm]
         assert made.cut >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_clip_depends_on_its_prompt_and_seed_alone(alms: dict[str, Alm], name: str) -> None:
     model = alms[name]
@@ -64,15 +68,19 @@ def test_a_clip_depends_on_its_prompt_and_seed_alone(alms: dict[str, Alm], name:
         assert dataclasses.replace(alone, wav=together[number].wav) == together[number]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_speaks_too(tiny: dict[str, Path], tiny_alms: dict[str, Path], name: str) -> None:
     codec = tiny[alm.spec(name).codec_variant]
-    model = alm.load(name, tiny_alms[name], codec, dtype="bfloat16", options={**tiny_options(name), "max_seconds": 0.3})
+    model = alm.load(
+        name, tiny_alms[name], codec, dtype="bfloat16", options={**small_options(name), "max_seconds": 0.3}
+    )
     (made,) = model.generate(prompts_for(model, 1), [1])
     assert made.wav.dtype == torch.float32
     assert torch.isfinite(made.wav).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_global_generator_is_left_alone(alms: dict[str, Alm], name: str) -> None:
     model = alms[name]
@@ -81,7 +89,7 @@ def test_the_global_generator_is_left_alone(alms: dict[str, Alm], name: str) -> 
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_unless(lambda name: name in QUICK, NAMES))
 def test_prompts_that_lack_something_are_refused(alms: dict[str, Alm], name: str) -> None:
     model = alms[name]
     with pytest.raises(codec_adapters.InputError, match=f"prompt x/y: has no {model.spec.prompt[0]}"):

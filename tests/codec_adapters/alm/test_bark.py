@@ -22,6 +22,7 @@ def loaded(tiny: dict[str, Path], folder: Path, **options: Any) -> Bark:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("voice", ["", "v2/en_speaker_6"])
 def test_codes_are_those_of_the_library(
     tiny: dict[str, Path], tiny_alms: dict[str, Path], monkeypatch: pytest.MonkeyPatch, voice: str
@@ -57,6 +58,7 @@ def test_codes_are_those_of_the_library(
     assert torch.equal(decoded[0], expected.long())
 
 
+@pytest.mark.slow
 def test_text_that_does_not_fit_is_refused_instead_of_cut(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> None:
     model = loaded(tiny, tiny_alms["bark_small"])
     for text, count in (("a" * 33, 33), ("", 0)):
@@ -64,6 +66,7 @@ def test_text_that_does_not_fit_is_refused_instead_of_cut(tiny: dict[str, Path],
             model.generate([Prompt("x/y", text)], [1])
 
 
+@pytest.mark.slow
 def test_presets_are_checked(tiny: dict[str, Path], tiny_alms: dict[str, Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_alms["bark_small"], tmp_path / "bark"))
     with pytest.raises(CheckpointError, match="option voice needs a preset of this checkpoint"):

@@ -16,8 +16,8 @@ from codec_adapters import alm, catalogue
 from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.codec_lm import CodecLm, TokenLayout, _Progress
 from codec_adapters.alm.sampling import Sampler
-from tests.synthetic import voice
-from tests.tiny_alms import make_codec_lm
+from tests.kit.synthetic import voice
+from tools.small_networks.alms.codec_lm import random_codec_lm
 
 NAME = "codec_lm_mimi"
 
@@ -66,6 +66,7 @@ def test_the_cached_loop_draws_what_whole_passes_would(folders: tuple[Path, Path
     assert len(tokens) == 12 * layout.codebooks
 
 
+@pytest.mark.slow
 def test_a_batch_draws_what_each_prompt_draws_alone(folders: tuple[Path, Path]) -> None:
     """The path of a GPU, on the CPU: the networks' rounding is the one thing that a batch can change."""
     model = loaded(folders, top_k=20)
@@ -114,6 +115,7 @@ def test_a_model_that_ends_at_once_gives_an_empty_clip(folders: tuple[Path, Path
     assert min(m.frames for m in longer) >= 3
 
 
+@pytest.mark.slow
 def test_the_prompt_is_cut_and_comes_back_where_it_is_wanted(folders: tuple[Path, Path]) -> None:
     whole = prompt(seconds=1.2)
     cut = dataclasses.replace(whole, audio=whole.audio[: round(0.5 * 24000)] if whole.audio is not None else None)
@@ -129,7 +131,7 @@ def test_it_runs_over_another_codec(tiny: dict[str, Path], tmp_path: Path, monke
     monkeypatch.setattr(catalogue._session, "entries", {})
     spec = dataclasses.replace(alm.spec(NAME), name="codec_lm_dac", codec_variant="dac_16khz")
     alm.register(spec, CodecLm)
-    folder = make_codec_lm(tmp_path / "lm", codebooks=4)
+    folder = random_codec_lm(tmp_path / "lm", codebooks=4)
     options = {"max_seconds": 0.2, "prompt_seconds": 0.2}
     model = alm.load("codec_lm_dac", folder, tiny["dac_16khz"], options=options, codec_options={"codebooks": 4})
     (made,) = model.generate([prompt()], [1])
@@ -139,7 +141,7 @@ def test_it_runs_over_another_codec(tiny: dict[str, Path], tmp_path: Path, monke
 
 
 def test_codecs_with_several_scales_are_refused(tiny: dict[str, Path], tmp_path: Path) -> None:
-    model = loaded((make_codec_lm(tmp_path / "lm"), tiny["mimi_8codebooks"]))
+    model = loaded((random_codec_lm(tmp_path / "lm"), tiny["mimi_8codebooks"]))
     model._codec = codec_adapters.load("snac_24khz", tiny["snac_24khz"])
     with pytest.raises(codec_adapters.OptionError, match="snac_24khz has 3 scales of codes"):
         model.generate([prompt()], [1])

@@ -15,13 +15,13 @@ from codec_adapters import CheckpointError, InputError, OptionError, alm
 from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.codebooks import undelayed
 from codec_adapters.alm.dia import Dia
-from tests.tiny_alms import CODES
+from tools.small_networks.alms.tokenizer import CODES
 
 DELAYS = [0, 8, 9, 10, 11, 12, 13, 14, 15]
 
 
 def loaded(tiny: dict[str, Path], tiny_alms: dict[str, Path], **options: Any) -> Dia:
-    model = alm.load("dia", tiny_alms["dia"], tiny["dac_44khz"], options={"max_seconds": 0.2, **options})
+    model = alm.load("dia", tiny_alms["dia"], tiny["dac_44khz"], options={"max_seconds": 0.3, **options})
     assert isinstance(model, Dia)
     return model
 

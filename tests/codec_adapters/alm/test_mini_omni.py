@@ -18,7 +18,7 @@ from codec_adapters.alm.codebooks import before_bad_frames, snac_levels, undelay
 from codec_adapters.alm.mini_omni import DELAYS, AnswerLoop, MiniOmni, Specials
 from codec_adapters.alm.mini_omni_network import AUDIO_ROWS, MiniOmniNetwork
 from codec_adapters.alm.sampling import Sampler
-from tests.synthetic import voice
+from tests.kit.synthetic import voice
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,7 @@ def folder(tiny_alms: dict[str, Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_alms["mini_omni"], tmp_path / "mini_omni"))
 
 
+@pytest.mark.slow
 def test_it_says_what_it_writes_and_hears_what_it_is_told(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> None:
     model = alm.load("mini_omni", tiny_alms["mini_omni"], tiny["snac_24khz"], options={"max_seconds": 2.0})
     wavs = [torch.from_numpy(voice(seconds, 16000, seed)) for seed, seconds in ((1, 0.5), (2, 0.5))]

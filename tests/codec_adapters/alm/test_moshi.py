@@ -14,7 +14,7 @@ from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.moshi import DuplexLoop, Moshi, Samplers
 from codec_adapters.alm.sampling import Sampler
 from codec_adapters.families.pretrained import load_pretrained
-from tests.synthetic import voice
+from tests.kit.synthetic import voice
 
 
 def test_the_tokens_are_upstreams(shared: Path) -> None:
@@ -41,6 +41,7 @@ def prompt(seconds: float, seed: int = 1) -> Prompt:
     return Prompt(f"x/{seed}", audio=torch.from_numpy(voice(seconds, 24000, seed)))
 
 
+@pytest.mark.slow
 def test_moshi_is_heard_as_long_as_it_hears(model: Moshi) -> None:
     made = model.generate([prompt(0.4), prompt(0.8), prompt(9.0)], [1, 2, 3])
     assert [one.frames for one in made] == [12, 17, 20]  # prompt and silence in frames of 80 ms, up to max_seconds
@@ -49,6 +50,7 @@ def test_moshi_is_heard_as_long_as_it_hears(model: Moshi) -> None:
     assert all(one.text for one in made)
 
 
+@pytest.mark.slow
 def test_prompts_of_different_lengths_run_together(model: Moshi) -> None:
     """The path of a GPU, on the CPU."""
     prompts = [prompt(0.4, 1), prompt(0.9, 2), prompt(0.4, 3)]

@@ -12,7 +12,7 @@ from codec_adapters import CheckpointError, OptionError, alm
 from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.orpheus import Orpheus
 from codec_adapters.alm.sampling import penalised
-from tests.tiny_alms import CODES, write_tokenizer
+from tools.small_networks.alms.tokenizer import CODES, write_tokenizer
 
 
 def loaded(tiny: dict[str, Path], folder: Path, **options: float | str) -> Orpheus:
@@ -54,6 +54,7 @@ def test_the_prompt_is_upstreams(
     assert (made.frames, made.wav.numel(), made.stop) == (0, 0, "eos")
 
 
+@pytest.mark.slow
 def test_voice_text_and_seed_matter(tiny: dict[str, Path], tiny_alms: dict[str, Path]) -> None:
     made = [
         loaded(tiny, tiny_alms["orpheus"], voice=name).generate([Prompt("x/y", text)], [seed])[0]

@@ -16,7 +16,7 @@ from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.phonemes import PhoneTable, phonemes
 from codec_adapters.alm.valle import Valle, load_network
 from codec_adapters.alm.valle_network import MOST_FRAMES_PER_PHONE
-from tests.synthetic import voice
+from tests.kit.synthetic import voice
 
 
 @pytest.mark.parametrize("name", ["a", "b", "c"])
@@ -75,6 +75,7 @@ def test_phonemes_that_the_model_does_not_know_are_named(tiny: dict[str, Path], 
         loaded(tiny, tiny_alms["valle"]).generate([prompt("a ʒ ŋ")], [1])
 
 
+@pytest.mark.slow
 def test_checkpoints_that_do_not_fit_are_refused(tiny: dict[str, Path], folder: Path) -> None:
     weights = next(folder.glob("checkpoint/*/pytorch_model.bin"))
     shutil.copy(weights, folder / "pytorch_model.bin")

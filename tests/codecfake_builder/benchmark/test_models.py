@@ -69,6 +69,7 @@ def test_mel_lcnn_golden(ncst: Path) -> None:
     assert furthest(logits, io["logits"]) <= case["tolerance"]["logits_max_abs"]
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_aasist_golden(ncst: Path) -> None:
     case, io = read_case(ncst / "aasist")
@@ -85,6 +86,7 @@ def test_aasist_golden(ncst: Path) -> None:
     assert furthest(logits, io["logits"]) <= tolerance["logits_max_abs"]
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_aasist_l_with_its_released_weights_on_real_speech(ncst: Path) -> None:
     case, io = read_case(ncst / "aasist_l_real")

@@ -32,7 +32,7 @@ from codecfake_builder.benchmark.training import learning_rate, train
 from codecfake_builder.cli.app import main
 from codecfake_builder.errors import BenchmarkError, BuilderError
 from codecfake_builder.recipe.load import parse_recipe
-from tests.codecfake_builder.datasets_for_tests import built, small_recipe
+from tests.kit.datasets_for_tests import built, small_recipe
 
 SMALL = ["model.channels=[8,8,8,8,8,8,8,8,8]", "model.hidden=16", "model.embedding=12", "model.samples=8000"]
 QUICK = [*SMALL, "training.epochs=4", "training.batch_size=8", "training.learning_rate=0.003", "model.dropout=0.1"]
@@ -90,6 +90,7 @@ def test_outputs_and_tables(dataset: Path, run: Path, results: Results) -> None:
     assert log[-1]["loss"] < log[0]["loss"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_tables_and_another_does_not(
     dataset: Path, run: Path, results: Results, tmp_path: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_the_same_seed_gives_the_same_tables_and_another_does_not(
     assert (tmp_path / "other" / "best.safetensors").read_bytes() != (run / "best.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crop", ["first", "random"])
 def test_a_run_that_was_stopped_ends_with_the_same_model(
     dataset: Path, tmp_path: Path, crop: str, monkeypatch: pytest.MonkeyPatch
@@ -140,6 +142,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_model(
         assert (tmp_path / "stopped" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = [item for setting in [*QUICK, "training.epochs=8"] for item in ("--set", setting)]
     arguments = ["train", str(dataset), "--out", str(tmp_path / "r"), "--preset", "mel_lcnn_small"]
@@ -173,6 +176,7 @@ def test_early_stopping_and_schedules(dataset: Path, tmp_path: Path) -> None:
     assert learning_rate(cosine, cosine.epochs // 2) == pytest.approx(cosine.learning_rate / 2)
 
 
+@pytest.mark.slow
 def test_mixed_precision_workers_and_other_models(dataset: Path, shared: Path, tmp_path: Path) -> None:
     train(dataset, quick("training.precision=bfloat16", "training.epochs=1", "training.workers=1"), tmp_path / "bf16")
     small = ["model.samples=8000", "model.filters=12", "model.widths=[4,4]", "model.gat_dims=[4,4]"]
@@ -268,6 +272,7 @@ def test_temperature_calibrates() -> None:
     assert fit_temperature(5 * logits, labels) == pytest.approx(5, abs=0.5)
 
 
+@pytest.mark.slow
 def test_report(dataset: Path, run: Path, results: Results, tmp_path: Path) -> None:
     hostile = tmp_path / "evaluation"
     shutil.copytree(run / "evaluation", hostile)
@@ -325,6 +330,7 @@ def test_wrong_use_is_refused(dataset: Path, run: Path, results: Results, tmp_pa
         assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_model_of_other_classes_is_refused(
     dataset: Path, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,6 +49,7 @@ def released_results(shared: Path, model: str, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["Mel-LCNN", "AASIST", "W2V2-AASIST"])
 def test_released_results_give_the_recomputed_tables(shared: Path, model: str, tmp_path: Path) -> None:
     facts = json.loads((shared / "facts" / "ncst" / "tables.json").read_text())

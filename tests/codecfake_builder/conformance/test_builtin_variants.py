@@ -13,7 +13,7 @@ from codec_adapters.base import Adapter
 from codec_adapters.catalogue import builtin_catalogue
 from codecfake_builder.conformance.settings import QUICK
 from codecfake_builder.conformance.suite import CHECKS, failed, results_table, run_suite
-from tests.codecfake_builder.conformance.stand_ins import stand_in, trained
+from tools.small_networks.checkpoints import is_trained, small_checkpoint
 
 RANDOM_WEIGHTS = replace(QUICK, least_stoi=0.0, loudest_silence=1.0)
 """What random weights make of speech is none, and they need not be quiet."""
@@ -22,6 +22,8 @@ FIGURES = {"PESQ", "gain", "real-time factor", "peak memory", "no leak"}
 JUDGED = [name for name in CHECKS if name not in FIGURES]
 OWN_FACTS = ["output", "any length", "spec", "codes"]
 """What can differ between variants of one network."""
+CORE = ["loads offline", "output", "deterministic", "batch invariance", "any length", "nonsense refused", "codes"]
+"""What is quick to judge; the quick tests judge each network by it, once."""
 EVERY_NETWORK = [
     "mimi_8codebooks",
     "speechtokenizer_hubert_avg",
@@ -45,21 +47,30 @@ EVERY_NETWORK = [
 
 def conforming(variant: str, scratch: Path, checks: list[str]) -> None:
     try:
-        folder = stand_in(variant, scratch)
+        folder = small_checkpoint(variant, scratch)
     except FileNotFoundError as error:
         pytest.skip(str(error))
 
     def load() -> Adapter:
         return codec_adapters.load(variant, checkpoint=folder)
 
-    results = run_suite(load(), QUICK if trained(variant) else RANDOM_WEIGHTS, load, own_weights=False, checks=checks)
+    results = run_suite(
+        load(), QUICK if is_trained(variant) else RANDOM_WEIGHTS, load, own_weights=False, checks=checks
+    )
     assert not failed(results), results_table(results)
     assert {result.name for result in results if result.verdict == "skipped"} <= {"delay"}, results_table(results)
 
 
+@pytest.mark.parametrize("variant", EVERY_NETWORK)
+def test_a_network_conforms(variant: str, tmp_path: Path) -> None:
+    conforming(variant, tmp_path, CORE)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", sorted(spec.name for spec in builtin_catalogue().codecs()))
 def test_a_builtin_variant_conforms(variant: str, tmp_path: Path) -> None:
-    checks = JUDGED if variant in EVERY_NETWORK else OWN_FACTS
+    rest = [name for name in JUDGED if name not in CORE]
+    checks = rest if variant in EVERY_NETWORK else OWN_FACTS
     if not codec_adapters.spec(variant).tail_local:
         checks = [name for name in checks if name != "tail_local"]  # the longest of all, and it cannot fail then
     conforming(variant, tmp_path, checks)

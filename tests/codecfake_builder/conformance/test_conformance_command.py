@@ -12,8 +12,8 @@ import yaml
 
 from codecfake_builder.cli.app import main
 from codecfake_builder.conformance.suite import CHECKS, NO_NETWORK
-from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN
-from tests.codecfake_builder.test_isolated_codecs import G711
+from tests.codecfake_builder.shards.test_isolated_codecs import G711
+from tests.kit.datasets_for_tests import FAULTY_PLUGIN
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -43,6 +43,7 @@ def recipe(folder: Path, **parts: Any) -> str:
     return str(folder / "r.yaml")
 
 
+@pytest.mark.slow
 def test_a_codec_of_the_embedded_edition(run: Run, tmp_path: Path) -> None:
     code, out, err = run(
         "encodec_24khz_1_5kbps", "--recipe", "mini", "--device", "cpu", "--quick", "--json", f"{tmp_path}/c.json"

@@ -63,6 +63,7 @@ def test_this_machines_own_pipes_and_processes_are_left_alone(tmp_path: object) 
     assert attempts == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [lambda: torch.ones(1000), lambda: np.ones(1000), lambda: bytearray(2000)])
 def test_what_stays_after_each_call_is_seen(make: object) -> None:
     kept: list[object] = []

@@ -13,8 +13,8 @@ import torch
 from codec_adapters.base import Adapter
 from codecfake_builder.conformance.settings import QUICK
 from codecfake_builder.conformance.suite import CHECKS, NO_NETWORK, CheckResult, failed, run_suite
-from tests.codec_adapters.test_isolated import codec as isolated_codec
-from tests.codec_adapters.test_isolated import load as load_isolated
+from tests.codec_adapters.external.test_isolated import codec as isolated_codec
+from tests.codec_adapters.external.test_isolated import load as load_isolated
 from tests.codecfake_builder.conformance import planted
 from tests.codecfake_builder.conformance.planted import MuLaw, adapter_of
 

@@ -11,7 +11,7 @@ from codecfake_builder.changes.build import build
 from codecfake_builder.cli.app import main
 from codecfake_builder.dataset.quality import measure_stoi
 from codecfake_builder.recipe.resolve import Resolved
-from tests.codecfake_builder.datasets_for_tests import FAULTY_PLUGIN, changed, small_recipe
+from tests.kit.datasets_for_tests import FAULTY_PLUGIN, changed, small_recipe
 
 
 @pytest.fixture(scope="module")
