@@ -19,9 +19,9 @@ from codecfake_builder.errors import RecipeError
 from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.recipe.load import load_recipe
 from codecfake_builder.recipe.resolve import Resolved
-from tests import added_codecs
-from tests.added_codecs import codec_file, facts
-from tests.synthetic import write_wave
+from tests.kit import added_codecs
+from tests.kit.added_codecs import codec_file, facts
+from tests.kit.synthetic import write_wave
 
 PLUGIN = """
 import dataclasses, codec_adapters

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import added_codecs
-from tests.added_codecs import codec_file, facts
 from tests.conftest import REPOSITORY
+from tests.kit import added_codecs
+from tests.kit.added_codecs import codec_file, facts
 
 COUNTER = """
 import os, sys
