@@ -125,7 +125,7 @@ def test_variants_say_what_the_official_configs_say() -> None:
         codebooks = 2 * config.n_code_groups
         assert (spec.sample_rate, spec.hop, spec.codebooks) == (config.sampling_rate, hop, codebooks)
         assert spec.bitrate == config.sampling_rate / hop * codebooks * 10
-        names = [file.name for file in locked(spec.checkpoint).files]
+        names = [file.file for file in locked(spec.checkpoint).files]
         assert names == [model, Path(entry["config_path_in_code_repo"]).name]
 
 

@@ -170,7 +170,7 @@ def test_variants_say_what_the_official_files_say() -> None:
         assert spec.sample_rate == facts["sample_rate"]
         assert (spec.hop, spec.codebooks) == (math.prod(params["enc_strides"]), params["codebook_num"])
         assert spec.bitrate == spec.frame_rate * spec.codebooks * math.log2(params["codebook_size"])
-        names = {file.name for file in locked(spec.checkpoint).files}
+        names = {file.file for file in locked(spec.checkpoint).files}
         for path in files(spec.name):
             assert {path, str(Path(path).parent / "config.yml")} <= names
     known = {name for name in codec_adapters.names() if name.startswith("audiodec_")}

@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from codec_adapters.errors import EnvironmentFailedError
-from codec_adapters.files.weights import cache_root, sha256_of
+from codec_adapters.files.cache import cache_root
+from codec_adapters.files.hashing import sha256_of
 
 CURRENT = "current"
 """As the Python version: the interpreter that runs the builder."""

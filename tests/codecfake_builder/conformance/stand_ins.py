@@ -87,8 +87,8 @@ def _audiodec(variant: str, folder: Path) -> None:
     (sender,) = (TRAINED / "audiodec_libritts_v1" / "exp" / "autoencoder").iterdir()
     (receiver,) = (TRAINED / "audiodec_libritts_v1" / "exp" / "vocoder").iterdir()
     for file in weights.locked(spec.checkpoint).files:
-        target = folder / file.name
-        source = (receiver if "/vocoder/" in file.name else sender) / (
+        target = folder / file.file
+        source = (receiver if "/vocoder/" in file.file else sender) / (
             "config.yml" if target.suffix == ".yml" else "checkpoint-500000steps.pkl"
         )
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def _audiodec_hop_320(folder: Path) -> None:
     codec.export(folder)
     (made,) = (folder / "exp" / "autoencoder").iterdir()
     for file in weights.locked("audiodec_vctk_c16h320_sym").files:
-        target = folder / file.name
+        target = folder / file.file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(made / ("config.yml" if target.suffix == ".yml" else "checkpoint-500000steps.pkl"), target)
     config = yaml.safe_load((target.parent / "config.yml").read_text(encoding="utf-8"))
