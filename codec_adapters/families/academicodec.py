@@ -27,18 +27,8 @@ from torch.nn.functional import leaky_relu
 
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import CheckpointError, InputError
-from codec_adapters.files.checkpoint import (
-    ConfigModel,
-    OddInt,
-    PositiveInts,
-    load_strict,
-    network_from,
-    read_json,
-    read_tensors,
-    take_stacked,
-    tensors_at,
-    validated,
-)
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, take_stacked, tensors_at
+from codec_adapters.files.config import ConfigModel, OddInt, PositiveInts, read_json, validated
 from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.hifigan import ResidualBlock, fused, same_conv1d
 from codec_adapters.layers.precision import in_precision

@@ -20,7 +20,8 @@ from codec_adapters.base import Codes, Setup
 from codec_adapters.errors import OptionError
 from codec_adapters.families.seanet_adapter import SeanetAdapter
 from codec_adapters.files import weights
-from codec_adapters.files.checkpoint import find_file, load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.config import find_file
 from codec_adapters.layers.quantization import stack_codebooks
 from codec_adapters.layers.seanet import SeanetCodec
 from codec_adapters.layers.seanet_settings import settings_of_encoder

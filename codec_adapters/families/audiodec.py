@@ -28,18 +28,8 @@ from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import CheckpointError
 from codec_adapters.families.audiodec_network import Autoencoder, AutoencoderParams, Vocoder, VocoderParams
 from codec_adapters.files import weights
-from codec_adapters.files.checkpoint import (
-    ConfigModel,
-    find_file,
-    load_strict,
-    network_from,
-    read_tensors,
-    read_yaml,
-    required_file,
-    take_stacked,
-    tensors_at,
-    validated,
-)
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, take_stacked, tensors_at
+from codec_adapters.files.config import ConfigModel, find_file, read_yaml, required_file, validated
 from codec_adapters.layers.causal import keep_context_of
 from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.hifigan import split_groups

@@ -14,7 +14,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import elu, leaky_relu
 
-from codec_adapters.files.checkpoint import ConfigModel, OddInt, PositiveInts
+from codec_adapters.files.config import ConfigModel, OddInt, PositiveInts
 from codec_adapters.layers.causal import CausalConv1d, CausalConvTranspose1d
 from codec_adapters.layers.hifigan import GroupedFusion, MultiReceptiveField, ResidualBlock
 from codec_adapters.layers.quantization import ResidualVectorQuantizer

@@ -22,17 +22,8 @@ from torch import Tensor
 
 from codec_adapters.base import Codes, Setup
 from codec_adapters.families.seanet_adapter import SeanetAdapter
-from codec_adapters.files.checkpoint import (
-    ConfigModel,
-    PositiveInts,
-    find_file,
-    load_strict,
-    network_from,
-    read_json,
-    read_tensors,
-    tensor_state,
-    validated,
-)
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.config import ConfigModel, PositiveInts, find_file, read_json, validated
 from codec_adapters.layers.activation import Activation, Snake, elu
 from codec_adapters.layers.quantization import stack_codebooks
 from codec_adapters.layers.seanet import SeanetCodec

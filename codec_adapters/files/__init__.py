@@ -1,1 +1,1 @@
-"""Files that come from elsewhere: checkpoints, official weights, Python files; each checked before it is used."""
+"""Files that come from elsewhere: the cache, downloads, official weights, checkpoints and what users wrote; all checked."""

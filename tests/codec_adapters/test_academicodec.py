@@ -23,7 +23,7 @@ from codec_adapters.families.academicodec import (
     load_network,
     peak_normalised,
 )
-from codec_adapters.files.checkpoint import validated
+from codec_adapters.files.config import validated
 from codec_adapters.files.weights import locked
 from codec_adapters.spec import OptionValue
 from tests.codec_adapters.goldens import (

@@ -17,7 +17,7 @@ from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.families.audiodec import AudioDecAdapter, load_autoencoder, load_vocoder
 from codec_adapters.families.audiodec_network import AutoencoderParams, VocoderParams
-from codec_adapters.files.checkpoint import validated
+from codec_adapters.files.config import validated
 from codec_adapters.files.weights import locked, official_files
 from codec_adapters.layers import channels_last
 from codec_adapters.spec import OptionValue

@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from codec_adapters.errors import CheckpointError
-from codec_adapters.files.checkpoint import read_json, required_file
+from codec_adapters.files.config import read_json, required_file
 from codec_adapters.layers.sinc_resample import resample
 
 
