@@ -16,7 +16,7 @@ from torch import Tensor
 
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.files import weights
-from codec_adapters.files.checkpoint import find_file
+from codec_adapters.files.config import find_file
 from codec_adapters.spec import CodecSpec, OptionValue
 
 

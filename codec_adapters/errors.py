@@ -34,6 +34,10 @@ class CheckpointError(CodecError):
     """A checkpoint is missing, truncated, of another codec, or would need arbitrary unpickling."""
 
 
+class DownloadError(CodecError):
+    """A file cannot be downloaded: the server cannot be reached, refuses, or breaks off again and again."""
+
+
 class InputError(CodecError):
     """A waveform, code tensor or seed list does not have the shape the contract asks for."""
 

@@ -9,6 +9,7 @@ One tree holds all errors of both packages::
     |   +-- OptionError              an option, device or dtype that cannot be taken
     |   +-- DocumentError            a codec file or plugin that is not valid
     |   +-- CheckpointError          weights that are missing, damaged, foreign or unsafe
+    |   +-- DownloadError            a server that refuses, breaks off or cannot be reached
     |   +-- InputError               a waveform or codes of the wrong shape
     |   +-- OutputError              an external codec failed on a clip
     |   +-- EnvironmentFailedError   an isolated environment cannot be made

@@ -26,7 +26,7 @@ from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, gen
 from codec_adapters.alm.codebooks import codebook_size
 from codec_adapters.errors import CheckpointError, OptionError
 from codec_adapters.families.pretrained import load_pretrained
-from codec_adapters.files.checkpoint import ConfigModel, read_json, required_file, validated
+from codec_adapters.files.config import ConfigModel, read_json, required_file, validated
 
 
 class TokenLayout(ConfigModel):

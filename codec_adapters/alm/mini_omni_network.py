@@ -19,16 +19,8 @@ from transformers import Cache, Qwen2Config, Qwen2ForCausalLM
 from codec_adapters.alm.codebooks import SNAC_FRAME
 from codec_adapters.errors import CheckpointError
 from codec_adapters.families.pretrained import model_from_state
-from codec_adapters.files.checkpoint import (
-    ConfigModel,
-    load_strict,
-    network_from,
-    read_tensors,
-    read_yaml,
-    required_file,
-    tensor_state,
-    validated,
-)
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.config import ConfigModel, read_yaml, required_file, validated
 
 AUDIO_ROWS = SNAC_FRAME
 """Number of rows of audio tokens."""

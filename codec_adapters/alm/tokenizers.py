@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from codec_adapters.errors import CheckpointError
-from codec_adapters.files.checkpoint import required_file
+from codec_adapters.files.config import required_file
 
 
 class TextTokenizer:

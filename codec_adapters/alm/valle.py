@@ -18,15 +18,8 @@ from codec_adapters.alm.codebooks import before_bad_frames, codebook_size, gener
 from codec_adapters.alm.phonemes import PhoneTable, phonemes, require_espeak
 from codec_adapters.alm.valle_network import MOST_FRAMES_PER_PHONE, ValleConfig, ValleNetwork
 from codec_adapters.errors import CheckpointError
-from codec_adapters.files.checkpoint import (
-    load_strict,
-    network_from,
-    read_tensors,
-    read_yaml,
-    required_file,
-    tensor_state,
-    validated,
-)
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.config import read_yaml, required_file, validated
 
 WEIGHTS = ("pytorch_model.bin", "model.safetensors")
 

@@ -16,7 +16,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codec_adapters.files.checkpoint import ConfigModel
+from codec_adapters.files.config import ConfigModel
 
 MOST_FRAMES_PER_PHONE = 16
 """Upstream's limit on the length of the AR part's output, in frames per phoneme."""

@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from codec_adapters.errors import CheckpointError
 from codec_adapters.external.backend import Backend, copied
 from codec_adapters.files import weights
-from codec_adapters.files.pinned import PinnedFile, PinnedFiles
+from codec_adapters.files.cache import cache_root
+from codec_adapters.files.pinned import NamedFile, PinnedFile, PinnedFiles
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter, Setup
@@ -63,8 +64,7 @@ class TransformersBackend(Backend):
 
     def prepare(self) -> None:
         if self.repo and self.commit:
-            wanted = tuple(weights.LockedFile(file.file, file.size, file.sha256) for file in self.files)
-            _fetch(self.repo, self.commit, wanted, "give a local folder instead (transformers.folder)")
+            _fetch(self.repo, self.commit, self.files, "give a local folder instead (transformers.folder)")
         super().prepare()
 
     @classmethod
@@ -114,7 +114,7 @@ class TransformersBackend(Backend):
             raise CheckpointError(f"{repo}: cannot be found on the hub at {revision} ({reason})") from error
         names = _picked_from(there)
         _refuse_incomplete(f"{repo}@{commit}", names)
-        _fetch(repo, commit, tuple(weights.LockedFile(name) for name in names), "give a local folder instead")
+        _fetch(repo, commit, tuple(NamedFile(file=name) for name in names), "give a local folder instead")
         files = tuple(PinnedFile.of(_cached(repo, commit), name) for name in names)
         return cls(repo=repo, commit=commit, files=files)
 
@@ -126,10 +126,10 @@ class TransformersBackend(Backend):
 
 def _cached(repo: str, commit: str) -> Path:
     """Where the files of a hub repository lie in the user's cache."""
-    return weights.cache_root() / "added" / repo.replace("/", "--") / commit
+    return cache_root() / "added" / repo.replace("/", "--") / commit
 
 
-def _fetch(repo: str, commit: str, files: tuple[weights.LockedFile, ...], otherwise: str) -> None:
+def _fetch(repo: str, commit: str, files: tuple[NamedFile, ...], otherwise: str) -> None:
     entry = weights.LockedCheckpoint(repo, "", files, hub=repo, revision=commit)
     weights.fetch_into(_cached(repo, commit), entry, otherwise)
 

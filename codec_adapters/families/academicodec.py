@@ -29,15 +29,13 @@ from codec_adapters.families.academicodec_network import STAGES, HifiCodec, Hifi
 from codec_adapters.families.seanet_adapter import SeanetAdapter
 from codec_adapters.files import weights
 from codec_adapters.files.checkpoint import (
-    find_file,
     load_strict,
     network_from,
-    read_json,
     read_tensors,
     tensor_state,
     tensors_at,
-    validated,
 )
+from codec_adapters.files.config import find_file, read_json, validated
 from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.quantization import stack_encodec_codebooks, take_codebooks

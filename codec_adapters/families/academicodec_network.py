@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from codec_adapters.files.checkpoint import ConfigModel, OddInt, PositiveInts
+from codec_adapters.files.config import ConfigModel, OddInt, PositiveInts
 from codec_adapters.layers.hifigan import ResidualBlock, fused, same_conv1d
 from codec_adapters.layers.quantization import GroupedResidualVectorQuantizer
 

@@ -30,16 +30,8 @@ from codec_adapters.families.audiodec_config import (
 )
 from codec_adapters.families.audiodec_network import Autoencoder, Vocoder
 from codec_adapters.files import weights
-from codec_adapters.files.checkpoint import (
-    find_file,
-    load_strict,
-    network_from,
-    read_tensors,
-    read_yaml,
-    required_file,
-    tensors_at,
-    validated,
-)
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensors_at
+from codec_adapters.files.config import find_file, read_yaml, required_file, validated
 from codec_adapters.layers.causal import keep_context_of
 from codec_adapters.layers.channels_last import fastest_layout
 from codec_adapters.layers.hifigan import split_groups

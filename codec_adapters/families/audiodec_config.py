@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from codec_adapters.files.checkpoint import ConfigModel, OddInt, PositiveInts
+from codec_adapters.files.config import ConfigModel, OddInt, PositiveInts
 
 
 class AutoencoderParams(ConfigModel):

@@ -18,7 +18,8 @@ from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.families.facodec_config import Shapes
 from codec_adapters.families.facodec_network import FacodecDecoder, FacodecEncoder
-from codec_adapters.files.checkpoint import find_file, load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.config import find_file
 from codec_adapters.layers.alias_free import folded_activations
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.weight_norm import folded_state

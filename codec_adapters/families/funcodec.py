@@ -17,16 +17,8 @@ from torch import Tensor, nn
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import InputError, OptionError
 from codec_adapters.families.funcodec_config import FuncodecConfig, QuantizerConfig
-from codec_adapters.files.checkpoint import (
-    find_file,
-    load_strict,
-    network_from,
-    read_tensors,
-    read_yaml,
-    required_file,
-    tensor_state,
-    validated,
-)
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.config import find_file, read_yaml, required_file, validated
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.quantization import ResidualVectorQuantizer
 from codec_adapters.layers.seanet import SeanetDecoder, SeanetEncoder

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from codec_adapters.errors import CheckpointError
-from codec_adapters.files.checkpoint import read_json, required_file
+from codec_adapters.files.config import read_json, required_file
 from codec_adapters.layers.weight_norm import fold_weight_norm
 
 

@@ -16,7 +16,8 @@ from torch import Generator, Tensor, nn
 
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import CheckpointError
-from codec_adapters.files.checkpoint import load_strict, read_json, read_tensors, required_file
+from codec_adapters.files.checkpoint import load_strict, read_tensors
+from codec_adapters.files.config import read_json, required_file
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.weight_norm import fold_weight_norm
 

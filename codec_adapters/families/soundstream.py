@@ -19,7 +19,7 @@ from torch import Tensor
 
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import CheckpointError
-from codec_adapters.files.checkpoint import required_file
+from codec_adapters.files.config import required_file
 
 _FRAME = 320
 """Samples per frame."""

@@ -21,16 +21,8 @@ from torch import Tensor, nn
 
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import OptionError
-from codec_adapters.files.checkpoint import (
-    ConfigModel,
-    PositiveInts,
-    load_strict,
-    network_from,
-    read_tensors,
-    read_yaml,
-    tensor_state,
-    validated,
-)
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.config import ConfigModel, PositiveInts, read_yaml, validated
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.quantization import ResidualVectorQuantizer, stack_encodec_codebooks
 from codec_adapters.layers.seanet import SeanetEncoder

@@ -1,1 +1,1 @@
-"""Files that come from elsewhere: checkpoints, official weights, Python files; each checked before it is used."""
+"""Files that come from elsewhere: cache, downloads, official weights, checkpoints, what users wrote; all checked."""

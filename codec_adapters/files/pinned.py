@@ -1,4 +1,4 @@
-"""Pinned files: named within a folder, and held to the size and sha256 that they had when somebody pinned them."""
+"""Files named within a folder: what is known of one, and files held to the size and sha256 that somebody pinned."""
 
 from __future__ import annotations
 
@@ -32,16 +32,28 @@ FileName = Annotated[str, AfterValidator(_within)]
 """A path within the folder, with ``/``."""
 
 
-class PinnedFile(BaseModel):
-    """A file as it was when it was pinned."""
+class NamedFile(BaseModel):
+    """A file named within a folder; ``sha256`` and ``size`` are ``None`` where they are not known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str | None = Field(default=None, pattern=SHA256)
+    size: int | None = Field(default=None, ge=0)
+    """Bytes."""
+    file: FileName
+    """Path within the folder, with ``/``."""
+
+    def path(self, folder: Path) -> Path:
+        """Return where the file lies in ``folder``."""
+        return folder / self.file
+
+
+class PinnedFile(NamedFile):
+    """A file as it was when it was pinned: both its sha256 and its size are known."""
 
     sha256: str = Field(pattern=SHA256)
     size: int = Field(ge=0)
     """Bytes."""
-    file: FileName
-    """Path within the folder, with ``/``."""
 
     @classmethod
     def of(cls, folder: Path, name: str) -> Self:
@@ -68,10 +80,6 @@ class PinnedFile(BaseModel):
         except ValueError as error:
             raise CheckpointError(f"{path}: does not lie in the codec file's folder {folder}; copy it there") from error
         return cls.of(folder, name)
-
-    def path(self, folder: Path) -> Path:
-        """Where it lies in ``folder``."""
-        return folder / self.file
 
     def checked(self, folder: Path) -> Path:
         """Return the file's path in ``folder``, once it is known to be the file that was pinned.

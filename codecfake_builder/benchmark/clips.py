@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from codec_adapters.files.weights import cache_root
+from codec_adapters.files.cache import cache_root
 from codecfake_builder.audio import RATE, Wave, decode
 from codecfake_builder.benchmark.config import DataConfig
 from codecfake_builder.dataset import layout

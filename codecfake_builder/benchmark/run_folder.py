@@ -23,7 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from codec_adapters.files.checkpoint import load_strict, read_tensors, tensor_state
-from codec_adapters.files.weights import sha256_of
+from codec_adapters.files.hashing import sha256_of
 from codecfake_builder.benchmark.config import RunConfig, validate_config
 from codecfake_builder.benchmark.models import TracingModel, build_model, frozen_hash
 from codecfake_builder.benchmark.models.config import W2v2AasistConfig

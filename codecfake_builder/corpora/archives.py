@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.files import TEMPORARY, sync_folder
@@ -29,7 +28,8 @@ class _Member:
     size: int
     kind: str
     """``file``, ``folder``, or in words what else it is."""
-    open: Callable[[], IO[bytes]]
+    extract: Callable[[Path], object]
+    """Unpacks it below a folder."""
 
 
 def unpack(archive: Path, target: Path) -> None:
@@ -50,7 +50,8 @@ def unpack(archive: Path, target: Path) -> None:
                 done += member.size
                 if done > room:
                     raise CorpusError(f"{archive}: the disk has no room for it ({room / 1e9:.1f} GB); nothing was kept")
-                _write(archive, member, unfinished)
+                _refuse_unsafe(archive, member)
+                member.extract(unfinished)
                 advance((read >> 20) - position)
                 position = read >> 20
         unfinished.replace(target)
@@ -67,13 +68,14 @@ def _members(archive: Path, stack: ExitStack) -> Iterator[tuple[_Member, int]]:
         members = stack.enter_context(zipfile.ZipFile(archive))
         read = 0
         for entry in members.infolist():
-            yield _Member(entry.filename, entry.file_size, _zip_kind(entry), partial(members.open, entry)), read
+            yield _Member(entry.filename, entry.file_size, _zip_kind(entry), partial(members.extract, entry)), read
             read += entry.compress_size
         return
     stream = stack.enter_context(archive.open("rb"))
     tar = stack.enter_context(tarfile.open(fileobj=stream, mode="r:*"))  # noqa: SIM115 - the stack closes it
     for item in tar:
-        yield _Member(item.name, item.size, _tar_kind(item), partial(_opened, tar, item)), stream.tell()
+        extract = partial(tar.extract, item, set_attrs=False, filter="data")
+        yield _Member(item.name, item.size, _tar_kind(item), extract), stream.tell()
 
 
 def _tar_kind(item: tarfile.TarInfo) -> str:
@@ -88,13 +90,12 @@ def _zip_kind(entry: zipfile.ZipInfo) -> str:
     return "folder" if entry.is_dir() else "file"
 
 
-def _opened(tar: tarfile.TarFile, item: tarfile.TarInfo) -> IO[bytes]:
-    stream = tar.extractfile(item)
-    assert stream is not None  # a regular file has content
-    return stream
+def _refuse_unsafe(archive: Path, member: _Member) -> None:
+    """Refuse what the archive modules would make harmless, or follow within the folder: such an archive is no corpus.
 
-
-def _write(archive: Path, member: _Member, folder: Path) -> None:
+    ``tarfile``'s data filter and ``zipfile`` strip a leading ``/`` (and ``zipfile`` each ``..``), and the filter lets
+    links pass that stay within.
+    """
     path = PurePosixPath(member.name)
     if (
         path.is_absolute()
@@ -108,10 +109,3 @@ def _write(archive: Path, member: _Member, folder: Path) -> None:
         raise CorpusError(
             f"{archive}: member {member.name!r} is {member.kind}, which is not unpacked; nothing was kept"
         )
-    target = folder.joinpath(*path.parts)
-    if member.kind == "folder":
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with member.open() as source, target.open("wb") as stream:
-        shutil.copyfileobj(source, stream, 1 << 20)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from codec_adapters.catalogue import Catalogue
-from codec_adapters.files.weights import cache_root
+from codec_adapters.files.cache import cache_root
 from codecfake_builder.audio import AUDIO_SUFFIXES
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile
 from codecfake_builder.errors import CorpusError

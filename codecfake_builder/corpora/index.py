@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from codec_adapters.catalogue import Catalogue
-from codec_adapters.files.weights import cache_root
+from codec_adapters.files.cache import cache_root
 from codecfake_builder.audio import decode
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile
 from codecfake_builder.corpora.index_notes import changed_files, identical_clips

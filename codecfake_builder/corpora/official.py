@@ -13,12 +13,13 @@ import yaml
 from pydantic import TypeAdapter
 
 from codec_adapters.catalogue import builtin_catalogue
-from codec_adapters.files.weights import cache_root, keep_download
+from codec_adapters.errors import DownloadError
+from codec_adapters.files.cache import cache_root
+from codec_adapters.files.download import download, keep_download
 from codecfake_builder.corpora import AnyCorpus, CorpusConfig
 from codecfake_builder.corpora.archives import unpack
-from codecfake_builder.corpora.download import download
 from codecfake_builder.errors import CorpusError
-from codecfake_builder.progress import say
+from codecfake_builder.progress import progress, say
 from codecfake_builder.resources import resource_folder
 
 
@@ -78,7 +79,7 @@ def fetch_corpus(name: str, to: Path | None = None) -> Path:
     if not archive.is_file():
         partial = archives / name / f"{archive.name}.part"
         _refuse_small_disk(entry, parent, partial)
-        download(entry.url, partial)
+        _download(entry.url, partial, entry.size)
         say(f"{name}: checking the archive")
         keep_download(partial, archive.parent, archive.name, entry.sha256, f"{name}: {entry.url}")
     try:
@@ -91,6 +92,22 @@ def fetch_corpus(name: str, to: Path | None = None) -> Path:
         raise
     archive.unlink()
     return _checked(entry, folder)
+
+
+def _download(url: str, path: Path, size: int) -> None:
+    """Download an archive of about ``size`` bytes with progress in MB."""
+    shown = 0
+    with progress("downloading", size >> 20, "MB") as advance:
+
+        def came(there: int) -> None:
+            nonlocal shown
+            advance((there >> 20) - shown)
+            shown = there >> 20
+
+        try:
+            download(url, path, came)
+        except DownloadError as error:
+            raise CorpusError(str(error)) from error
 
 
 def _refuse_small_disk(entry: OfficialCorpus, parent: Path, partial: Path) -> None:

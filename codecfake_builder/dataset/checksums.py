@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from codec_adapters.files.weights import sha256_of
+from codec_adapters.files.hashing import sha256_of
 from codecfake_builder.dataset import layout
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import TEMPORARY, sha256_text, write_text

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from codec_adapters.classes import NO_LABEL
-from codec_adapters.files import weights
+from codec_adapters.files.hashing import sha256_of
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.card import card
 from codecfake_builder.dataset.checksums import hash_files, read_checksums, root_hash, write_checksums
@@ -123,7 +123,7 @@ def finish(dataset: Path, material: Material) -> str:
     rates = read_network_rates(dataset, contents.splits)
     write_text(dataset / layout.CARD, card(contents, list(material.summary.languages), root, rates, scores))
     write_text(dataset / layout.FINISHED, material.state)
-    write_checksums(dataset, {**hashes, layout.CARD: weights.sha256_of(dataset / layout.CARD)})
+    write_checksums(dataset, {**hashes, layout.CARD: sha256_of(dataset / layout.CARD)})
     return root
 
 
@@ -140,9 +140,9 @@ def _write_all_metadata(dataset: Path, contents: Contents, hashes: dict[str, str
         path, files = dataset / layout.metadata(split), sorted(contents.files(split))
         source = sha256_text(json.dumps(contents.classes), *(f"{hashes[file]}  {file}" for file in files))
         known_source, known_hash = before.get(split, ("", ""))
-        if source != known_source or not path.is_file() or weights.sha256_of(path) != known_hash:
+        if source != known_source or not path.is_file() or sha256_of(path) != known_hash:
             write_metadata(dataset, split, files, contents.classes)
-        written[split] = [source, weights.sha256_of(path)]
+        written[split] = [source, sha256_of(path)]
     for old in layout.metadata_files(dataset):
         if old.stem not in contents.splits:
             old.unlink()

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import soundfile
 
 from codec_adapters.classes import REAL
-from codec_adapters.files.weights import sha256_of
+from codec_adapters.files.hashing import sha256_of
 from codecfake_builder.audio import RATE
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.checksums import dataset_files, read_checksums, root_hash

@@ -26,7 +26,7 @@ from codec_adapters.families.dac import DacAdapter
 from codec_adapters.families.encodec import EncodecAdapter
 from codec_adapters.families.mimi import MimiAdapter
 from codec_adapters.families.pretrained import load_pretrained
-from codec_adapters.files.checkpoint import read_json, required_file
+from codec_adapters.files.config import read_json, required_file
 from codec_adapters.layers.sinc_resample import resample
 from codec_adapters.spec import CodecSpec, OptionValue
 

@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from codec_adapters.errors import CheckpointError
-from codec_adapters.files.checkpoint import read_json, required_file
+from codec_adapters.files.config import read_json, required_file
 from codec_adapters.layers.sinc_resample import resample
 
 
@@ -41,7 +41,14 @@ def codec_kinds() -> list[str]:
 
 
 def _module(kind: str) -> ModuleType:
-    """The module of a codec class. One imports torchaudio for its resampling alone, which stands in for it here."""
+    """Return the module of a codec class, with a stand-in for torchaudio where the module imports it.
+
+    Of transformers' codecs, Higgs audio's (``higgs_audio_v2_tokenizer``) alone does, at the module's top and without
+    asking whether it is there; it calls nothing but ``functional.resample``, which is this package's own here.
+    torchaudio is no dependency, since its wheel fails to load beside a CPU build of torch, and an import that a module
+    makes unconditionally can be answered through ``sys.modules`` only. The stand-in is there while this one module is
+    imported, so that nobody else takes torchaudio for installed.
+    """
     name = f"transformers.models.{kind}.modeling_{kind}"
     try:
         return import_module(name)

@@ -5,7 +5,6 @@ Environments lie in the user's cache under a hash of what they are made from, so
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -14,12 +13,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from codec_adapters.errors import EnvironmentFailedError
-from codec_adapters.files.weights import cache_root, sha256_of
+from codec_adapters.files.cache import cache_root
+from codec_adapters.files.hashing import sha256_of
 
 CURRENT = "current"
 """As the Python version: the interpreter that runs the builder."""
@@ -98,7 +99,8 @@ def prepare(spec: EnvironmentSpec, name: str) -> Environment:
         raise EnvironmentFailedError(f"isolated.{name}.{problem}")
     root = cache_root() / "environments"
     folder = root / spec.key()
-    with _locked(root, spec.key()):
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / f"{spec.key()}.lock"):  # one process at a time makes it; the others wait and then find it
         if not (folder / _READY).is_file():
             shutil.rmtree(folder, ignore_errors=True)  # what an interrupted creation left
             folder.mkdir(parents=True)
@@ -124,15 +126,6 @@ def _portable(spec: EnvironmentSpec) -> str | None:
 def _interpreter(spec: EnvironmentSpec, folder: Path) -> Path:
     own = spec.python != CURRENT or spec.requirements
     return folder / "venv" / "bin" / "python" if own else Path(sys.executable)
-
-
-@contextmanager
-def _locked(root: Path, key: str) -> Iterator[None]:
-    """Let one process at a time make an environment; the others wait and then find it."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / f"{key}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _create(spec: EnvironmentSpec, folder: Path, name: str) -> None:

@@ -37,7 +37,7 @@ from codec_adapters.external.worker.process import (
     used_bytes,
     write_request,
 )
-from codec_adapters.files.weights import cache_root
+from codec_adapters.files.cache import cache_root
 
 PROTOCOL = 1
 POLL_SECONDS = 0.1

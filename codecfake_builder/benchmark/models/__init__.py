@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from codec_adapters.files.weights import sha256_of
+from codec_adapters.files.hashing import sha256_of
 from codecfake_builder.benchmark.models.base import ModelOutput, TracingModel
 from codecfake_builder.benchmark.models.config import (
     AasistConfig,

@@ -14,16 +14,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from codec_adapters.errors import CheckpointError
-from codec_adapters.files.checkpoint import (
-    ConfigModel,
-    load_strict,
-    network_from,
-    read_json,
-    read_tensors,
-    required_file,
-    tensor_state,
-    validated,
-)
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.config import ConfigModel, read_json, required_file, validated
 from codecfake_builder.benchmark.models import AnyModelConfig, TracingModel, build_model
 from codecfake_builder.benchmark.models.config import AasistConfig, MelLcnnConfig, W2v2AasistConfig
 

@@ -9,14 +9,8 @@ from transformers import Wav2Vec2Config
 
 from codec_adapters.errors import CheckpointError
 from codec_adapters.files import weights
-from codec_adapters.files.checkpoint import (
-    load_strict,
-    network_from,
-    read_json,
-    read_tensors,
-    required_file,
-    tensor_state,
-)
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
+from codec_adapters.files.config import read_json, required_file
 from codecfake_builder.benchmark.models.config import W2v2AasistConfig
 from codecfake_builder.benchmark.models.w2v2_aasist import FrozenWav2Vec2, W2v2Aasist
 

@@ -18,7 +18,7 @@ from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.families.academicodec import HifiCodecAdapter, find_files, load_network, peak_normalised
 from codec_adapters.families.academicodec_network import HifiCodecConfig
-from codec_adapters.files.checkpoint import validated
+from codec_adapters.files.config import validated
 from codec_adapters.files.weights import locked
 from codec_adapters.spec import OptionValue
 from tests.kit.goldens import (
@@ -121,7 +121,7 @@ def test_variants_say_what_the_official_configs_say() -> None:
         codebooks = 2 * config.n_code_groups
         assert (spec.sample_rate, spec.hop, spec.codebooks) == (config.sampling_rate, hop, codebooks)
         assert spec.bitrate == config.sampling_rate / hop * codebooks * 10
-        names = [file.name for file in locked(spec.checkpoint).files]
+        names = [file.file for file in locked(spec.checkpoint).files]
         assert names == [model, Path(entry["config_path_in_code_repo"]).name]
 
 

@@ -17,7 +17,7 @@ from codec_adapters.base import Setup
 from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.families.audiodec import AudioDecAdapter, load_autoencoder, load_vocoder
 from codec_adapters.families.audiodec_config import AutoencoderParams, VocoderParams
-from codec_adapters.files.checkpoint import validated
+from codec_adapters.files.config import validated
 from codec_adapters.files.weights import locked, official_files
 from codec_adapters.layers import channels_last
 from codec_adapters.spec import OptionValue
@@ -172,7 +172,7 @@ def test_variants_say_what_the_official_files_say() -> None:
         assert spec.sample_rate == facts["sample_rate"]
         assert (spec.hop, spec.codebooks) == (math.prod(params["enc_strides"]), params["codebook_num"])
         assert spec.bitrate == spec.frame_rate * spec.codebooks * math.log2(params["codebook_size"])
-        names = {file.name for file in locked(spec.checkpoint).files}
+        names = {file.file for file in locked(spec.checkpoint).files}
         for path in files(spec.name):
             assert {path, str(Path(path).parent / "config.yml")} <= names
     known = {name for name in codec_adapters.names() if name.startswith("audiodec_")}

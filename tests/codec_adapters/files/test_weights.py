@@ -14,7 +14,8 @@ import pytest
 import codec_adapters
 from codec_adapters.catalogue import builtin_catalogue
 from codec_adapters.files import weights
-from codec_adapters.files.weights import LockedCheckpoint, LockedFile
+from codec_adapters.files.pinned import NamedFile
+from codec_adapters.files.weights import LockedCheckpoint
 
 
 @pytest.fixture
@@ -43,8 +44,8 @@ def locked(server: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("CODECFAKE_CACHE", str(tmp_path / "cache"))
     (folder / "a.bin").write_bytes(b"first")
     (folder / "b.bin").write_bytes(b"second")
-    known = LockedFile("a.bin", sha256=hashlib.sha256(b"first").hexdigest())
-    entry = LockedCheckpoint("demo", "MIT", (known, LockedFile("b.bin")), url=url)
+    known = NamedFile(file="a.bin", sha256=hashlib.sha256(b"first").hexdigest())
+    entry = LockedCheckpoint("demo", "MIT", (known, NamedFile(file="b.bin")), url=url)
     monkeypatch.setattr(weights, "lock", lambda: {"demo": entry})
     return folder
 
@@ -91,4 +92,4 @@ def test_every_variants_checkpoint_is_locked() -> None:
 
 def test_lyras_hashes_are_those_of_the_official_files(shared: Path) -> None:
     hashes = weights.checkpoint_hashes("lyra_v2", shared / "weights" / "lyra_v2")
-    assert hashes == {file.name: file.sha256 for file in weights.lock()["lyra_v2"].files}
+    assert hashes == {file.file: file.sha256 for file in weights.lock()["lyra_v2"].files}

@@ -14,7 +14,8 @@ import pytest
 
 from codec_adapters.errors import CheckpointError
 from codec_adapters.files import weights
-from codec_adapters.files.weights import LockedCheckpoint, LockedFile
+from codec_adapters.files.pinned import NamedFile
+from codec_adapters.files.weights import LockedCheckpoint
 
 
 @dataclass
@@ -64,7 +65,7 @@ def lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, LockedChe
 
 
 def entry(name: str, archive: str, *files: str, archive_sha256: str | None = None) -> LockedCheckpoint:
-    locked = tuple(LockedFile(file) for file in files)
+    locked = tuple(NamedFile(file=file) for file in files)
     return LockedCheckpoint(name, "none", locked, archive=archive, archive_sha256=archive_sha256)
 
 
@@ -130,7 +131,9 @@ def test_a_file_that_changed_since_its_first_download_is_refused(
     server: Server, lock: dict[str, LockedCheckpoint]
 ) -> None:
     server.content["/config.json"] = b"{}"
-    lock["a"] = LockedCheckpoint("a", "none", (LockedFile("config.json", url=f"{server.url}/config.json"),), hub="x/y")
+    lock["a"] = LockedCheckpoint(
+        "a", "none", (NamedFile(file="config.json"),), hub="x/y", urls={"config.json": f"{server.url}/config.json"}
+    )
     folder = weights.fetch("a")
     assert (folder / "config.json").read_text() == "{}"
     (folder / "config.json").unlink()

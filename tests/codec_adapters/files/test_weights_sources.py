@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import pooch
 import pytest
 
 from codec_adapters.catalogue import builtin_catalogue
 from codec_adapters.errors import CheckpointError
+from codec_adapters.files import download as downloading
 from codec_adapters.files import weights
 
 
@@ -29,12 +29,12 @@ def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def from_hub(repository: str, name: str, revision: str, local_dir: Path) -> str:
         return deliver(f"{repository}@{revision}/{name}", local_dir / name)
 
-    def from_web(url: str, known_hash: None, fname: str, path: Path) -> str:
-        return deliver(url, path / fname)
+    def from_web(url: str, path: Path) -> Path:
+        return Path(deliver(url, path))
 
     monkeypatch.setenv("CODECFAKE_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", from_hub)
-    monkeypatch.setattr(pooch, "retrieve", from_web)
+    monkeypatch.setattr(downloading, "download", from_web)
     return seen
 
 

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 import codec_adapters
 from codec_adapters import alm
+from codec_adapters.files.hashing import sha256_of
 from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.cli.app import app
 from codecfake_builder.dataset.records import load_record
@@ -130,7 +131,7 @@ def test_verify_sees_a_wrong_alm_column(dataset: Path, tmp_path: Path) -> None:
     pq.write_table(wrong.cast(table.schema), path)
     lines = (copy / "checksums.sha256").read_text().splitlines()
     name = path.relative_to(copy).as_posix()
-    digest = codec_adapters.files.weights.sha256_of(path)
+    digest = sha256_of(path)
     (copy / "checksums.sha256").write_text(
         "".join((f"{digest}  {name}" if line.endswith(name) else line) + "\n" for line in lines)
     )

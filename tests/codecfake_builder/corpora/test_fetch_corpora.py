@@ -14,12 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
 
-from codec_adapters.errors import CheckpointError
-from codecfake_builder.corpora import download as downloading
+from codec_adapters.errors import CheckpointError, DownloadError
+from codec_adapters.files import download as downloading
+from codec_adapters.files.download import download
 from codecfake_builder.corpora import official
 from codecfake_builder.corpora.archives import unpack
-from codecfake_builder.corpora.download import download
 from codecfake_builder.corpora.official import OfficialCorpus, fetch_corpus
 from codecfake_builder.errors import CorpusError
 from tests.kit.synthetic import make_vctk
@@ -32,6 +34,8 @@ class Server:
     url: str = ""
     content: bytes = b""
     etag: str = '"1"'
+    modified: str = ""
+    """``Last-Modified``, which counts where the tag is weak."""
     break_after: list[int] = field(default_factory=list)
     """Bytes per answer, one entry used up by each; then whole answers."""
     ranges: bool = True
@@ -51,7 +55,8 @@ def server() -> Iterator[Server]:
                 self._head(known.status.pop(0), 0)
                 return
             start = int(re.findall(r"\d+", wanted)[0]) if wanted and known.ranges else 0
-            if wanted and self.headers.get("If-Range", known.etag) != known.etag:
+            version = known.modified if known.etag.startswith("W/") else known.etag
+            if wanted and self.headers.get("If-Range", version) != version:
                 start = 0
             total = len(known.content)
             if start >= total:
@@ -68,6 +73,8 @@ def server() -> Iterator[Server]:
             self.send_response(status)
             self.send_header("Content-Length", str(length))
             self.send_header("ETag", known.etag)
+            if known.modified:
+                self.send_header("Last-Modified", known.modified)
             if content_range:
                 self.send_header("Content-Range", content_range)
             self.end_headers()
@@ -119,7 +126,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(server: Server, tmp_path
 def test_what_came_stays_for_the_next_call(server: Server, tmp_path: Path) -> None:
     server.content = b"0123456789" * 1000
     server.break_after = [4000] + [0] * downloading.TRIES
-    with pytest.raises(CorpusError, match=r"broke off 5 times .* run the same command again") as caught:
+    with pytest.raises(DownloadError, match=r"broke off 5 times .* run the same command again") as caught:
         download(server.url, tmp_path / "x")
     assert "\n" not in str(caught.value)
     assert (tmp_path / "x").stat().st_size == 4000
@@ -131,10 +138,48 @@ def test_what_came_stays_for_the_next_call(server: Server, tmp_path: Path) -> No
 def test_another_file_on_the_server_is_not_glued_to_the_old_one(server: Server, tmp_path: Path) -> None:
     server.content = b"a" * 10_000
     server.break_after = [4000] + [0] * downloading.TRIES
-    with pytest.raises(CorpusError):
+    with pytest.raises(DownloadError):
         download(server.url, tmp_path / "x")
     server.content, server.etag = b"b" * 9_000, '"2"'
     assert download(server.url, tmp_path / "x").read_bytes() == server.content
+
+
+def test_a_weak_tag_gives_way_to_the_date(server: Server, tmp_path: Path) -> None:
+    server.content, server.etag, server.modified = b"a" * 10_000, 'W/"1"', "Mon, 01 Jun 2026 00:00:00 GMT"
+    server.break_after = [4000]
+    assert download(server.url, tmp_path / "x").read_bytes() == server.content
+    assert server.asked == [None, "bytes=4000-"]
+    (tmp_path / "x").write_bytes(b"c" * 5000)
+    (tmp_path / "x.version").write_text("Sun, 31 May 2026 00:00:00 GMT")
+    assert download(server.url, tmp_path / "x").read_bytes() == server.content
+
+
+def test_a_weak_tag_alone_fetches_anew(server: Server, tmp_path: Path) -> None:
+    server.content, server.etag = b"a" * 10_000, 'W/"1"'
+    server.break_after = [4000] + [0] * downloading.TRIES
+    with pytest.raises(DownloadError):
+        download(server.url, tmp_path / "x")
+    server.content = b"b" * 9_000
+    assert download(server.url, tmp_path / "x").read_bytes() == server.content
+
+
+def test_https_never_leads_to_http(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def redirect(adapter: HTTPAdapter, request: requests.PreparedRequest, **_: object) -> requests.Response:
+        answer = requests.Response()
+        answer.status_code, answer.url, answer.raw, answer.request = 302, str(request.url), io.BytesIO(), request
+        answer.headers["Location"] = server.url
+        return answer
+
+    monkeypatch.setattr(HTTPAdapter, "send", redirect)
+    with pytest.raises(DownloadError, match=f"https://example.org/x: leads on to {server.url}, which is not https"):
+        download("https://example.org/x", tmp_path / "x")
+    assert not server.asked
+
+
+def test_an_address_that_does_not_answer_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=r"http://127\.0\.0\.1:1/x: cannot be reached \(") as caught:
+        download("http://127.0.0.1:1/x", tmp_path / "x")
+    assert "\n" not in str(caught.value)
 
 
 def test_servers_that_know_no_ranges_start_anew(server: Server, tmp_path: Path) -> None:
@@ -157,7 +202,7 @@ def test_answers_that_may_pass_and_such_that_do_not(
 ) -> None:
     server.content, server.status = b"a", list(statuses)
     if fails:
-        with pytest.raises(CorpusError, match=f"answers {statuses[0]}"):
+        with pytest.raises(DownloadError, match=f"answers {statuses[0]}"):
             download(server.url, tmp_path / "x")
     else:
         assert download(server.url, tmp_path / "x").read_bytes() == b"a"

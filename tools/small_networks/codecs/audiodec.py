@@ -137,9 +137,9 @@ def random_audiodec_hop_320(folder: Path) -> Path:
 def _under_names_of(variant: str, sender: Path, receiver: Path, folder: Path) -> Path:
     spec = codec_adapters.spec(variant)
     for file in weights.locked(spec.checkpoint).files:
-        target = folder / file.name
+        target = folder / file.file
         target.parent.mkdir(parents=True, exist_ok=True)
-        source = receiver if "/vocoder/" in file.name else sender
+        source = receiver if "/vocoder/" in file.file else sender
         if target.suffix == ".yml":
             config = yaml.safe_load((source / "config.yml").read_text(encoding="utf-8"))
             target.write_text(yaml.safe_dump({**config, "sampling_rate": spec.sample_rate}), encoding="utf-8")
