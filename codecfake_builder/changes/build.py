@@ -16,7 +16,7 @@ from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
 from codecfake_builder.dataset.contents import Contents
 from codecfake_builder.dataset.finishing import (
-    Material,
+    DatasetInputs,
     check_rejections,
     classes_of,
     finish,
@@ -69,15 +69,15 @@ def build(resolved: Resolved, out: Path, limit: int | None = None) -> BuildResul
     summary = summarize(plan, resolved, limit)
     classes_of(recipe, summary, made_by)  # before anything is made: refuses wrong labels
     shards = list(_shards(recipe, plan, made_by))
-    with staging.locked(out) as held:  # only now: what is wrong with the input leaves no folder behind
+    with staging.locked(out) as locks:  # only now: what is wrong with the input leaves no folder behind
         done, missing = split_done(shards, out)
         say(f"{len(shards)} shards: {len(done)} are there, {len(missing)} to make")
-        material = Material(recipe, summary, made_by, done, plan.left_out)
-        if not missing and not _stale(out, shards) and is_current(out, material):
-            save_state(out, material)  # paths may have changed
+        inputs = DatasetInputs(recipe, summary, made_by, done, plan.left_out)
+        if not missing and not _stale(out, shards) and is_current(out, inputs):
+            save_state(out, inputs)  # paths may have changed
             staging.discard(out)
-            check_rejections(material.contents)
-            return BuildResult(material.contents, finished_root(out), 0, len(done))
+            check_rejections(inputs.contents)
+            return BuildResult(inputs.contents, finished_root(out), 0, len(done))
         extending = staging.finished(out)
         place = _next_version(out, done, missing) if extending else out
         remove_temporaries(place)
@@ -86,13 +86,13 @@ def build(resolved: Resolved, out: Path, limit: int | None = None) -> BuildResul
             preload_stoi()
         made = run_shards(missing, place, recipe.execution, extending) if missing else []
         _remove_stale(place, shards)
-        material = Material(recipe, summary, made_by, done + made, plan.left_out)
-        root = finish(place, material)
+        inputs = DatasetInputs(recipe, summary, made_by, done + made, plan.left_out)
+        root = finish(place, inputs)
         if extending:
-            staging.publish(place, out, held)
+            staging.publish(place, out, locks)
         staging.discard(out)
-    check_rejections(material.contents)
-    return BuildResult(material.contents, root, len(made), len(done))
+    check_rejections(inputs.contents)
+    return BuildResult(inputs.contents, root, len(made), len(done))
 
 
 def _next_version(out: Path, done: list[ShardRecord], missing: list[Shard]) -> Path:

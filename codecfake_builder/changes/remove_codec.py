@@ -24,8 +24,8 @@ from codecfake_builder.changes.build import BuildResult
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
 from codecfake_builder.dataset.checksums import read_checksums
-from codecfake_builder.dataset.finishing import Material, finish, finished_root
-from codecfake_builder.dataset.provenance import told_variants
+from codecfake_builder.dataset.finishing import DatasetInputs, finish, finished_root
+from codecfake_builder.dataset.provenance import recorded_variants
 from codecfake_builder.dataset.records import ShardRecord, load_record
 from codecfake_builder.dataset.saved import load_plan_summary, saved_document
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
@@ -50,11 +50,11 @@ class _Finished:
     @cached_property
     def catalogue(self) -> Catalogue:
         """The variants as the dataset tells of them, over the default catalogue for those of splits that it lacks."""
-        told = {made.spec.name: made.spec for made in self.made_by.values()}
-        told |= {spec.name: spec for spec in (speaking_codec(made).spec for made in self.made_by.values())}
+        recorded = {made.spec.name: made.spec for made in self.made_by.values()}
+        recorded |= {spec.name: spec for spec in (speaking_codec(made).spec for made in self.made_by.values())}
         plugins = self.summary.plugins
-        own = [Entry(spec, _Told(next(iter(plugins.get(name, ())), None))) for name, spec in told.items()]
-        return Catalogue((*(entry for entry in default_catalogue().entries if entry.name not in told), *own))
+        own = [Entry(spec, _Told(next(iter(plugins.get(name, ())), None))) for name, spec in recorded.items()]
+        return Catalogue((*(entry for entry in default_catalogue().entries if entry.name not in recorded), *own))
 
     def family(self, variant: str) -> str:
         """The class of a variant's clips."""
@@ -92,7 +92,7 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
         raise DatasetError(f"{dataset}: no such folder")
     if old.is_dir() and not staging.finished(old):
         raise DatasetError(f"{dataset}: is no finished dataset; run build again to finish it")
-    with staging.locked(dataset) as held:
+    with staging.locked(dataset) as locks:
         there = _read(dataset)
         variants = _variants(there, name)
         before = there if variants else _cut_off(dataset, name)
@@ -105,11 +105,11 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
             edit = partial(edit, folder=recipe.parent)
             edited_text(read_recipe_text(recipe), str(recipe), edit)  # refuses it before anything is done
         if variants:
-            result = _replace(dataset, there, variants, held)
+            result = _replace(dataset, there, variants, locks)
         else:
             say(f"{name} is removed already, by a run that was cut off then")
-            material = _material(dataset, there, _checked(there.document), there.summary)
-            result = BuildResult(material.contents, finished_root(dataset), 0, len(material.records))
+            inputs = _inputs(dataset, there, _checked(there.document), there.summary)
+            result = BuildResult(inputs.contents, finished_root(dataset), 0, len(inputs.records))
         if recipe is not None:
             write_edited(recipe, edit)
         staging.discard(dataset)  # last: as long as the old version lies there, a further run ends what this one began
@@ -127,9 +127,9 @@ def _read(dataset: Path) -> _Finished:
     for name in (layout.PROVENANCE, layout.REJECTED):
         if not (dataset / name).is_file() or sha256_of(dataset / name) != hashes.get(name):
             raise DatasetError(f"{dataset / name}: is not as it was built; build the dataset again first")
-    told = told_variants(json.loads((dataset / layout.PROVENANCE).read_text(encoding="utf-8")))
-    used = [variant for split in summary.splits.values() for variant in split.variants if variant in told]
-    return _Finished(document, summary, {variant: told[variant] for variant in used})
+    recorded = recorded_variants(json.loads((dataset / layout.PROVENANCE).read_text(encoding="utf-8")))
+    used = [variant for split in summary.splits.values() for variant in split.variants if variant in recorded]
+    return _Finished(document, summary, {variant: recorded[variant] for variant in used})
 
 
 def _records(dataset: Path) -> list[ShardRecord]:
@@ -182,30 +182,30 @@ def _without(
     return document
 
 
-def _replace(dataset: Path, there: _Finished, variants: list[str], held: ExitStack) -> BuildResult:
+def _replace(dataset: Path, there: _Finished, variants: list[str], locks: ExitStack) -> BuildResult:
     """Put the dataset without the variants in the place of the one with them."""
     gone = set(variants)
     if gone == set(there.made_by):
         raise RecipeError(f"{', '.join(variants)}: no other codec is in {dataset}; delete the folder instead")
     before, after = _checked(there.document), _checked(_without(there.document, variants, there))
     _refuse_other_selection(before, after, there.summary)
-    material = _material(dataset, there, after, there.summary.without(gone))
-    kept = {record.file for record in material.records}
+    inputs = _inputs(dataset, there, after, there.summary.without(gone))
+    kept = {record.file for record in inputs.records}
     kept |= {layout.record_of(file) for file in kept}
     stage = staging.prepare(dataset, lambda name: layout.is_shard_or_record(name) and name not in kept)
-    root = finish(stage, material)
-    staging.publish(stage, dataset, held)
-    return BuildResult(material.contents, root, 0, len(material.records))
+    root = finish(stage, inputs)
+    staging.publish(stage, dataset, locks)
+    return BuildResult(inputs.contents, root, 0, len(inputs.records))
 
 
-def _material(dataset: Path, there: _Finished, recipe: Recipe, summary: PlanSummary) -> Material:
+def _inputs(dataset: Path, there: _Finished, recipe: Recipe, summary: PlanSummary) -> DatasetInputs:
     """What the dataset is written from when it holds no more than this summary tells of."""
     rejected = pq.read_table(dataset / layout.REJECTED)
     left_out = rejected.filter(rejected["split"].is_null()).select(LEFT_OUT.names).cast(LEFT_OUT)
     cells = {(name, v) for name, split in summary.splits.items() for v in (*split.variants, *split.imported)}
     records = [record for record in _records(dataset) if layout.cell_of(record.file) in cells]
     made_by = {variant: made for variant, made in there.made_by.items() if variant in {v for _, v in cells}}
-    return Material(recipe, summary, made_by, records, left_out)
+    return DatasetInputs(recipe, summary, made_by, records, left_out)
 
 
 def _checked(document: Document) -> Recipe:

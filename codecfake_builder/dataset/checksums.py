@@ -1,4 +1,4 @@
-"""``checksums.sha256``: the sha256 of every file of a dataset, in the form that ``sha256sum -c`` reads."""
+"""Write and read ``checksums.sha256``: the sha256 of every file of a dataset, in the form ``sha256sum -c`` reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<file>\S.*)")
 
 
 def dataset_files(dataset: Path) -> Iterator[str]:
-    """Relative paths of the files that belong to a dataset: all but the checksums, hidden files and the state."""
+    """Yield the names of the files that belong to a dataset: all but the checksums, hidden files and the state."""
     for path in sorted(dataset.rglob("*")):
         name = path.relative_to(dataset).as_posix()
         hidden = any(part.startswith(".") for part in Path(name).parts)
@@ -24,20 +24,25 @@ def dataset_files(dataset: Path) -> Iterator[str]:
 
 
 def hash_files(dataset: Path, known: dict[str, str]) -> dict[str, str]:
-    """sha256 of every file by name; ``known`` gives those of files hashed when they were written."""
+    """Return the sha256 of every file of a dataset by name.
+
+    Args:
+        dataset: its folder.
+        known: sha256 by name of files that were hashed when they were written, and are not read again.
+    """
     return {name: known.get(name) or sha256_of(dataset / name) for name in dataset_files(dataset)}
 
 
 def write_checksums(dataset: Path, hashes: dict[str, str]) -> None:
-    """Write ``checksums.sha256``; a dataset that has it is finished."""
+    """Write ``checksums.sha256``, which makes the dataset a finished one."""
     write_text(dataset / layout.CHECKSUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(hashes.items())))
 
 
 def read_checksums(dataset: Path) -> dict[str, str]:
-    """sha256 by file name.
+    """Read ``checksums.sha256``: sha256 by file name.
 
     Raises:
-        DatasetError: there is no such file, or a line of it has another form or names a file outside the folder.
+        DatasetError: the file is absent, or a line of it has another form or names a file outside the folder.
     """
     path = dataset / layout.CHECKSUMS
     if not path.is_file():
@@ -52,6 +57,9 @@ def read_checksums(dataset: Path) -> dict[str, str]:
 
 
 def root_hash(hashes: dict[str, str]) -> str:
-    """One figure for the whole dataset: sha256 over the checksum lines of all files but the card, which states it."""
+    """Return the root hash, which identifies a dataset: sha256 over the lines of ``checksums.sha256``.
+
+    The card's line is left out, since the card states the root hash.
+    """
     lines = [f"{sha256}  {name}" for name, sha256 in sorted(hashes.items()) if name != layout.CARD]
     return sha256_text(*lines)

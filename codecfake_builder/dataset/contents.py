@@ -1,4 +1,7 @@
-"""What a finished dataset holds, counted: the common ground of the card, Croissant and the build's closing table."""
+"""Count what a dataset holds: the clips, seconds and files of every split and variant.
+
+The card, Croissant and the table that ``build`` ends with are written from these counts.
+"""
 
 from __future__ import annotations
 
@@ -20,39 +23,46 @@ ALL_CONFIG = "all"
 
 @dataclass(frozen=True)
 class Cell:
-    """The clips of one split and variant."""
+    """The clips of one variant in one split, counted: a cell of the table with a line for each split and a column for
+    each variant."""
 
     split: str
     variant: str
     clips: int
     seconds: float
+    """Speech in these clips."""
     rejected: int
+    """Number of clips that were left out."""
     files: tuple[str, ...]
+    """The shards that hold the clips, named as in :mod:`codecfake_builder.dataset.layout`."""
     endings: dict[str, int]
     """How an ALM's clips ended, see :class:`~codecfake_builder.dataset.records.ShardRecord`."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A dataset's cells in the recipe's order of splits, and the specs of its variants."""
+    """What a dataset holds: its counted clips, and what is known of the variants that made them."""
 
     recipe: Recipe
     cells: tuple[Cell, ...]
+    """In the recipe's order of splits."""
     specs: dict[str, CodecSpec]
     """By variant: the codec that makes its waveforms, for an ALM the one it speaks through."""
     alms: dict[str, AlmSpec]
+    """By variant: the audio language models."""
     classes: tuple[str, ...]
+    """Class names by label."""
     imported: Mapping[str, ClipClass] = field(default_factory=dict)
-    """The class of every variant of which clips were imported."""
+    """The class of every variant of which clips were imported; it may have none in the dataset."""
 
     @property
     def splits(self) -> list[str]:
-        """Names of the splits that hold clips, in the recipe's order."""
+        """Return the names of the splits that hold clips, in the recipe's order."""
         return list(dict.fromkeys(cell.split for cell in self.cells if cell.clips))
 
     @property
     def families(self) -> list[str]:
-        """Codec families in label order, the fakes that no codec made last."""
+        """Return the codec families in label order; fakes that no codec made come last."""
         labels = {spec.family: spec.label for spec in self.specs.values()}
         there = {cell.variant for cell in self.cells}
         labels |= {own.codec: own.label for variant, own in self.imported.items() if variant in there}
@@ -61,34 +71,37 @@ class Contents:
 
     @property
     def codecs(self) -> list[CodecSpec]:
-        """The codec variants that made clips, in label order."""
+        """Return the codec variants that made clips, in label order."""
         codecs = {spec.name: spec for spec in self.specs.values()}
         return sorted(codecs.values(), key=lambda spec: (spec.label, spec.name))
 
     def family(self, variant: str) -> str:
-        """Class name of a variant."""
+        """Return the class name of a variant."""
         if variant in self.specs:
             return self.specs[variant].family
         return REAL if variant == REAL else self.imported[variant].codec
 
     def files(self, split: str) -> list[str]:
-        """Shards of a split."""
+        """Return the shards of a split."""
         return [file for cell in self.cells if cell.split == split for file in cell.files]
 
     def _patterns(self, split: str, family: str) -> list[str]:
-        """Shards of one class of a split, as glob patterns."""
+        """Return glob patterns of the shards that hold one class of a split."""
         cells = [cell for cell in self.cells if cell.split == split and self.family(cell.variant) == family]
         return [layout.shard_pattern(split, cell.variant) for cell in cells if cell.files]
 
     def _real(self, split: str) -> list[str]:
-        """Shards of the real speech that a split's clips are to be held against: its own, or those of a split with the
-        same utterances."""
+        """Return glob patterns of the real speech that a split's fake clips are compared with: the split's own, or that
+        of a split with the same utterances."""
         source = self.recipe.selected_by(split)
         twins = [split, *(name for name in self.splits if self.recipe.selected_by(name) == source)]
         return next((files for name in twins if (files := self._patterns(name, REAL))), [])
 
     def configs(self) -> dict[str, dict[str, list[str]]]:
-        """File patterns per split of every Hugging Face config: all, each codec against real, and without audio."""
+        """Return the Hugging Face configs, each as file patterns by split.
+
+        There is one with everything, one for each codec family together with real speech, and one without audio.
+        """
         configs = {ALL_CONFIG: {split: [layout.shard_pattern(split)] for split in self.splits}}
         for family in self.families:
             own = {split: self._patterns(split, family) for split in self.splits}
@@ -108,7 +121,12 @@ def count_contents(
     """Count the clips of every split and variant.
 
     Args:
-        made_by: of every variant but ``real``.
+        recipe: recipe of the dataset.
+        splits: names of its splits, in the recipe's order.
+        records: of all shards.
+        made_by: what makes the clips of each variant but ``real``.
+        classes: class names by label.
+        imported: the class of every variant of which clips were imported.
     """
     grouped: dict[tuple[str, str], list[ShardRecord]] = {}
     for record in sorted(records, key=lambda record: record.file):

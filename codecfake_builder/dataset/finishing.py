@@ -1,6 +1,6 @@
-"""Everything beside the shards: what a dataset's card, metadata, provenance and checksums are written from, and when.
+"""Finish a dataset whose shards are there: write metadata, rejections, provenance, Croissant, card and checksums.
 
-Used by ``build``, and by ``remove-codec``, which has neither corpora nor codecs.
+``build`` does so, and ``remove-codec``, which has neither corpora nor codecs.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import pyarrow as pa
 from codec_adapters.classes import NO_LABEL
 from codec_adapters.files.hashing import sha256_of
 from codecfake_builder.dataset import layout
-from codecfake_builder.dataset.card import card
+from codecfake_builder.dataset.card import card_text
 from codecfake_builder.dataset.checksums import hash_files, read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.contents import Contents, count_contents
 from codecfake_builder.dataset.croissant import croissant_text
 from codecfake_builder.dataset.metadata import read_network_rates, write_metadata, write_rejected
-from codecfake_builder.dataset.provenance import provenance, provenance_text
+from codecfake_builder.dataset.provenance import provenance_document, provenance_text
 from codecfake_builder.dataset.quality import measure_stoi
 from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.dataset.saved import save_plan_summary, save_recipe
@@ -34,23 +34,24 @@ from codecfake_builder.recipe.variants import ResolvedVariant, speaking_codec
 
 
 @dataclass(frozen=True)
-class Material:
-    """All that a finished dataset's files are written from, but for the shards themselves."""
+class DatasetInputs:
+    """What the files beside a dataset's shards are written from."""
 
     recipe: Recipe
     summary: PlanSummary
     made_by: dict[str, ResolvedVariant]
-    """Of every variant but ``real``."""
+    """What made the clips of each variant but ``real``."""
     records: list[ShardRecord]
+    """Of all shards."""
     left_out: pa.Table
-    """Schema :data:`codecfake_builder.plan.planning.LEFT_OUT`."""
+    """Utterances that were left out before planning; schema :data:`codecfake_builder.plan.planning.LEFT_OUT`."""
 
     @cached_property
     def contents(self) -> Contents:
-        """The clips of every split and variant, counted.
+        """Count the clips of every split and variant.
 
         Raises:
-            CheckFailedError: there is none.
+            CheckFailedError: there is no clip.
         """
         contents = count_contents(
             self.recipe, self.summary.splits, self.records, self.made_by, self.classes, self.summary.imported
@@ -61,22 +62,22 @@ class Material:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Class names by label."""
+        """Return the class names by label."""
         return classes_of(self.recipe, self.summary, self.made_by)
 
     @cached_property
-    def document(self) -> str:
-        """The text of ``provenance.json``."""
-        return provenance_text(provenance(self.recipe, self.summary, self.made_by, self.records))
+    def provenance(self) -> str:
+        """Return the text of ``provenance.json``."""
+        return provenance_text(provenance_document(self.recipe, self.summary, self.made_by, self.records))
 
     @property
-    def state(self) -> str:
-        """One figure for all of it: a dataset that was finished from the same is left alone."""
-        return sha256_text(self.document, *sorted(f"{r.key} {r.sha256} {r.file}" for r in self.records))
+    def fingerprint(self) -> str:
+        """Return a sha256 over all inputs; a dataset that was finished from the same ones is left as it is."""
+        return sha256_text(self.provenance, *sorted(f"{r.key} {r.sha256} {r.file}" for r in self.records))
 
 
 def classes_of(recipe: Recipe, summary: PlanSummary, made_by: dict[str, ResolvedVariant]) -> tuple[str, ...]:
-    """Class names by label of all that a dataset may hold.
+    """Return the names of all classes that a dataset may hold, by label.
 
     Raises:
         RecipeError: labels of new families leave a gap, or are taken.
@@ -87,53 +88,55 @@ def classes_of(recipe: Recipe, summary: PlanSummary, made_by: dict[str, Resolved
     return tuple(class_names(used, recipe.retired_labels))
 
 
-def is_current(dataset: Path, material: Material) -> bool:
-    """Whether a dataset was finished from just this."""
+def is_current(dataset: Path, inputs: DatasetInputs) -> bool:
+    """Return whether a dataset is finished, from these very inputs."""
     marker = dataset / layout.FINISHED
     return (
         (dataset / layout.CHECKSUMS).is_file()
         and marker.is_file()
-        and marker.read_text(encoding="utf-8") == material.state
+        and marker.read_text(encoding="utf-8") == inputs.fingerprint
     )
 
 
-def save_state(dataset: Path, material: Material) -> None:
-    """Keep what later changes to the dataset need in its state folder; files that say the same are left alone."""
-    save_recipe(material.recipe, dataset)
-    save_plan_summary(material.summary, dataset)
+def save_state(dataset: Path, inputs: DatasetInputs) -> None:
+    """Write what later changes need into the dataset's state folder; files with the same text are not written again."""
+    save_recipe(inputs.recipe, dataset)
+    save_plan_summary(inputs.summary, dataset)
 
 
-def finish(dataset: Path, material: Material) -> str:
-    """Write everything beside the shards, checksums last; returns the root hash.
+def finish(dataset: Path, inputs: DatasetInputs) -> str:
+    """Write everything beside the shards, checksums last; return the root hash.
 
     Args:
-        dataset: a folder that holds all shards, and is no finished dataset (see ``versions`` for one that is).
+        dataset: a folder that holds all shards but is no finished dataset; how a finished one changes, see
+            :mod:`codecfake_builder.dataset.versions`.
+        inputs: what the files are written from.
     """
-    contents, records = material.contents, material.records
+    contents, records = inputs.contents, inputs.records
     _write_all_metadata(dataset, contents, {record.file: record.sha256 for record in records})
-    write_rejected(dataset, material.left_out, records)
-    write_text(dataset / layout.PROVENANCE, material.document)
+    write_rejected(dataset, inputs.left_out, records)
+    write_text(dataset / layout.PROVENANCE, inputs.provenance)
     files = sha256_text(*sorted(f"{record.sha256}  {record.file}" for record in records))
     write_text(dataset / layout.CROISSANT, croissant_text(contents, files))
-    save_state(dataset, material)
+    save_state(dataset, inputs)
     (dataset / layout.CARD).unlink(missing_ok=True)
     hashes = hash_files(dataset, {record.file: record.sha256 for record in records if record.clips})
     root = root_hash(hashes)
     scores = measure_stoi(dataset, clips) if (clips := contents.recipe.card.stoi_clips) else []
     rates = read_network_rates(dataset, contents.splits)
-    write_text(dataset / layout.CARD, card(contents, list(material.summary.languages), root, rates, scores))
-    write_text(dataset / layout.FINISHED, material.state)
+    write_text(dataset / layout.CARD, card_text(contents, list(inputs.summary.languages), root, rates, scores))
+    write_text(dataset / layout.FINISHED, inputs.fingerprint)
     write_checksums(dataset, {**hashes, layout.CARD: sha256_of(dataset / layout.CARD)})
     return root
 
 
 def finished_root(dataset: Path) -> str:
-    """The root hash of a finished dataset."""
+    """Return the root hash of a finished dataset."""
     return root_hash(read_checksums(dataset))
 
 
 def _write_all_metadata(dataset: Path, contents: Contents, hashes: dict[str, str]) -> None:
-    """Bring ``metadata/`` up to date; a file of which the shards and the classes are as before is not written again."""
+    """Bring ``metadata/`` up to date; a file whose shards and class names are as before is not written again."""
     before = _written_before(dataset)
     written = {}
     for split in contents.splits:
@@ -150,6 +153,7 @@ def _write_all_metadata(dataset: Path, contents: Contents, hashes: dict[str, str
 
 
 def _written_before(dataset: Path) -> dict[str, tuple[str, str]]:
+    """Read what each metadata file was written from, and its sha256, by split."""
     try:
         document = json.loads((dataset / layout.METADATA_SOURCES).read_text(encoding="utf-8"))
         return {str(split): (str(source), str(sha256)) for split, (source, sha256) in document.items()}
@@ -158,10 +162,10 @@ def _written_before(dataset: Path) -> dict[str, tuple[str, str]]:
 
 
 def check_rejections(contents: Contents) -> None:
-    """Hold the clips on which codecs failed against the audio policy.
+    """Check that no codec failed on more clips of a split than the audio policy allows.
 
     Raises:
-        CheckFailedError: they are more than it allows.
+        CheckFailedError: a codec did.
     """
     allowed = contents.recipe.audio.max_rejected_share
     failed = [
@@ -175,5 +179,6 @@ def check_rejections(contents: Contents) -> None:
 
 
 def _reasons(records: list[ShardRecord]) -> str:
+    """Return the reasons of all rejections with their counts, as one line."""
     counts = Counter(rejection.reason for record in records for rejection in record.rejected)
     return ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))

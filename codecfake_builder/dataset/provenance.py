@@ -1,4 +1,7 @@
-"""``provenance.json``: what a dataset was made from and with. Holds nothing that differs between two equal builds."""
+"""Write and read ``provenance.json``: what a dataset was made from, and with which software.
+
+The file holds nothing that differs between two equal builds.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +38,15 @@ _PACKAGES = (
 """The packages whose code makes the clips and the files."""
 
 
-def provenance(
+def provenance_document(
     recipe: Recipe, summary: PlanSummary, made_by: Mapping[str, ResolvedVariant], records: Iterable[ShardRecord]
 ) -> dict[str, Any]:
-    """The document as data.
+    """Return the content of ``provenance.json`` as data.
 
     Args:
-        made_by: of each variant but ``real``.
+        recipe: recipe of the dataset.
+        summary: summary of its plan.
+        made_by: what made the clips of each variant but ``real``.
         records: of all shards; they say on which kinds of device (``cpu``, ``cuda``) the codecs ran.
     """
     return {
@@ -77,32 +82,36 @@ def provenance(
 
 
 def _made_with(made: ResolvedVariant) -> dict[str, Any]:
+    """Describe what made a variant's clips."""
     return {"spec": asdict(made.spec), "options": made.options, "checkpoint_sha256": made.checkpoint_hashes}
 
 
-def told_variants(document: Mapping[str, Any]) -> dict[str, ResolvedVariant]:
-    """Return the variants that a document tells of, by name: what was loaded, but for where it lies."""
+def recorded_variants(document: Mapping[str, Any]) -> dict[str, ResolvedVariant]:
+    """Return the variants that the content of ``provenance.json`` describes, by name; nothing in them can be loaded,
+    since the paths of their files are not recorded."""
     dtype = document["dtype"]
-    told: dict[str, ResolvedVariant] = {name: _told_codec(made, dtype) for name, made in document["variants"].items()}
+    recorded: dict[str, ResolvedVariant] = {
+        name: _recorded_codec(made, dtype) for name, made in document["variants"].items()
+    }
     for name, made in document["alms"].items():
         spec = AlmSpec(**{**made["spec"], "prompt": tuple(made["spec"]["prompt"])})
-        codec = _told_codec(made["codec"], dtype)
-        told[name] = ResolvedAlm(spec, made["options"], None, made["checkpoint_sha256"], None, codec)
-    return told
+        codec = _recorded_codec(made["codec"], dtype)
+        recorded[name] = ResolvedAlm(spec, made["options"], None, made["checkpoint_sha256"], None, codec)
+    return recorded
 
 
-def _told_codec(made: Mapping[str, Any], dtype: str) -> ResolvedCodec:
+def _recorded_codec(made: Mapping[str, Any], dtype: str) -> ResolvedCodec:
     spec = CodecSpec(**{**made["spec"], "taxonomy": Taxonomy(**made["spec"]["taxonomy"])})
     return ResolvedCodec(spec, made["options"], None, made["checkpoint_sha256"], None, dtype)
 
 
 def provenance_text(document: dict[str, Any]) -> str:
-    """The document as it stands in the file."""
+    """Return the text of ``provenance.json``."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def _portable(recipe: Recipe) -> dict[str, Any]:
-    """The recipe without what says where things lie or how the work is spread."""
+    """Return the recipe as data, without paths of this machine and without settings of how the work is spread."""
     document = recipe.model_dump(mode="json", exclude={"execution": True, "weights": True})
     for field in list(paths_in(document, Recipe)):
         field.publish()
@@ -110,6 +119,7 @@ def _portable(recipe: Recipe) -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
+    """Return the version of an installed package, ``None`` for one that is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -117,7 +127,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The builder's own commit, when it runs from a checkout."""
+    """Return the commit of the builder, ``None`` where it does not run from a git checkout."""
     checkout = Path(codecfake_builder.__file__).parent.parent
     if not (checkout / ".git").exists():
         return None

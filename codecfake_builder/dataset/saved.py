@@ -1,6 +1,6 @@
-"""What a finished dataset keeps for later changes, in its state folder: its recipe and the summary of its plan.
+"""Save a dataset's recipe and the summary of its plan in its state folder, and read them for later changes.
 
-Whoever extends it need not say again where everything lies.
+A command that changes the dataset finds there where corpora and weights lie.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from codecfake_builder.recipe.schema import Recipe
 
 
 def saved_text(recipe: Recipe) -> str:
-    """The complete recipe as YAML, every path absolute."""
+    """Return the complete recipe as YAML, every path absolute."""
     document = recipe.model_dump(mode="json")
     document["retired_labels"] = dict(recipe.retired_labels)  # JSON has no numbers for keys, YAML has
     for field in list(paths_in(document, Recipe)):
@@ -30,12 +30,12 @@ def saved_text(recipe: Recipe) -> str:
 
 
 def save_recipe(recipe: Recipe, dataset: Path) -> None:
-    """Keep the recipe in the dataset's state folder; a file that says the same is left alone."""
-    _keep(dataset / layout.RECIPE, saved_text(recipe))
+    """Write the recipe into the dataset's state folder; a file with the same text is not written again."""
+    _write_changed(dataset / layout.RECIPE, saved_text(recipe))
 
 
 def saved_document(dataset: Path) -> dict[str, Any]:
-    """Return the kept recipe as data.
+    """Read the saved recipe as data.
 
     Raises:
         DatasetError: there is none.
@@ -49,11 +49,11 @@ def saved_document(dataset: Path) -> dict[str, Any]:
 
 def save_plan_summary(summary: PlanSummary, dataset: Path) -> None:
     """Write the summary of the plan into the dataset's state folder; a file with the same text is not written again."""
-    _keep(dataset / layout.PLAN, summary.model_dump_json(indent=1) + "\n")
+    _write_changed(dataset / layout.PLAN, summary.model_dump_json(indent=1) + "\n")
 
 
 def load_plan_summary(dataset: Path) -> PlanSummary:
-    """Read the summary of the plan that a build kept.
+    """Read the saved summary of the plan.
 
     Raises:
         DatasetError: there is none, or it is damaged.
@@ -67,6 +67,7 @@ def load_plan_summary(dataset: Path) -> PlanSummary:
         raise DatasetError(f"{path}: is damaged; build the dataset again to have it anew") from error
 
 
-def _keep(path: Path, text: str) -> None:
+def _write_changed(path: Path, text: str) -> None:
+    """Write a text file unless it has this text already."""
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)

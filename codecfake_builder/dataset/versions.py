@@ -1,4 +1,4 @@
-"""Changing a finished dataset in one step: the next version grows beside it, then takes its place.
+"""Change a finished dataset in one step: make the next version beside it, then put that in its place.
 
 The next version of ``name`` is the hidden folder ``.name.next`` in the same parent. It shares every file that stays
 (hard links; copies where the file system has none), so that a shard of the old version keeps its path and its inode,
@@ -33,49 +33,50 @@ _CANNOT_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errn
 
 
 def finished(dataset: Path) -> bool:
-    """Whether a folder holds a complete dataset."""
+    """Return whether a folder holds a complete dataset."""
     return (dataset / layout.CHECKSUMS).is_file()
 
 
 @contextmanager
 def locked(dataset: Path) -> Iterator[ExitStack]:
-    """Keep others from changing a dataset folder, which is made if it is not there; the lock goes with its process.
+    """Lock a dataset folder, so that no other process changes it; the folder is made if it is not there.
 
-    The lock is a file inside of the folder. It is held in the folder that has the dataset's name: :func:`publish` locks
-    the next version's too before it takes that name, and whoever waited for a version that is gone looks again.
+    The lock is a file inside the folder (``flock``), and ends with the process that took it. Since the next version may
+    take the dataset's name at any time, :func:`publish` locks it before it does, and a lock that turns out to be in a
+    folder that lost the name is given up and taken again in the new one.
 
     Yields:
-        What :func:`publish` keeps its own lock in.
+        The locks; :func:`publish` adds its own, so that all end together.
 
     Raises:
         DatasetError: another process is at work in the folder.
     """
     dataset = dataset.resolve()
-    with ExitStack() as held:
+    with ExitStack() as locks:
         while True:
             old = layout.old_version(dataset)
             home = old if old.is_dir() and not dataset.exists() else dataset
-            lock = _lock(home, dataset, held)
+            lock = _lock(home, dataset, locks)
             _recover(dataset)
             if _same_file(lock.fileno(), dataset / layout.LOCK):
                 break
             lock.close()
-        yield held
+        yield locks
 
 
-def prepare(dataset: Path, leave: Callable[[str], bool], salvage: Collection[str] = ()) -> Path:
+def prepare(dataset: Path, drop: Callable[[str], bool], salvage: Collection[str] = ()) -> Path:
     """Begin the next version of a finished dataset: a folder that shares the files that stay.
 
     Args:
-        dataset: under its lock.
-        leave: whether a file (its path within the dataset) does not stay.
-        salvage: files of a next version that a killed run left, which are taken over.
+        dataset: folder of the dataset, locked.
+        drop: returns whether a file of the dataset, given by its name, is absent from the next version.
+        salvage: names of files that a killed run made in the next version, which are kept in it.
 
     Returns:
-        The folder, which is no finished dataset yet.
+        The folder of the next version, which is no finished dataset yet.
 
     Raises:
-        DatasetError: the dataset cannot be replaced in one step, since it is a mount point, say.
+        DatasetError: the dataset cannot be replaced in one step; it is a mount point, for example.
     """
     dataset = dataset.resolve()
     _refuse_fixed(dataset)
@@ -88,27 +89,27 @@ def prepare(dataset: Path, leave: Callable[[str], bool], salvage: Collection[str
     for source in _entries(dataset):
         name = source.relative_to(dataset).as_posix()
         target = stage / name
-        if _own_business(name) or name in salvage:
+        if _is_of_one_run(name) or name in salvage:
             continue
         if _is_folder(source):
             target.mkdir(exist_ok=True)
             shutil.copymode(source, target)
-        elif not leave(name):
+        elif not drop(name):
             _link(source, target)
     shutil.copymode(dataset, stage)
     return stage
 
 
-def publish(stage: Path, dataset: Path, held: ExitStack) -> None:
-    """Let a complete next version take the dataset's place, in one step; :func:`discard` then deletes the old one.
+def publish(stage: Path, dataset: Path, locks: ExitStack) -> None:
+    """Put the complete next version in the dataset's place, in one step; :func:`discard` then deletes the old one.
 
     Args:
-        stage: what :func:`prepare` returned, finished now.
-        dataset: under its lock.
-        held: of :func:`locked`; the new version stays locked as long.
+        stage: folder of the next version, from :func:`prepare`, finished since.
+        dataset: folder of the dataset, locked.
+        locks: from :func:`locked`; the lock of the next version is added to them.
     """
     dataset = dataset.resolve()
-    _lock(stage, dataset, held)
+    _lock(stage, dataset, locks)
     _drop_empty(stage / layout.DATA)
     for folder, _, _ in os.walk(stage):
         sync_folder(Path(folder))
@@ -121,22 +122,23 @@ def publish(stage: Path, dataset: Path, held: ExitStack) -> None:
 
 
 def discard(dataset: Path) -> None:
-    """Delete the version that :func:`publish` replaced, or what a killed run left of a next one."""
+    """Delete the version that :func:`publish` replaced, or the next version that a killed run began."""
     left = layout.next_version(dataset)
-    for part in (left / layout.DATA, left / layout.METADATA, left):  # what tells of the version lasts longest
+    for part in (left / layout.DATA, left / layout.METADATA, left):  # its description goes last
         if part.is_dir():
             shutil.rmtree(part)
 
 
 def discard_remains(dataset: Path) -> None:
-    """Delete what is left of a version whose deletion had begun; a next version that may still be finished stays."""
+    """Delete the rest of a version whose deletion was interrupted; a next version that can still be finished stays."""
     if not (layout.next_version(dataset) / layout.DATA).is_dir():
         discard(dataset)
 
 
-def _lock(home: Path, dataset: Path, held: ExitStack) -> IO[str]:
+def _lock(home: Path, dataset: Path, locks: ExitStack) -> IO[str]:
+    """Lock folder ``home``, which has the name of ``dataset`` or will have it, until ``locks`` end."""
     (home / layout.STATE).mkdir(parents=True, exist_ok=True)
-    lock = held.enter_context((home / layout.LOCK).open("a"))
+    lock = locks.enter_context((home / layout.LOCK).open("a"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -145,6 +147,7 @@ def _lock(home: Path, dataset: Path, held: ExitStack) -> IO[str]:
 
 
 def _same_file(descriptor: int, path: Path) -> bool:
+    """Return whether a path is that of an open file."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -152,7 +155,7 @@ def _same_file(descriptor: int, path: Path) -> bool:
 
 
 def _recover(dataset: Path) -> None:
-    """End what was cut off where folders cannot be exchanged."""
+    """Complete a :func:`publish` that was interrupted between its renames, where folders cannot be exchanged."""
     old = layout.old_version(dataset)
     if not old.is_dir():
         return
@@ -164,7 +167,7 @@ def _recover(dataset: Path) -> None:
 
 
 def _refuse_fixed(dataset: Path) -> None:
-    """Refuse a folder that nothing can take the place of."""
+    """Refuse a folder that cannot be replaced in one step."""
     parent = dataset.parent
     if dataset.stat().st_dev != parent.stat().st_dev or not os.access(parent, os.W_OK | os.X_OK):
         raise DatasetError(
@@ -177,21 +180,23 @@ def _refuse_fixed(dataset: Path) -> None:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """Everything below a folder, folders before what is in them; links to folders as what they are."""
+    """Yield everything below a folder, folders before what is in them; links to folders are not followed."""
     for place, folders, files in os.walk(folder):
         yield from (Path(place) / name for name in sorted(folders) + sorted(files))
 
 
-def _own_business(name: str) -> bool:
-    """Whether a file belongs to one run, or says that a version is finished."""
+def _is_of_one_run(name: str) -> bool:
+    """Return whether a file serves a single run or marks a version as finished, so that versions do not share it."""
     return name in (layout.CHECKSUMS, layout.LOCK) or TEMPORARY in name or layout.is_claim(name)
 
 
 def _is_folder(path: Path) -> bool:
+    """Return whether a path is a folder, and no link to one."""
     return path.is_dir() and not path.is_symlink()
 
 
 def _link(source: Path, target: Path) -> None:
+    """Make a hard link, or a copy where the file system has no hard links."""
     if source.is_symlink():
         target.symlink_to(source.readlink())
         return
@@ -210,7 +215,7 @@ def _drop_empty(folder: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Exchange two folders in one step; ``False`` where that cannot be done here."""
+    """Exchange two folders in one step; return ``False`` where the system or the file system cannot."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         return False
