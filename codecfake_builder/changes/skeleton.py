@@ -27,7 +27,7 @@ class Skeleton:
 
 
 def write_skeleton(name: str, facts: CodecFacts, repo: str, checkout: Path | None = None) -> Skeleton:
-    """Write module, variants, test and manifest entry of a new family, and its line in ``spec.LABELS``.
+    """Write module, variants, test and manifest entry of a new family, and its line in ``classes.LABELS``.
 
     Args:
         name: of its first variant.
@@ -54,8 +54,8 @@ def write_skeleton(name: str, facts: CodecFacts, repo: str, checkout: Path | Non
     for path in targets.values():
         if path.exists():
             raise BuilderError(f"{path}: is there already; choose another --family")
-    spec, lock = root / "codec_adapters" / "spec.py", root / "manifests" / "weights.lock"
-    labels, locked = _with_label(spec, facts.family), lock.read_text(encoding="utf-8")
+    classes, lock = root / "codec_adapters" / "classes.py", root / "manifests" / "weights.lock"
+    labels, locked = _with_label(classes, facts.family), lock.read_text(encoding="utf-8")
     if name in yaml.safe_load(locked):
         raise BuilderError(f"{lock}: has an entry {name} already; choose another name")
     said = facts.model_dump(exclude={"taxonomy"}) | facts.taxonomy.model_dump()
@@ -68,16 +68,16 @@ def write_skeleton(name: str, facts: CodecFacts, repo: str, checkout: Path | Non
     entry = environment.get_template("weights.j2").render(values)
     for key, path in targets.items():
         write_text(path, texts[key])
-    write_text(spec, labels)
+    write_text(classes, labels)
     write_text(lock, locked.rstrip("\n") + "\n" + entry)
-    return Skeleton(tuple(targets.values()), (spec, lock))
+    return Skeleton(tuple(targets.values()), (classes, lock))
 
 
-def _with_label(spec: Path, family: str) -> str:
-    """The text of ``spec.py`` with the family under the next label."""
-    text = spec.read_text(encoding="utf-8")
+def _with_label(classes: Path, family: str) -> str:
+    """Return the text of ``classes.py`` with the family under the next label."""
+    text = classes.read_text(encoding="utf-8")
     last, label = max(LABELS.items(), key=lambda item: item[1])
     line = re.search(rf'^( *)"{re.escape(last)}": {label},\n', text, re.MULTILINE)
     if line is None:
-        raise BuilderError(f'{spec}: LABELS has no line "{last}": {label}; add the family by hand')
+        raise BuilderError(f'{classes}: LABELS has no line "{last}": {label}; add the family by hand')
     return text[: line.end()] + f'{line[1]}"{family}": {label + 1},\n' + text[line.end() :]
