@@ -10,6 +10,7 @@ One tree holds all errors of both packages::
     |   +-- DocumentError            a codec file or plugin that is not valid
     |   +-- CheckpointError          weights that are missing, damaged, foreign or unsafe
     |   +-- DownloadError            a server that refuses, breaks off or cannot be reached
+    |   +-- DownloadError            a download that broke off, or was refused
     |   +-- InputError               a waveform or codes of the wrong shape
     |   +-- OutputError              an external codec failed on a clip
     |   +-- EnvironmentFailedError   an isolated environment cannot be made
@@ -23,6 +24,7 @@ One tree holds all errors of both packages::
         +-- BenchmarkError           predictions, labels or runs that the benchmark cannot use
         +-- CheckFailedError         exit code 1: the work was done, a check of its result failed
         +-- RejectedError            one clip cannot go in; becomes a row of rejected.parquet
+        +-- FailVerdict, SkipVerdict a conformance check's verdict other than pass
 """
 
 from __future__ import annotations

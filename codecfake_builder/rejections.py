@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from codecfake_builder.errors import BuilderError
+
 
 class RejectionReason(StrEnum):
     """A reason to leave an utterance or a clip out; its value is the string that files hold."""
@@ -48,7 +50,7 @@ class RejectionReason(StrEnum):
     WORKER_FAILED = "worker_failed", "The process of an isolated codec or model died or did not answer in time.", True
 
 
-class RejectedError(Exception):
+class RejectedError(BuilderError):
     """An utterance or a clip that is left out of the dataset, with the reason and the detail in words."""
 
     def __init__(self, reason: RejectionReason, detail: str) -> None:

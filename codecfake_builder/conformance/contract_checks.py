@@ -1,6 +1,6 @@
 """Checks of the adapter contract: the same clip gives the same output, whatever its batch and whatever came before.
 
-Each check returns what it measured in words, or raises :class:`CheckFailed` or :class:`CheckSkipped`.
+Each check returns what it measured in words, or raises :class:`FailVerdict` or :class:`SkipVerdict`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from codec_adapters.errors import InputError
 from codecfake_builder.audio import Wave
 from codecfake_builder.conformance import measure
 from codecfake_builder.conformance.offline import network_refused
-from codecfake_builder.conformance.under_test import CheckFailed, CheckSkipped, CodecUnderTest
+from codecfake_builder.conformance.under_test import CodecUnderTest, FailVerdict, SkipVerdict
 
 LOUDEST_PEAK = 4.0
 """Full scale is 1. No codec reaches this peak for speech within full scale; output in 16-bit integers exceeds it."""
@@ -25,13 +25,13 @@ LOUDEST_PEAK = 4.0
 def loads_offline(codec: CodecUnderTest) -> str:
     """Check that the codec loads again while every connection is refused."""
     if codec.load is None:
-        raise CheckSkipped("there is no way to load it again")
+        raise SkipVerdict("there is no way to load it again")
     with network_refused() as attempts:
         try:
             codec.load()
         except Exception as error:  # a codec may raise anything; was the network the reason?
             if attempts:
-                raise CheckFailed(f"needs {attempts[0]} to load: {one_line(error)}") from error
+                raise FailVerdict(f"needs {attempts[0]} to load: {one_line(error)}") from error
             raise
     return f"asked for {attempts[0]}, and loads without" if attempts else "loads without a network"
 
@@ -39,7 +39,7 @@ def loads_offline(codec: CodecUnderTest) -> str:
 def deterministic(codec: CodecUnderTest) -> str:
     """Check that the same input and seed give the same output, at once and after other inputs."""
     if codec.repeat_problem:
-        raise CheckFailed(codec.repeat_problem)
+        raise FailVerdict(codec.repeat_problem)
     return "equal runs agree, at once and with other inputs between"
 
 
@@ -51,11 +51,11 @@ def seeds(codec: CodecUnderTest) -> str:
     alone = codec.run([wave], [2])[0]
     for one, other, words in ((first, third, "two items with one seed"), (second, alone, "an item among others")):
         if problem := codec.difference(one, other, codec.tolerance):
-            raise CheckFailed(f"{words}: {problem}")
+            raise FailVerdict(f"{words}: {problem}")
     batch = torch.from_numpy(wave[None])
     without = codec.adapter.resynthesize(batch)[0].cpu().numpy()
     if problem := codec.difference(without, codec.adapter.resynthesize(batch, [0])[0].cpu().numpy()):
-        raise CheckFailed(f"no seeds are not the same as zeros: {problem}")
+        raise FailVerdict(f"no seeds are not the same as zeros: {problem}")
     return (
         "a random step from each item's seed" if codec.difference(first, second, codec.tolerance) else "no random step"
     )
@@ -73,13 +73,13 @@ def batch_invariance(codec: CodecUnderTest) -> str:
     for item, (wave, seed) in enumerate(zip(quiet, numbers, strict=True)):
         alone = codec.run([wave], [seed])[0]
         if len(alone) != len(together[item]):
-            raise CheckFailed(f"item {item + 1} of {len(quiet)}: {len(together[item])} samples, alone {len(alone)}")
+            raise FailVerdict(f"item {item + 1} of {len(quiet)}: {len(together[item])} samples, alone {len(alone)}")
         most = max(most, float(np.abs(alone - together[item]).max()))
     words = f"a batch of {len(quiet)} differs from its items alone by at most {most:.1g} of full scale"
     if not codec.is_float32:
-        raise CheckSkipped(f"{words}; in half precision that is not promised")
+        raise SkipVerdict(f"{words}; in half precision that is not promised")
     if most > codec.tolerance:
-        raise CheckFailed(words)
+        raise FailVerdict(words)
     return words
 
 
@@ -108,9 +108,9 @@ def thread_safety(codec: CodecUnderTest) -> str:
             thread.join()
         for alone, outcome in zip(serial, outcomes, strict=True):
             if not isinstance(outcome, np.ndarray):
-                raise CheckFailed(f"in several threads at once: {one_line(outcome)}")
+                raise FailVerdict(f"in several threads at once: {one_line(outcome)}")
             if problem := codec.difference(alone, outcome):
-                raise CheckFailed(f"another output in several threads at once: {problem}")
+                raise FailVerdict(f"another output in several threads at once: {problem}")
     return f"{len(jobs)} threads at once, twice, give the serial outputs"
 
 
@@ -138,7 +138,7 @@ def length_rule(codec: CodecUnderTest) -> str:
     most = frame + adapter.spec.delay_samples + slack
     for given, out in rule.lengths:
         if abs(out - given) > most:
-            raise CheckFailed(f"{given} samples in, {out} out, more than {most} apart; {rule}")
+            raise FailVerdict(f"{given} samples in, {out} out, more than {most} apart; {rule}")
     return str(rule)
 
 
@@ -161,8 +161,8 @@ def nonsense_refused(codec: CodecUnderTest) -> str:
         except InputError:
             continue
         except Exception as error:  # a codec may raise anything; here only InputError is right
-            raise CheckFailed(f"{words}: raises {one_line(error)}, not InputError") from error
-        raise CheckFailed(f"{words}: accepted")
+            raise FailVerdict(f"{words}: raises {one_line(error)}, not InputError") from error
+        raise FailVerdict(f"{words}: accepted")
     return f"{len(cases)} kinds"
 
 
@@ -172,16 +172,16 @@ def output(codec: CodecUnderTest) -> str:
     padded = np.pad(wave, (0, codec.padding.padded(len(wave)) - len(wave)))
     out = codec.adapter.resynthesize(torch.from_numpy(padded)[None].repeat(2, 1), [1, 2])
     if not isinstance(out, torch.Tensor):
-        raise CheckFailed(f"a {type(out).__name__}, expected a tensor")
+        raise FailVerdict(f"a {type(out).__name__}, expected a tensor")
     if out.dtype != torch.float32 or out.ndim != 2 or out.shape[0] != 2 or not out.shape[1]:
-        raise CheckFailed(f"{out.dtype} {list(out.shape)} for a batch of two, expected float32 [2, samples]")
+        raise FailVerdict(f"{out.dtype} {list(out.shape)} for a batch of two, expected float32 [2, samples]")
     if out.device.type != codec.adapter.device.type:
-        raise CheckFailed(f"on {out.device}, the adapter is on {codec.adapter.device}")
+        raise FailVerdict(f"on {out.device}, the adapter is on {codec.adapter.device}")
     if wrong := int((~torch.isfinite(out)).sum()):
-        raise CheckFailed(f"{wrong} of {out.numel()} samples are NaN or infinite")
+        raise FailVerdict(f"{wrong} of {out.numel()} samples are NaN or infinite")
     peak = float(out.abs().max())
     if peak > LOUDEST_PEAK:
-        raise CheckFailed(f"peak {peak:.1f} for speech with peak {np.abs(wave).max():.2f}; full scale is 1")
+        raise FailVerdict(f"peak {peak:.1f} for speech with peak {np.abs(wave).max():.2f}; full scale is 1")
     return f"peak {peak:.2f} for speech with peak {np.abs(wave).max():.2f}"
 
 

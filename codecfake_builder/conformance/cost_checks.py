@@ -1,6 +1,6 @@
 """Checks of what running the codec costs: time and memory.
 
-Each check returns what it measured in words, or raises :class:`CheckFailed` or :class:`CheckSkipped`.
+Each check returns what it measured in words, or raises :class:`FailVerdict` or :class:`SkipVerdict`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from codecfake_builder.conformance.memory import BLOCKS, growth_per_call, peak_memory
-from codecfake_builder.conformance.under_test import CheckFailed, CheckSkipped, CodecUnderTest
+from codecfake_builder.conformance.under_test import CodecUnderTest, FailVerdict, SkipVerdict
 
 
 def speed(codec: CodecUnderTest) -> str:
@@ -36,11 +36,11 @@ def leak(codec: CodecUnderTest) -> str:
     """Check that repeated calls on equal input do not make memory grow."""
     repeats = codec.settings.repeats
     if not repeats:
-        raise CheckSkipped("not asked for")
+        raise SkipVerdict("not asked for")
     wave = codec.speech(1.0)
     for _ in range(max(2, repeats // 2)):
         codec.run([wave])
     growth = growth_per_call(lambda: codec.run([wave]), repeats)
     if growth.leaks:
-        raise CheckFailed(f"{growth}, over {BLOCKS * repeats} calls on equal input")
+        raise FailVerdict(f"{growth}, over {BLOCKS * repeats} calls on equal input")
     return f"nothing stays after any of {BLOCKS * repeats} calls"

@@ -1,6 +1,6 @@
 """Checks of what the codec's spec claims: rates, codes, delay, and whether its tail is local.
 
-Each check returns what it measured in words, or raises :class:`CheckFailed` or :class:`CheckSkipped`.
+Each check returns what it measured in words, or raises :class:`FailVerdict` or :class:`SkipVerdict`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from codec_adapters.errors import InputError
 from codecfake_builder import audio
 from codecfake_builder.conformance import measure
-from codecfake_builder.conformance.under_test import CheckFailed, CheckSkipped, CodecUnderTest
+from codecfake_builder.conformance.under_test import CodecUnderTest, FailVerdict, SkipVerdict
 
 TOLERANCE = 1e-3
 """Relative: rates and bit rates are computed in floating point, and written down rounded."""
@@ -39,10 +39,10 @@ def spec(codec: CodecUnderTest) -> str:
 
 
 def _agree(one: str, other: str, numbers: Iterable[tuple[str, float, float]]) -> None:
-    """Raise :class:`CheckFailed` where two of the numbers (name, claimed, found) differ."""
+    """Raise :class:`FailVerdict` where two of the numbers (name, claimed, found) differ."""
     for name, claimed, found in numbers:
         if abs(claimed - found) > TOLERANCE * abs(claimed):
-            raise CheckFailed(f"{name}: {one} {claimed:g}, {other} {found:g}")
+            raise FailVerdict(f"{name}: {one} {claimed:g}, {other} {found:g}")
 
 
 def codes(codec: CodecUnderTest) -> str:
@@ -53,21 +53,21 @@ def codes(codec: CodecUnderTest) -> str:
     try:
         found = adapter.encode(batch)
     except InputError:
-        raise CheckSkipped("gives no codes") from None
+        raise SkipVerdict("gives no codes") from None
     for scale in found:
         if scale.dtype != torch.int64 or scale.ndim != 3 or scale.shape[0] != 2 or 0 in scale.shape:
-            raise CheckFailed(
+            raise FailVerdict(
                 f"{scale.dtype} {list(scale.shape)} for a batch of two, expected int64 [2, codebooks, frames]"
             )
     if codec.is_float32 and adapter.device.type == "cpu":
         for item in range(2):
             alone = adapter.encode(batch[item : item + 1])
             if not all(torch.equal(one[0], scale[item]) for one, scale in zip(alone, found, strict=True)):
-                raise CheckFailed(f"item {item + 1} of a batch of two has other codes than alone")
+                raise FailVerdict(f"item {item + 1} of a batch of two has other codes than alone")
     decoded = adapter.decode(found, [1, 2])
     most = 2 * frame + adapter.spec.delay_samples
     if decoded.ndim != 2 or decoded.shape[0] != 2 or abs(decoded.shape[1] - batch.shape[1]) > most:
-        raise CheckFailed(f"codes of {batch.shape[1]} samples decode to {list(decoded.shape)}, more than {most} apart")
+        raise FailVerdict(f"codes of {batch.shape[1]} samples decode to {list(decoded.shape)}, more than {most} apart")
     shapes = ", ".join(f"{scale.shape[1]} x {scale.shape[2]}" for scale in found)
     return f"{shapes} codes of {batch.shape[1]} samples decode to {decoded.shape[1]}"
 
@@ -76,10 +76,10 @@ def delay(codec: CodecUnderTest) -> str:
     """Compare the measured delay with the spec's, to the sample, where the codec keeps the waveform."""
     found = measure.measure_delay(codec.adapter, codec.waves, codec.outputs)
     if found.tolerance is None:
-        raise CheckSkipped(str(found))
+        raise SkipVerdict(str(found))
     claimed = codec.adapter.spec.delay_samples
     if abs(found.samples - claimed) > found.tolerance:
-        raise CheckFailed(f"the spec says {claimed}, measured {found}")
+        raise FailVerdict(f"the spec says {claimed}, measured {found}")
     return str(found)
 
 
@@ -91,6 +91,6 @@ def tail_local(codec: CodecUnderTest) -> str:
     words = f"appended silence changes the last {reach:.2f} s" if reach else "appended silence changes nothing"
     words += f" of clips of up to {max(measure.TAIL_SECONDS):g} s"
     if claimed and not local:
-        raise CheckFailed(f"the spec says true, but {words}")
+        raise FailVerdict(f"the spec says true, but {words}")
     note = "; the spec says false, which costs speed only" if local and not claimed else ""
     return f"{'local' if local else 'not local'}: {words}{note}"

@@ -1,6 +1,6 @@
 """Checks of what the codec does to speech and to unusual input.
 
-Each check returns what it measured in words, or raises :class:`CheckFailed` or :class:`CheckSkipped`.
+Each check returns what it measured in words, or raises :class:`FailVerdict` or :class:`SkipVerdict`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from codecfake_builder import audio
 from codecfake_builder.audio import Wave
 from codecfake_builder.conformance import measure
-from codecfake_builder.conformance.under_test import CheckFailed, CheckSkipped, CodecUnderTest
+from codecfake_builder.conformance.under_test import CodecUnderTest, FailVerdict, SkipVerdict
 
 
 def silence(codec: CodecUnderTest) -> str:
@@ -24,7 +24,7 @@ def silence(codec: CodecUnderTest) -> str:
     out = _finite(codec, np.zeros(codec.adapter.sample_rate, dtype=np.float32), "silence")
     level = audio.rms(out)
     if level > codec.settings.loudest_silence:
-        raise CheckFailed(f"answered with RMS {level:.2f} of full scale")
+        raise FailVerdict(f"answered with RMS {level:.2f} of full scale")
     return f"answered with {_decibel(level)}"
 
 
@@ -43,7 +43,7 @@ def _finite(codec: CodecUnderTest, wave: Wave, words: str) -> Wave:
     length = codec.padding.padded(len(wave))
     out: Wave = codec.adapter.resynthesize(torch.from_numpy(audio.fit(wave, length))[None], [1])[0].cpu().numpy()
     if wrong := int((~np.isfinite(out)).sum()):
-        raise CheckFailed(f"{words}: {wrong} of {len(out)} samples are NaN or infinite")
+        raise FailVerdict(f"{words}: {wrong} of {len(out)} samples are NaN or infinite")
     return out
 
 
@@ -54,7 +54,7 @@ def stoi(codec: CodecUnderTest) -> str:
     scores = _scores(codec, lambda source, out: float(measured(source, out, audio.RATE)))
     words = f"median {median(scores):.2f}, lowest {min(scores):.2f} of {len(scores)} clips"
     if median(scores) < codec.settings.least_stoi:
-        raise CheckFailed(f"{words}; below {codec.settings.least_stoi:g} it is no speech")
+        raise FailVerdict(f"{words}; below {codec.settings.least_stoi:g} it is no speech")
     return words
 
 
@@ -64,13 +64,11 @@ def pesq(codec: CodecUnderTest) -> str:
         from pesq import NoUtterancesError
         from pesq import pesq as measured
     except ImportError:
-        raise CheckSkipped(
-            "the package pesq is not installed (extra quality; it is compiled on installation)"
-        ) from None
+        raise SkipVerdict("the package pesq is not installed (extra quality; it is compiled on installation)") from None
     try:
         scores = _scores(codec, lambda source, out: float(measured(audio.RATE, source, out, "wb")))
     except NoUtterancesError:
-        raise CheckSkipped("PESQ finds no speech in the output") from None
+        raise SkipVerdict("PESQ finds no speech in the output") from None
     return f"median {median(scores):.2f}, lowest {min(scores):.2f} of {len(scores)} clips"
 
 
@@ -83,8 +81,8 @@ def _scores(codec: CodecUnderTest, score: Callable[[Wave, Wave], float]) -> list
             source = audio.resample(wave, codec.adapter.sample_rate, audio.RATE)
             try:
                 restored = codec.restored(wave, out)
-            except CheckFailed:
-                raise CheckSkipped("the output does not cover the clip, see any length") from None
+            except FailVerdict:
+                raise SkipVerdict("the output does not cover the clip, see any length") from None
             scores.append(score(source, restored))
     return scores
 

@@ -10,7 +10,7 @@ from codec_adapters.files.documents import nearest
 from codecfake_builder.conformance import contract_checks, cost_checks, spec_checks, speech_checks
 from codecfake_builder.conformance.offline import network_refused
 from codecfake_builder.conformance.settings import THOROUGH, Settings
-from codecfake_builder.conformance.under_test import CheckFailed, CheckSkipped, CodecUnderTest
+from codecfake_builder.conformance.under_test import CodecUnderTest, FailVerdict, SkipVerdict
 from codecfake_builder.progress import progress
 from codecfake_builder.tables import format_table
 
@@ -114,9 +114,9 @@ def _run_check(name: str, codec: CodecUnderTest, attempts: list[str]) -> CheckRe
     before = len(attempts)
     try:
         result = CheckResult(name, "pass", CHECKS[name](codec))
-    except CheckFailed as found:
+    except FailVerdict as found:
         result = CheckResult(name, "fail", str(found))
-    except CheckSkipped as reason:
+    except SkipVerdict as reason:
         result = CheckResult(name, "skipped", str(reason))
     except Exception as error:  # noqa: BLE001 - a codec may raise anything; it fails this check and no other
         result = CheckResult(name, "fail", contract_checks.one_line(error))

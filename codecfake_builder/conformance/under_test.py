@@ -27,11 +27,11 @@ ACCELERATOR_TOLERANCE = 1e-2
 much once it has passed a vocoder."""
 
 
-class CheckFailed(Exception):  # noqa: N818 - a verdict, not an error
+class FailVerdict(BuilderError):  # noqa: N818 - a verdict, not an error
     """The codec does not behave as builds need it to; the message says what was measured."""
 
 
-class CheckSkipped(Exception):  # noqa: N818 - a verdict, not an error
+class SkipVerdict(BuilderError):  # noqa: N818 - a verdict, not an error
     """A check does not apply to this codec; the message says why."""
 
 
@@ -104,14 +104,14 @@ class CodecUnderTest:
             seeds: one per clip; default: 1 for each.
 
         Raises:
-            CheckSkipped: the output is no finite waveform, which another check reports.
+            SkipVerdict: the output is no finite waveform, which another check reports.
         """
         length = self.padding.padded(max(map(len, waves)))
         outputs = resynthesize(self.adapter, waves, seeds or [1] * len(waves), length)
         if len(outputs) != len(waves) or any(out.ndim != 1 or not len(out) for out in outputs):
-            raise CheckSkipped("the output has not the contract's shape, see output")
+            raise SkipVerdict("the output has not the contract's shape, see output")
         if not all(np.isfinite(out).all() for out in outputs):
-            raise CheckSkipped("the output is not finite, see output")
+            raise SkipVerdict("the output is not finite, see output")
         return outputs
 
     @cached_property
@@ -133,13 +133,13 @@ class CodecUnderTest:
         return ""
 
     def skip_without_waveforms(self) -> None:
-        """Raise :class:`CheckSkipped` where ordinary speech gives no waveform: unusual input would show no more."""
+        """Raise :class:`SkipVerdict` where ordinary speech gives no waveform: unusual input would show no more."""
         len(self.outputs)
 
     def skip_if_unrepeatable(self) -> None:
-        """Raise :class:`CheckSkipped` where equal runs differ: comparing other outputs would show no more."""
+        """Raise :class:`SkipVerdict` where equal runs differ: comparing other outputs would show no more."""
         if self.repeat_problem:
-            raise CheckSkipped("the codec does not repeat itself, see deterministic")
+            raise SkipVerdict("the codec does not repeat itself, see deterministic")
 
     def difference(self, one: Wave, other: Wave, tolerance: float | None = None) -> str:
         """Return how two outputs differ by more than ``tolerance``, in words; empty where they do not.
@@ -158,7 +158,7 @@ class CodecUnderTest:
         """Return an output aligned with its source at 16 kHz, as builds align it.
 
         Raises:
-            CheckFailed: it is too short for that, or not finite.
+            FailVerdict: it is too short for that, or not finite.
         """
         rate = self.adapter.sample_rate
         samples = audio.samples_at(len(wave), rate, audio.RATE)
@@ -166,4 +166,4 @@ class CodecUnderTest:
         try:
             return audio.restore(out, rate, self.adapter.spec.delay_samples, samples, slack)
         except RejectedError as error:
-            raise CheckFailed(f"{len(wave) / rate:.3f} s: {error.detail} (at 16 kHz)") from error
+            raise FailVerdict(f"{len(wave) / rate:.3f} s: {error.detail} (at 16 kHz)") from error
