@@ -34,11 +34,11 @@ _BLOCK = 1 << 16
 _BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
-Came = Callable[[int], None]
-"""Is told how many bytes of the file are there."""
+Report = Callable[[int], None]
+"""Takes the number of bytes of the file that are there."""
 
 
-def download(url: str, path: Path, came: Came = lambda there: None) -> Path:
+def download(url: str, path: Path, report: Report = lambda there: None) -> Path:
     """Fetch ``url`` into ``path``, going on with what an earlier, interrupted call left there.
 
     What the server says of the file's version (``ETag`` or ``Last-Modified``) lies beside an unfinished file, so that
@@ -46,7 +46,7 @@ def download(url: str, path: Path, came: Came = lambda there: None) -> Path:
     address is never followed to one that is not.
 
     Args:
-        came: is called with the number of bytes that are there, after each block of 64 KiB.
+        report: is called with the number of bytes that are there, after each block of 64 KiB.
 
     Raises:
         DownloadError: the server refuses, sends a part only, or cannot be reached; what has come stays.
@@ -57,7 +57,7 @@ def download(url: str, path: Path, came: Came = lambda there: None) -> Path:
         before = _size(path)
         try:
             with _session(patient=before > 0) as session:
-                _transfer(session, url, path, came)
+                _transfer(session, url, path, report)
             return path
         except _BrokenOffError as error:
             failures = 1 if _size(path) > before else failures + 1
@@ -113,7 +113,7 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
-def _transfer(session: requests.Session, url: str, path: Path, came: Came) -> None:
+def _transfer(session: requests.Session, url: str, path: Path, report: Report) -> None:
     """Ask for what is missing, and append it; a server that sends everything anew is taken at its word."""
     there, version = _size(path), path.with_name(f"{path.name}.version")
     headers = {"Accept-Encoding": "identity"}
@@ -140,22 +140,22 @@ def _transfer(session: requests.Session, url: str, path: Path, came: Came) -> No
             raise _gave_up(url, path, f"the server answers {answer.status_code} {answer.reason}")
         if answer.status_code not in (200, 206):
             raise DownloadError(f"{url}: the server answers {answer.status_code} {answer.reason}")
-        _append(answer, path, there if answer.status_code == 206 else 0, came)
+        _append(answer, path, there if answer.status_code == 206 else 0, report)
     if total and _size(path) < total:
         raise _BrokenOffError(f"{_size(path)} of {total} bytes came")
     version.unlink(missing_ok=True)
 
 
-def _append(answer: requests.Response, path: Path, there: int, came: Came) -> None:
+def _append(answer: requests.Response, path: Path, there: int, report: Report) -> None:
     """Write the answer's body after the first ``there`` bytes of the file."""
     with path.open("ab" if there else "wb") as stream:
         _note_version(answer, path.with_name(f"{path.name}.version"))
-        came(there)
+        report(there)
         try:
             for block in answer.iter_content(_BLOCK):
                 stream.write(block)
                 there += len(block)
-                came(there)
+                report(there)
         except _BROKEN as error:
             raise _BrokenOffError(_reason(error)) from error
 

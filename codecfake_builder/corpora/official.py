@@ -99,13 +99,13 @@ def _download(url: str, path: Path, size: int) -> None:
     shown = 0
     with progress("downloading", size >> 20, "MB") as advance:
 
-        def came(there: int) -> None:
+        def report(there: int) -> None:
             nonlocal shown
             advance((there >> 20) - shown)
             shown = there >> 20
 
         try:
-            download(url, path, came)
+            download(url, path, report)
         except DownloadError as error:
             raise CorpusError(str(error)) from error
 

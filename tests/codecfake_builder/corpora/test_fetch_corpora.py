@@ -1,4 +1,4 @@
-"""Official corpora: resumed downloads, checked archives, and unpacking that nothing can escape from."""
+"""Official corpora: downloads that go on, checked archives, and unpacking that nothing can escape from."""
 
 from __future__ import annotations
 
@@ -6,94 +6,28 @@ import hashlib
 import io
 import re
 import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import requests
-from requests.adapters import HTTPAdapter
 
-from codec_adapters.errors import CheckpointError, DownloadError
+from codec_adapters.errors import CheckpointError
 from codec_adapters.files import download as downloading
-from codec_adapters.files.download import download
 from codecfake_builder.corpora import official
 from codecfake_builder.corpora.archives import unpack
 from codecfake_builder.corpora.official import OfficialCorpus, fetch_corpus
 from codecfake_builder.errors import CorpusError
+from tests.kit.file_server import FileServer, serving_a_file
 from tests.kit.synthetic import make_vctk
 
 
-@dataclass
-class Server:
-    """A web server of one file, which breaks off after as many bytes per answer as it is told."""
-
-    url: str = ""
-    content: bytes = b""
-    etag: str = '"1"'
-    modified: str = ""
-    """``Last-Modified``, which counts where the tag is weak."""
-    break_after: list[int] = field(default_factory=list)
-    """Bytes per answer, one entry used up by each; then whole answers."""
-    ranges: bool = True
-    status: list[int] = field(default_factory=list)
-    asked: list[str | None] = field(default_factory=list)
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            wanted = self.headers.get("Range")
-            known.asked.append(wanted)
-            if known.status:
-                self._head(known.status.pop(0), 0)
-                return
-            start = int(re.findall(r"\d+", wanted)[0]) if wanted and known.ranges else 0
-            version = known.modified if known.etag.startswith("W/") else known.etag
-            if wanted and self.headers.get("If-Range", version) != version:
-                start = 0
-            total = len(known.content)
-            if start >= total:
-                self._head(416, 0, f"bytes */{total}")
-                return
-            self._head(206 if start else 200, total - start, f"bytes {start}-{total - 1}/{total}" if start else None)
-            body = known.content[start:]
-            if known.break_after:
-                body = body[: known.break_after.pop(0)]
-                self.close_connection = True
-            self.wfile.write(body)
-
-        def _head(self, status: int, length: int, content_range: str | None = None) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(length))
-            self.send_header("ETag", known.etag)
-            if known.modified:
-                self.send_header("Last-Modified", known.modified)
-            if content_range:
-                self.send_header("Content-Range", content_range)
-            self.end_headers()
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    known = Server(f"http://127.0.0.1:{web.server_port}/VCTK-Corpus-0.92.zip")
-    threading.Thread(target=web.serve_forever, daemon=True).start()
-    yield known
-    web.shutdown()
-    web.server_close()
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     monkeypatch.setattr(downloading, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(downloading, "_BLOCK", 1000)
+    with serving_a_file("VCTK-Corpus-0.92.zip") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +42,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def vctk_entry(server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> dict[str, OfficialCorpus]:
+def vctk_entry(server: FileServer, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> dict[str, OfficialCorpus]:
     server.content = archive
     sha256 = hashlib.sha256(archive).hexdigest()
     entries = {"vctk": OfficialCorpus("vctk", "VCTK", "CC BY 4.0", "page", server.url, len(archive), 1, sha256)}
@@ -116,100 +50,8 @@ def vctk_entry(server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) 
     return entries
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(server: Server, tmp_path: Path) -> None:
-    server.content = bytes(range(256)) * 5000
-    server.break_after = [300_000, 0, 400_000]
-    assert download(server.url, tmp_path / "x").read_bytes() == server.content
-    assert server.asked == [None, "bytes=300000-", "bytes=300000-", "bytes=700000-"]
-
-
-def test_what_came_stays_for_the_next_call(server: Server, tmp_path: Path) -> None:
-    server.content = b"0123456789" * 1000
-    server.break_after = [4000] + [0] * downloading.TRIES
-    with pytest.raises(DownloadError, match=r"broke off 5 times .* run the same command again") as caught:
-        download(server.url, tmp_path / "x")
-    assert "\n" not in str(caught.value)
-    assert (tmp_path / "x").stat().st_size == 4000
-    assert download(server.url, tmp_path / "x").read_bytes() == server.content
-    assert server.asked[-1] == "bytes=4000-"
-    assert [path.name for path in tmp_path.iterdir()] == ["x"]
-
-
-def test_another_file_on_the_server_is_not_glued_to_the_old_one(server: Server, tmp_path: Path) -> None:
-    server.content = b"a" * 10_000
-    server.break_after = [4000] + [0] * downloading.TRIES
-    with pytest.raises(DownloadError):
-        download(server.url, tmp_path / "x")
-    server.content, server.etag = b"b" * 9_000, '"2"'
-    assert download(server.url, tmp_path / "x").read_bytes() == server.content
-
-
-def test_a_weak_tag_gives_way_to_the_date(server: Server, tmp_path: Path) -> None:
-    server.content, server.etag, server.modified = b"a" * 10_000, 'W/"1"', "Mon, 01 Jun 2026 00:00:00 GMT"
-    server.break_after = [4000]
-    assert download(server.url, tmp_path / "x").read_bytes() == server.content
-    assert server.asked == [None, "bytes=4000-"]
-    (tmp_path / "x").write_bytes(b"c" * 5000)
-    (tmp_path / "x.version").write_text("Sun, 31 May 2026 00:00:00 GMT")
-    assert download(server.url, tmp_path / "x").read_bytes() == server.content
-
-
-def test_a_weak_tag_alone_fetches_anew(server: Server, tmp_path: Path) -> None:
-    server.content, server.etag = b"a" * 10_000, 'W/"1"'
-    server.break_after = [4000] + [0] * downloading.TRIES
-    with pytest.raises(DownloadError):
-        download(server.url, tmp_path / "x")
-    server.content = b"b" * 9_000
-    assert download(server.url, tmp_path / "x").read_bytes() == server.content
-
-
-def test_https_never_leads_to_http(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def redirect(adapter: HTTPAdapter, request: requests.PreparedRequest, **_: object) -> requests.Response:
-        answer = requests.Response()
-        answer.status_code, answer.url, answer.raw, answer.request = 302, str(request.url), io.BytesIO(), request
-        answer.headers["Location"] = server.url
-        return answer
-
-    monkeypatch.setattr(HTTPAdapter, "send", redirect)
-    with pytest.raises(DownloadError, match=f"https://example.org/x: leads on to {server.url}, which is not https"):
-        download("https://example.org/x", tmp_path / "x")
-    assert not server.asked
-
-
-def test_an_address_that_does_not_answer_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=r"http://127\.0\.0\.1:1/x: cannot be reached \(") as caught:
-        download("http://127.0.0.1:1/x", tmp_path / "x")
-    assert "\n" not in str(caught.value)
-
-
-def test_servers_that_know_no_ranges_start_anew(server: Server, tmp_path: Path) -> None:
-    server.content, server.ranges = b"a" * 10_000, False
-    server.break_after = [4000]
-    assert download(server.url, tmp_path / "x").read_bytes() == server.content
-
-
-def test_a_download_that_was_whole_already(server: Server, tmp_path: Path) -> None:
-    server.content = b"a" * 100
-    (tmp_path / "x").write_bytes(server.content)
-    assert download(server.url, tmp_path / "x").read_bytes() == server.content
-    (tmp_path / "x").write_bytes(b"c" * 300)
-    assert download(server.url, tmp_path / "x").read_bytes() == server.content
-
-
-@pytest.mark.parametrize(("statuses", "fails"), [([503, 429], False), ([404], True), ([403], True)])
-def test_answers_that_may_pass_and_such_that_do_not(
-    server: Server, tmp_path: Path, statuses: list[int], fails: bool
-) -> None:
-    server.content, server.status = b"a", list(statuses)
-    if fails:
-        with pytest.raises(DownloadError, match=f"answers {statuses[0]}"):
-            download(server.url, tmp_path / "x")
-    else:
-        assert download(server.url, tmp_path / "x").read_bytes() == b"a"
-
-
 def test_a_corpus_is_fetched_checked_and_unpacked(
-    server: Server, vctk_entry: dict[str, OfficialCorpus], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    server: FileServer, vctk_entry: dict[str, OfficialCorpus], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     server.break_after = [1000]
     folder = fetch_corpus("vctk", tmp_path)
@@ -225,7 +67,7 @@ def test_a_corpus_is_fetched_checked_and_unpacked(
 
 
 def test_another_archive_than_the_official_one_is_refused(
-    server: Server, vctk_entry: dict[str, OfficialCorpus], tmp_path: Path
+    server: FileServer, vctk_entry: dict[str, OfficialCorpus], tmp_path: Path
 ) -> None:
     server.content = server.content[:-1] + b"x"
     with pytest.raises(CheckpointError, match=r"has sha256 .*, expected .*; not used"):
@@ -235,7 +77,7 @@ def test_another_archive_than_the_official_one_is_refused(
 
 
 def test_without_a_known_hash_the_first_one_counts(
-    server: Server, vctk_entry: dict[str, OfficialCorpus], tmp_path: Path
+    server: FileServer, vctk_entry: dict[str, OfficialCorpus], tmp_path: Path
 ) -> None:
     entry = vctk_entry["vctk"]
     vctk_entry["vctk"] = OfficialCorpus("vctk", entry.title, entry.licence, entry.page, entry.url, entry.size, 1)
