@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer and make; everything else is installed into .venv.
+# Needs Python 3.11.4 or newer and make; everything else is installed into .venv.
 #
 #   make test                                      run the tests
 #   make test-fast                                 run the quick ones: something of every room, in two minutes
@@ -27,7 +27,7 @@ install: $(STAMP)
 # Torch comes first. Where there is no NVIDIA driver, its CPU build is tried, since the default build brings gigabytes
 # of CUDA libraries; where that cannot be had, the registry's own build for the platform is taken.
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed (make PYTHON=python3.x)")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "error: Python 3.11.4 or newer is needed (make PYTHON=python3.x)")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt uv
 	command -v nvidia-smi >/dev/null || UV_HTTP_RETRIES=1 VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet \
