@@ -42,10 +42,16 @@ def test_recipes_manifests_and_variants_are_in_the_wheel(installed: Path) -> Non
     assert not [path for path in installed.iterdir() if path.name in ("recipes", "manifests", "tests")]
 
 
+def test_every_template_is_in_the_wheel(installed: Path) -> None:
+    templates = sorted(path.relative_to(REPOSITORY) for path in (REPOSITORY / "codecfake_builder").rglob("*.j2"))
+    assert {path.parts[1] for path in templates} == {"benchmark", "changes", "dataset"}
+    assert all((installed / path).read_bytes() == (REPOSITORY / path).read_bytes() for path in templates)
+
+
 def test_an_installed_copy_works_from_any_folder(installed: Path, tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(installed)!r})\n"
-        "from codec_adapters import weights\n"
+        "from codec_adapters.files import weights\n"
         "from codecfake_builder.recipe.load import load_recipe, packaged_recipes\n"
         "import codecfake_builder; assert codecfake_builder.__file__.startswith(sys.path[0])\n"
         "assert load_recipe('lyra').name == 'lyra'\n"

@@ -43,7 +43,7 @@ def saved_document(dataset: Path) -> dict[str, Any]:
     """
     path = dataset / layout.RECIPE
     if not path.is_file():
-        raise DatasetError(f"{path}: no such file; build the dataset again to have it")
+        raise DatasetError(f"{path}: cannot be read (no such file); build the dataset again to have it")
     return recipe_document(path)
 
 
