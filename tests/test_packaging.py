@@ -54,7 +54,7 @@ def test_an_installed_copy_works_from_any_folder(installed: Path, tmp_path: Path
         "from codec_adapters.files import weights\n"
         "from codecfake_builder.recipe.load import load_recipe, packaged_recipes\n"
         "import codecfake_builder; assert codecfake_builder.__file__.startswith(sys.path[0])\n"
-        "assert load_recipe('lyra').name == 'lyra'\n"
+        "assert load_recipe('lyra').recipe.name == 'lyra'\n"
         "assert 'lyra_v2' in weights.lock()\n"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The one schema: shards, card, Croissant and exports are generated from it."""
+"""Define the columns of a dataset, once: shards, card, Croissant and exports are generated from them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
 
 
 def class_names(extra: dict[str, int] | None = None, retired: Mapping[int, str] | None = None) -> list[str]:
-    """Label names by id.
+    """Return the class names in the order of their labels.
 
     Args:
         extra: labels of families of plugins (ids from 12 on, without gaps).
@@ -73,7 +73,7 @@ def class_names(extra: dict[str, int] | None = None, retired: Mapping[int, str] 
 
 
 def features(classes: tuple[str, ...] | None, audio: bool = True) -> datasets.Features:
-    """The dataset's features, with or without the audio column; without ``classes``, labels are plain numbers."""
+    """Return a dataset's features, with or without the audio column; without ``classes``, labels are plain numbers."""
     label = datasets.Value("int64") if classes is None else datasets.ClassLabel(names=list(classes))
     kinds = {"audio": datasets.Audio(sampling_rate=RATE), "label": label}
     return datasets.Features(
@@ -87,18 +87,18 @@ def features(classes: tuple[str, ...] | None, audio: bool = True) -> datasets.Fe
 
 @cache
 def schema(classes: tuple[str, ...] | None, audio: bool = True) -> pa.Schema:
-    """The Arrow schema of a file of rows, with the feature description that ``datasets`` reads.
+    """Return the Arrow schema of a file of rows, with the feature description that ``datasets`` reads.
 
-    A shard's is that without ``classes``: its bytes do not hang on which other codecs a dataset has. Whoever opens a
-    shard alone sees the labels as numbers (``codec`` names the class); ``load_dataset`` on the dataset's folder takes
-    the names from the card. ``metadata/<split>.parquet`` has them in its own schema.
+    A shard has the schema without ``classes``, so that its bytes do not depend on which other codecs a dataset has.
+    Whoever opens a shard alone sees the labels as numbers (``codec`` names the class); ``load_dataset`` on the folder
+    of the dataset takes the names from the card. ``metadata/<split>.parquet`` has them in its own schema.
     """
     arrow: pa.Schema = features(classes, audio).arrow_schema
     return arrow
 
 
 def yaml_features(classes: tuple[str, ...], audio: bool = True) -> list[dict[str, Any]]:
-    """The features as the YAML head of a dataset card spells them."""
+    """Return the features as the YAML head of a dataset card spells them."""
     spelled: list[dict[str, Any]] = []
     for name, (kind, _) in COLUMNS.items():
         if kind == "label":
