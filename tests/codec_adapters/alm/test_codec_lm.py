@@ -168,6 +168,7 @@ def test_layouts_that_do_not_fit_are_refused(
         loaded((folder, folders[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -234,6 +234,7 @@ SPOILS: dict[str, tuple[str, Callable[[State], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @with_vocoder
 @pytest.mark.parametrize(("part", "edit", "named"), SPOILS.values(), ids=SPOILS)
 def test_weights_that_do_not_fit_are_refused_by_name(
@@ -306,6 +307,7 @@ def test_configs_that_do_not_fit_are_refused(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @with_vocoder
 @pytest.mark.parametrize(
     "text",

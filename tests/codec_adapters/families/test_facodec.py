@@ -54,11 +54,13 @@ def test_reproduces_golden(golden: Golden) -> None:
     assert found == (facts["sample_rate"], facts["hop"], facts["n_codebooks"], facts["codebook_sizes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", CASES)
 def test_finds_the_files_one_folder_below(golden: Golden) -> None:
     assert codec_adapters.load(f"facodec_{golden.facts['variant']}", golden.folder).hop == golden.facts["hop"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", goldens("facodec"))
 def test_reproduces_intermediates(golden: Golden) -> None:
     adapter, stored = _load(golden, options=_recorded_options(golden)), golden.arrays
@@ -115,6 +117,7 @@ def test_positions_by_time_are_another_codec(golden: Golden) -> None:
         by_time.encode(torch.zeros(1, 200 * (rows + 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", CASES)
 def test_every_item_gets_the_first_position(golden: Golden) -> None:
     adapter = _load(golden)
@@ -137,6 +140,7 @@ def test_short_and_odd_lengths(golden: Golden, samples: int) -> None:
     assert output.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", CASES)
 def test_digital_silence(golden: Golden) -> None:
     adapter = _load(golden)
@@ -223,6 +227,7 @@ def test_tensors_of_other_kinds_are_refused(spoilt: tuple[str, Path], kind: str)
         torch.save(kept, path)
 
 
+@pytest.mark.slow
 def test_files_that_do_not_fit_are_refused(spoilt: tuple[str, Path]) -> None:
     variant, folder = spoilt
     (path,) = folder.glob("*decoder*")

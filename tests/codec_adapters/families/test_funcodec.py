@@ -73,6 +73,7 @@ def test_reproduces_intermediates(golden: Golden) -> None:
     assert largest_difference(quantized[0], stored["quantized"]) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", goldens("funcodec"))
 def test_decodes_without_scale_in_the_unit_rms_domain(golden: Golden) -> None:
     adapter = _load(golden)
@@ -214,6 +215,7 @@ BAD_CONFIGS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BAD_CONFIGS)
 def test_bad_configs_are_refused(golden: Golden, name: str, tmp_path: Path) -> None:
     folder = writable_copy(golden.folder / "checkpoint", tmp_path / "checkpoint")

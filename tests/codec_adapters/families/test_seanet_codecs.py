@@ -379,6 +379,7 @@ def test_academicodec_levels_what_it_writes(golden: Golden, tmp_path: Path) -> N
     assert largest_difference(clipped, raw.clamp(-0.99, 0.99)) <= tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", goldens("soundstream_academicodec", full_size=False))
 def test_academicodec_bandwidth_decides_the_codebooks(golden: Golden) -> None:
     stored = golden.facts["n_codebooks_in_checkpoint"]

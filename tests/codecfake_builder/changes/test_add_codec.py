@@ -137,6 +137,7 @@ def test_a_delay_is_measured_and_taken_out(add: Run, tmp_path: Path, monkeypatch
     assert yaml.safe_load((tmp_path / "codecs" / "late" / "codec.yaml").read_text())["codec"]["delay_samples"] == 3
 
 
+@pytest.mark.slow
 def test_on_a_terminal_what_cannot_be_known_is_asked_for(
     add: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,7 @@ def test_a_fault_fails_its_own_check(codec: type[Adapter], names: set[str], word
     assert all(result.measured and "\n" not in result.measured for result in found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", [planted.Leak, planted.NativeLeak])
 def test_a_slow_leak_is_found(codec: type[Adapter]) -> None:
     found = judged(codec, leak=True)

@@ -50,6 +50,7 @@ def test_a_flipped_byte_in_any_file_is_named(dataset: Path) -> None:
     assert verify(dataset).problems == []
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_in_the_checksums_is_noticed(dataset: Path) -> None:
     content = (dataset / "checksums.sha256").read_bytes()
     for position in range(0, len(content), 37):
@@ -107,6 +108,7 @@ def edited(column: str, value: object) -> Callable[[list[Row]], list[Row]]:
     return lambda rows: [{**rows[0], column: value}, *rows[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

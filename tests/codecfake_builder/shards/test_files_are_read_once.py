@@ -44,6 +44,7 @@ codec_adapters.register(spec, same)
 FILED = ("scripted", "filed", "plain")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_file_is_read_once_in_the_main_process_and_in_each_worker(
     vctk: Path, tmp_path: Path, workers: int
