@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codec_adapters.catalogue import Entry
+from codec_adapters.entry import Entry
 from codec_adapters.errors import CheckpointError, OptionError
 from codec_adapters.files import weights
 from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue

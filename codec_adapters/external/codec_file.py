@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from codec_adapters.catalogue import Entry, Provider, builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
+from codec_adapters.entry import Entry, Provider
 from codec_adapters.errors import CheckpointError, DocumentError
 from codec_adapters.external.backend import Backend
 from codec_adapters.external.command import CommandBackend

@@ -12,11 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from codec_adapters.catalogue import Catalogue, Entry, Provider, collecting
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.entry import Entry, Provider
 from codec_adapters.errors import CheckpointError, DocumentError
 from codec_adapters.external.codec_file import SUFFIXES, codec_file_entry
 from codec_adapters.files.hashing import sha256_once
 from codec_adapters.files.python_files import import_file
+from codec_adapters.registration import collecting
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codec_adapters.catalogue import Catalogue, Entry
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.entry import Entry
 from codec_adapters.errors import CodecError
 from codec_adapters.loading import load_codec
 from codecfake_builder.changes.drafts import CODEC_FILE, FOLDER, Draft

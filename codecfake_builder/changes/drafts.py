@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codec_adapters.catalogue import Entry
+from codec_adapters.entry import Entry
 from codec_adapters.external.backend import Backend
 from codec_adapters.external.codec_file import codec_file_entry, codec_file_text
 from codec_adapters.external.facts import CodecFacts

@@ -252,7 +252,7 @@ def alms(recipe: KnownOption = None, set_: SetOption = None) -> None:
 
 def _catalogue(recipe: str | None, overrides: list[str] | None) -> Catalogue:
     """The default catalogue, or a recipe's with what it brings along."""
-    from codec_adapters.catalogue import default_catalogue
+    from codec_adapters.registration import default_catalogue
     from codecfake_builder.recipe.load import load_recipe
 
     if recipe is not None:
@@ -271,9 +271,9 @@ def fetch(
     to: Annotated[Path | None, typer.Option(help="Corpora: unpack them under this folder; else in the cache.")] = None,
 ) -> None:
     """Download official corpora and weights (an ALM's with its codec's), checked; an interrupted download goes on."""
-    from codec_adapters.catalogue import default_catalogue
     from codec_adapters.files import weights
     from codec_adapters.files.documents import nearest
+    from codec_adapters.registration import default_catalogue
     from codecfake_builder.corpora import official
 
     catalogue = default_catalogue()

@@ -14,7 +14,7 @@ from codecfake_builder.errors import BuilderError
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
-    from codec_adapters.catalogue import Entry
+    from codec_adapters.entry import Entry
     from codec_adapters.spec import OptionValue
 
 EXAMPLE = "Example: python -m codecfake_builder conformance my_codec --recipe my.yaml --json my_codec.json"
@@ -81,7 +81,7 @@ def conformance(
 
 def _found(name: str, recipe: str | None) -> tuple[Entry, Path | None, dict[str, OptionValue]]:
     """The codec, with the weights and options that the recipe, if there is one, gives it."""
-    from codec_adapters.catalogue import default_catalogue
+    from codec_adapters.registration import default_catalogue
     from codecfake_builder.recipe.load import load_recipe
 
     resolved = load_recipe(recipe) if recipe else None

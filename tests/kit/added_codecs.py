@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from codec_adapters.base import Adapter
-from codec_adapters.catalogue import Entry
+from codec_adapters.entry import Entry
 from codec_adapters.external.backend import Backend
 from codec_adapters.external.codec_file import codec_file_entry, codec_file_text
 from codec_adapters.external.command import CommandBackend

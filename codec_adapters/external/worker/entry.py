@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from codec_adapters.catalogue import Entry, Provider
+from codec_adapters.entry import Entry, Provider
 from codec_adapters.external.facts import AlmFacts, CodecFacts
 from codec_adapters.external.worker.environment import EnvironmentSpec, prepare
 from codec_adapters.external.worker.worker import Limits, Worker

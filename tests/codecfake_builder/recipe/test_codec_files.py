@@ -11,7 +11,8 @@ import torch
 import yaml
 
 import codec_adapters
-from codec_adapters.catalogue import Catalogue, builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
+from codec_adapters.catalogue import Catalogue
 from codec_adapters.errors import DocumentError
 from codec_adapters.external.codec_file import codec_file_entry, codec_file_text, read_codec_file
 from codec_adapters.external.plugins import anchored, with_plugins
