@@ -108,7 +108,7 @@ def _drafted(request: Request) -> Iterator[Draft]:
     folder = Path(tempfile.mkdtemp(prefix=f".{request.name}-", dir=parent))
     try:
         draft = request.draft(folder)
-        draft.place()
+        draft.copy_files()
         yield draft
     finally:
         shutil.rmtree(folder, ignore_errors=True)

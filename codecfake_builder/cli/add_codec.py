@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from codecfake_builder.changes.drafts import Draft
     from codecfake_builder.changes.target import Target
 
-    Placed = Callable[[Path], Backend]
+    MakeBackend = Callable[[Path], Backend]
 
 EXAMPLE = (
     "Example: python -m codecfake_builder add-codec encodec_32khz --transformers facebook/encodec_32khz "
@@ -55,13 +55,13 @@ class TransformersOptions:
     ] = None
     revision: Annotated[str, _TRANSFORMERS(help="Branch, tag or commit on the hub.")] = "main"
 
-    def placed(self, decoder: Path | None) -> Placed | None:
-        """How its files come into the codec's folder; ``None`` where the backend is not asked for."""
+    def make_backend(self, decoder: Path | None) -> MakeBackend | None:
+        """Return what copies its files into the codec's folder; ``None`` where the backend is not asked for."""
         if self.transformers is None:
             return None
         from codec_adapters.external.transformers import TransformersBackend
 
-        return partial(TransformersBackend.placed, given=self.transformers, revision=self.revision)
+        return partial(TransformersBackend.from_user, given=self.transformers, revision=self.revision)
 
 
 @dataclass
@@ -74,7 +74,7 @@ class GraphOptions:
     )
     torchscript: Annotated[Path | None, _GRAPHS(help="TorchScript archive.")] = None
 
-    def placed(self, decoder: Path | None) -> Placed | None:
+    def make_backend(self, decoder: Path | None) -> MakeBackend | None:
         """As of the other backends; with the decoder, where there are two graphs."""
         from codec_adapters.external.exported import ExportedBackend
         from codec_adapters.external.onnx import OnnxBackend
@@ -82,10 +82,10 @@ class GraphOptions:
 
         graphs = tuple(path for path in (self.onnx or self.exported, decoder) if path is not None)
         if self.onnx is not None:
-            return partial(OnnxBackend.placed, graphs=graphs)
+            return partial(OnnxBackend.from_user, graphs=graphs)
         if self.exported is not None:
-            return partial(ExportedBackend.placed, graphs=graphs)
-        return None if self.torchscript is None else partial(TorchscriptBackend.placed, archive=self.torchscript)
+            return partial(ExportedBackend.from_user, graphs=graphs)
+        return None if self.torchscript is None else partial(TorchscriptBackend.from_user, archive=self.torchscript)
 
 
 @dataclass
@@ -97,14 +97,14 @@ class PythonOptions:
     numpy: Annotated[bool, _PYTHON("--numpy", help="It takes and gives numpy arrays.")] = False
     factory: Annotated[bool, _PYTHON("--factory", help="It is a function that makes the codec.")] = False
 
-    def placed(self, decoder: Path | None) -> Placed | None:
+    def make_backend(self, decoder: Path | None) -> MakeBackend | None:
         """As of the other backends."""
         if self.python is None:
             return None
         from codec_adapters.external.python import PythonBackend
 
         return partial(
-            PythonBackend.placed, given=self.python, batched=self.batched, numpy=self.numpy, factory=self.factory
+            PythonBackend.from_user, given=self.python, batched=self.batched, numpy=self.numpy, factory=self.factory
         )
 
 
@@ -115,13 +115,13 @@ class CommandOptions:
     command: Annotated[list[str] | None, _COMMAND(help="Program with {in} and {out}; repeatable, run in order.")] = None
     version_command: Annotated[str | None, _COMMAND(help="Prints the program's version.")] = None
 
-    def placed(self, decoder: Path | None) -> Placed | None:
+    def make_backend(self, decoder: Path | None) -> MakeBackend | None:
         """As of the other backends."""
         if not self.command:
             return None
         from codec_adapters.external.command import CommandBackend
 
-        return partial(CommandBackend.placed, steps=self.command, version=self.version_command)
+        return partial(CommandBackend.from_user, steps=self.command, version=self.version_command)
 
 
 @dataclass
@@ -244,8 +244,8 @@ class Ways:
             driver, environment = self.worker.worker, self.worker.environment()
             return lambda folder: WorkerDraft(name, folder, options, driver, environment)
         backends = (self.transformers, self.graphs, self.python, self.command)
-        placed = next(found for backend in backends if (found := backend.placed(decoder)) is not None)
-        return lambda folder: FileDraft(name, folder, options, placed)
+        make = next(found for backend in backends if (found := backend.make_backend(decoder)) is not None)
+        return lambda folder: FileDraft(name, folder, options, make)
 
 
 @grouped
