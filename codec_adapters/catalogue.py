@@ -1,7 +1,7 @@
 """The catalogue: everything that can be loaded, codec variants and audio language models (ALMs), as one frozen value.
 
 A :class:`Catalogue` is made once and passed on as an argument. ``builtin.py`` makes the one of this package, and
-``registration.py`` the *default* one. A recipe makes its own from these, with the codecs and ALMs that it brings along
+``registration.py`` the *default* one. A recipe makes its own from these, with its own codecs and ALMs
 (:meth:`Catalogue.with_entries`); it changes no other catalogue.
 """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 OptionValue = bool | int | float | str
-"""The value of an inference option: plain data, so that it can stand in a recipe and in a content key."""
+"""The value of an inference option: plain data, so that it can be part of a recipe and of a content key."""
 
 
 @dataclass(frozen=True)

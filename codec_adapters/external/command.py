@@ -46,8 +46,8 @@ class CommandBackend(Backend):
     @classmethod
     def from_user(cls, folder: Path, steps: list[str], version: str | None = None) -> Self:
         """Make the backend from commands, for a codec file in ``folder``; each is split into program and arguments."""
-        said = {"steps": steps, "version": version, "timeout_seconds": 60.0}
-        return cls.model_validate(said).at(folder)
+        settings = {"steps": steps, "version": version, "timeout_seconds": 60.0}
+        return cls.model_validate(settings).at(folder)
 
     def hashes(self) -> dict[str, str]:
         return {**super().hashes(), **program_hashes(self.steps, self.version or (), self.codec_folder)}

@@ -93,6 +93,6 @@ class CommandAdapter(ExternalAdapter):
             if code:
                 errors.seek(max(0, errors.tell() - 4096))
                 lines = errors.read().decode(errors="replace").strip().splitlines()
-                said = f": {lines[-1].strip()[:200]}" if lines else ", without a word on stderr"
+                reason = f": {lines[-1].strip()[:200]}" if lines else ", without a word on stderr"
                 ending = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-                raise OutputError(f"{what}: ended with {ending}{said}")
+                raise OutputError(f"{what}: ended with {ending}{reason}")

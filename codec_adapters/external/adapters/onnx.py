@@ -122,10 +122,10 @@ class _Graph:
         try:
             made = self._session.run(None, {self._input: array})
         except Exception as error:  # of onnxruntime's own classes
-            said = str(error).strip().splitlines()[0][:200]
-            if "CUDA" in said:  # the device's failure, not the clip's
-                raise RuntimeError(f"CUDA error in {self.path.name}: {said}") from error
-            raise OutputError(f"{self._name}: {self.path.name}: {said}") from error
+            reason = str(error).strip().splitlines()[0][:200]
+            if "CUDA" in reason:  # the device's failure, not the clip's
+                raise RuntimeError(f"CUDA error in {self.path.name}: {reason}") from error
+            raise OutputError(f"{self._name}: {self.path.name}: {reason}") from error
         return torch.from_numpy(np.asarray(made[0]))
 
 

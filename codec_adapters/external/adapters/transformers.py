@@ -85,9 +85,9 @@ _FACTS = ("sample_rate", "hop", "codebooks", "bitrate")
 def _refuse_wrong_facts(spec: CodecSpec, made: Adapter, facts: Sequence[str]) -> None:
     """Raise :class:`CheckpointError` for a fact that the loaded codec contradicts; 1 % is allowed for the bit rate."""
     for fact in facts:
-        said, found = getattr(spec, fact), getattr(made, fact)
-        if not math.isclose(said, found, rel_tol=0.01 if fact == "bitrate" else 0):
-            raise CheckpointError(f"{spec.name}: codec.{fact} is {said:g} in its codec file, {found:g} in its config")
+        stated, found = getattr(spec, fact), getattr(made, fact)
+        if not math.isclose(stated, found, rel_tol=0.01 if fact == "bitrate" else 0):
+            raise CheckpointError(f"{spec.name}: codec.{fact} is {stated:g} in its codec file, {found:g} in its config")
 
 
 class TransformersAdapter(ExternalAdapter):

@@ -47,7 +47,7 @@ def _module(kind: str) -> ModuleType:
     asking whether it is there; it calls nothing but ``functional.resample``, which is this package's own here.
     torchaudio is no dependency, since its wheel fails to load beside a CPU build of torch, and an import that a module
     makes unconditionally can be answered through ``sys.modules`` only. The stand-in is there while this one module is
-    imported, so that nobody else takes torchaudio for installed.
+    imported, so that no other module finds torchaudio installed.
     """
     name = f"transformers.models.{kind}.modeling_{kind}"
     try:
