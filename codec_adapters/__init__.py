@@ -15,7 +15,6 @@ from codec_adapters import alm
 from codec_adapters.catalogue import Catalogue, Entry, default_catalogue, register
 from codec_adapters.classes import LABELS
 from codec_adapters.errors import CheckpointError, CodecError, InputError, OptionError, UnknownVariantError
-from codec_adapters.loading import load_codec
 from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue, Taxonomy
 
 if TYPE_CHECKING:
@@ -90,5 +89,7 @@ def load(
     >>> adapter.resynthesize(torch.zeros(1, 24000)).shape  # float32 [batch, samples]
     torch.Size([1, 24000])
     """
+    from codec_adapters.loading import load_codec  # reads weights.lock by pydantic, which takes long to import
+
     catalogue = default_catalogue()
     return load_codec(catalogue.entry(catalogue.codec(name).name), checkpoint, device, dtype, options)

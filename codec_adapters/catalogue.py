@@ -3,6 +3,9 @@
 A :class:`Catalogue` is made once and handed down as an argument. Recipes make their own, with what they bring along, by
 :meth:`Catalogue.with_entries`; none of them changes another. The *default* catalogue holds what is built in, what
 installed packages add by entry point, and what :func:`register` added in this process.
+
+``yaml``, ``importlib.metadata`` and ``importlib.resources`` are imported when a catalogue is made: the command line
+imports this module at its start.
 """
 
 from __future__ import annotations
@@ -17,11 +20,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from importlib import import_module
-from importlib.metadata import entry_points
-from importlib.resources import files
 from typing import Any
-
-import yaml
 
 from codec_adapters.classes import LABELS, NO_LABEL, REAL, VOCODER
 from codec_adapters.errors import UnknownVariantError
@@ -32,8 +31,6 @@ Factory = Callable[[Any], Any]
 ENTRY_POINT_GROUP = "codec_adapters"
 """Installed packages add variants here. The entry point names a callable without arguments that calls
 :func:`register` for each variant (and :func:`codec_adapters.alm.register` for each audio language model)."""
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""For the package's own files: the fast safe loader where there is one."""
 
 
 class Provider(ABC):
@@ -294,9 +291,14 @@ def _packaged_alms() -> Iterator[Entry]:
 
 
 def _documents(package: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    from importlib.resources import files
+
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where libyaml is there
     for resource in files(package).joinpath("variants").iterdir():
         if resource.name.endswith(".yaml"):
-            yield resource.name, yaml.load(resource.read_text(encoding="utf-8"), Loader=_Loader)
+            yield resource.name, yaml.load(resource.read_text(encoding="utf-8"), Loader=loader)
 
 
 def _refuse_unknown_keys(place: str, values: Mapping[str, Any], kind: type[CodecSpec] | type[AlmSpec]) -> None:
@@ -349,6 +351,8 @@ def register(spec: CodecSpec | AlmSpec, factory: Factory) -> None:
 @cache
 def _load_entry_points() -> None:
     """Let installed packages register their variants, once; a package that fails costs a warning."""
+    from importlib.metadata import entry_points
+
     for point in entry_points(group=ENTRY_POINT_GROUP):
         token = _collector.set(_session)
         try:

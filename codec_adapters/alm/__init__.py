@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codec_adapters.alm.loading import load_alm
 from codec_adapters.catalogue import default_catalogue, register
 from codec_adapters.spec import AlmSpec, OptionValue
 
@@ -70,6 +69,8 @@ def load(
     Raises:
         UnknownVariantError, OptionError, CheckpointError: one line each, naming what and where.
     """
+    from codec_adapters.alm.loading import load_alm  # reads weights.lock by pydantic, which takes long to import
+
     catalogue = default_catalogue()
     own = catalogue.entry(catalogue.alm(name).name)
     codec = catalogue.entry(catalogue.speaking_codec(name).name)
