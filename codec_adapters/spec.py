@@ -76,7 +76,7 @@ class AlmSpec:
     """
 
     name: str
-    """Unique name, e.g. ``moshi``; no codec variant has it."""
+    """Unique name, e.g. ``moshiko``; no codec variant has it."""
     title: str
     """The name its authors gave it, e.g. ``Mini-Omni``."""
     codec_variant: str

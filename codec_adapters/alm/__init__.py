@@ -27,7 +27,7 @@ def names() -> list[str]:
     """List every ALM of the default catalogue, built-in ones first. Imports no model.
 
     >>> from codec_adapters import alm
-    >>> "moshi" in alm.names()
+    >>> "moshiko" in alm.names()
     True
     """
     return [spec.name for spec in default_catalogue().alms()]
@@ -40,7 +40,7 @@ def spec(name: str) -> AlmSpec:
         UnknownVariantError: no such ALM; the message names the nearest one.
 
     >>> from codec_adapters import alm
-    >>> alm.spec("moshi").codec_variant
+    >>> alm.spec("moshiko").codec_variant
     'mimi_8codebooks'
     """
     return default_catalogue().alm(name)
