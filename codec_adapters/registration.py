@@ -22,17 +22,17 @@ ENTRY_POINT_GROUP = "codec_adapters"
 :func:`register` for each variant (and :func:`codec_adapters.alm.register` for each audio language model)."""
 
 
-class _Registered:
+class _Registrations:
     """Entries in the order in which they were registered, by name."""
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
 
 
-_session = _Registered()
+_session = _Registrations()
 """What installed packages and this process's own code registered: the part of the default catalogue that is not built
 in."""
-_collector: ContextVar[_Registered] = ContextVar("collector", default=_session)
+_collector: ContextVar[_Registrations] = ContextVar("collector", default=_session)
 """Where :func:`register` puts entries now."""
 
 
@@ -43,7 +43,7 @@ def collecting() -> Iterator[dict[str, Entry]]:
     Yields:
         the entries by name; filled as they are registered.
     """
-    registered = _Registered()
+    registered = _Registrations()
     token = _collector.set(registered)
     try:
         yield registered.entries
@@ -70,7 +70,7 @@ def register(spec: CodecSpec | AlmSpec, factory: Factory) -> None:
     'snac'
     """
     registered, entry = _collector.get(), Entry(spec, Registered(factory))
-    builtin = {entry.name: entry for entry in builtin_catalogue().entries}
+    builtin = {known.name: known for known in builtin_catalogue().entries}
     known = {**builtin, **_session.entries, **registered.entries}
     if registered is _session or isinstance(spec, CodecSpec):  # a plugin's ALM may speak through another plugin's codec
         refuse_name(entry, known)
