@@ -22,7 +22,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.report import machine, markdown_table
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codecfake_builder.changes.build import build
 from codecfake_builder.changes.remove_codec import remove_codec
 from codecfake_builder.dataset import layout

@@ -1,4 +1,4 @@
-"""Neural speech codecs behind one contract: ``names()``, ``spec(name)``, ``load(name, ...)``.
+"""Neural speech codecs behind one contract: ``names()``, ``spec(name)``, ``load(name, ...)``; ``alm`` has ALMs.
 
 >>> import codec_adapters
 >>> codec_adapters.spec("encodec_24khz_6kbps").sample_rate
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codec_adapters import alm
-from codec_adapters.catalogue import Catalogue, Entry, default_catalogue, register
+from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import LABELS
+from codec_adapters.entry import Entry
 from codec_adapters.errors import CheckpointError, CodecError, InputError, OptionError, UnknownVariantError
-from codec_adapters.loading import load_codec
+from codec_adapters.registration import default_catalogue, register
 from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue, Taxonomy
 
 if TYPE_CHECKING:
@@ -90,5 +91,7 @@ def load(
     >>> adapter.resynthesize(torch.zeros(1, 24000)).shape  # float32 [batch, samples]
     torch.Size([1, 24000])
     """
+    from codec_adapters.loading import load_codec  # reads weights.lock by pydantic, which takes long to import
+
     catalogue = default_catalogue()
     return load_codec(catalogue.entry(catalogue.codec(name).name), checkpoint, device, dtype, options)

@@ -1,7 +1,7 @@
 """The adapter contract: waveform in, waveform out, and nothing else.
 
-An adapter never resamples, levels, pads to a policy's length, reads audio files or downloads; one place each, outside
-of this package's adapters, does that.
+An adapter does not resample, change levels, pad to a recipe's length, read audio files or download; each of these is
+done in one place elsewhere.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from codec_adapters.spec import CodecSpec, OptionValue
 class Codes(list[Tensor]):
     """Codes of a batch: int64 tensors ``[batch, codebooks_i, frames_i]``, one, or one per scale (coarse to fine).
 
-    ``side`` carries what some codecs transmit beside the codes (EnCodec 48 kHz's loudness per chunk, FunCodec's scale,
-    FACodec's speaker vector), first axis the batch. Codes without it decode to what the codec does without it.
+    ``side`` has what some codecs transmit beside the codes (EnCodec 48 kHz's loudness per chunk, FunCodec's scale,
+    FACodec's speaker vector), first axis the batch. Where it is missing, the
+    codec decodes without it.
     """
 
     def __init__(self, tensors: Sequence[Tensor], side: Mapping[str, Tensor] | None = None) -> None:
@@ -34,11 +35,11 @@ class Codes(list[Tensor]):
 
 @dataclass(frozen=True)
 class Setup:
-    """What an adapter is made from; :func:`codec_adapters.load` has checked it."""
+    """Everything that an adapter is made from; :func:`codec_adapters.load` has checked it."""
 
     spec: CodecSpec
     options: Mapping[str, OptionValue]
-    """All inference options of the variant, each of its own kind."""
+    """All inference options of the variant, each of the type of its default."""
     checkpoint: Path | None
     """Folder in the codec's official file layout; ``None`` only for variants that name no checkpoint."""
     device: torch.device
@@ -47,26 +48,34 @@ class Setup:
 
     @property
     def folder(self) -> Path:
-        """The checkpoint folder, which a codec with weights always has."""
+        """The checkpoint folder of a codec with weights.
+
+        Raises:
+            CheckpointError: there is none.
+        """
         if self.checkpoint is None:
             raise CheckpointError(f"{self.spec.name}: needs a checkpoint folder")
         return self.checkpoint
 
     def file(self, *patterns: str) -> Path:
-        """The checkpoint's file whose official name fits one of ``patterns``, or the one file that fits the first.
+        """Return the checkpoint's file whose official name matches one of ``patterns``, or the one that fits the first.
 
         Raises:
-            CheckpointError: no such file, or several of other names.
+            CheckpointError: no such file, or several that match the first pattern, none of the official name.
         """
         return find_file(self.folder, weights.official_files(self.spec.checkpoint, *patterns)[0], only=patterns[0])
 
     def codebooks(self, available: int, least: int = 1) -> int:
-        """Option ``codebooks``: how many of a checkpoint's codebooks are used, the first ones.
+        """Return how many of a checkpoint's codebooks are used, the first ones: the option ``codebooks``.
 
-        The variant's default means as many as that, or all where a checkpoint has fewer.
+        Where the option has its default and the checkpoint has fewer codebooks than that, all of them are used.
+
+        Args:
+            available: codebooks of the checkpoint.
+            least: fewest that the codec runs with.
 
         Raises:
-            OptionError: another number than the default, and not one from ``least`` to ``available``.
+            OptionError: the option is not the default, and not from ``least`` to ``available``.
         """
         wanted = int(self.options["codebooks"])
         if wanted == self.spec.options["codebooks"]:
@@ -77,7 +86,7 @@ class Setup:
 
 
 class Adapter(ABC):
-    """Runs one variant of one codec.
+    """An adapter: runs one variant of one codec.
 
     Subclasses load their network in ``__init__`` and implement the ``_encode`` / ``_decode`` pair (and
     ``_resynthesize`` where upstream's one-call path differs from the pair). Adapters hold no state between calls and
@@ -93,7 +102,7 @@ class Adapter(ABC):
     @property
     @abstractmethod
     def sample_rate(self) -> int:
-        """Rate of input and output, Hz, of the network that is loaded."""
+        """Sample rate of input and output, Hz, of the network that is loaded."""
 
     @property
     @abstractmethod
@@ -103,7 +112,7 @@ class Adapter(ABC):
     @property
     @abstractmethod
     def codebooks(self) -> int:
-        """Codebooks in use."""
+        """Number of codebooks in use."""
 
     @property
     @abstractmethod
@@ -117,12 +126,12 @@ class Adapter(ABC):
 
     @property
     def length_multiple(self) -> int:
-        """Zero-padding an input to a multiple of this many samples is what the codec does by itself anyway."""
+        """The codec itself pads an input with zeros to a multiple of this many samples."""
         return self.hop
 
     @torch.inference_mode()
     def resynthesize(self, wav: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
-        """Speech through the codec, as the upstream's own inference does it.
+        """Encode and decode speech, as the upstream's own inference does.
 
         Args:
             wav: float32 ``[batch, samples]`` at :attr:`sample_rate`, nominal range [-1, 1], equal lengths.
@@ -133,22 +142,42 @@ class Adapter(ABC):
 
         Raises:
             InputError: wrong type, shape or number of seeds.
+            OutputError: an external codec failed, or gave no waveform.
+            WorkerError, WorkerRefusedError: an isolated codec failed.
         """
         wav = self._checked(wav)
         return self._resynthesize(wav, self._checked_seeds(seeds, wav.shape[0]))
 
     @torch.inference_mode()
     def encode(self, wav: Tensor) -> Codes:
-        """Codes of ``wav`` (float32 ``[batch, samples]``): int64 ``[batch, codebooks_i, frames_i]`` per scale.
+        """Encode speech.
+
+        Args:
+            wav: as of :meth:`resynthesize`.
+
+        Returns:
+            int64 ``[batch, codebooks_i, frames_i]`` for each scale.
 
         Raises:
-            InputError: wrong type or shape, or this codec gives no codes.
+            InputError: wrong type or shape, or the codec has no codes (an isolated one, one of continuous latents).
         """
         return self._encode(self._checked(wav))
 
     @torch.inference_mode()
     def decode(self, codes: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Tensor:
-        """Waveform float32 ``[batch, samples]`` of ``codes``; untrimmed, since codes do not know the input's length."""
+        """Decode codes.
+
+        Args:
+            codes: int64 ``[batch, codebooks_i, frames_i]`` for each scale, as :meth:`encode` returns them.
+            seeds: as of :meth:`resynthesize`.
+
+        Returns:
+            float32 ``[batch, samples]``, of whole frames: codes do not tell the input's length.
+
+        Raises:
+            InputError: wrong type, shape or number of seeds; a code that is no entry of its codebook; or the codec has
+                no codes.
+        """
         if not len(codes) or any(c.ndim != 3 or c.dtype != torch.int64 for c in codes):
             raise InputError(f"{self.spec.name}: codes must be a list of int64 tensors [batch, codebooks, frames]")
         side = codes.side if isinstance(codes, Codes) else {}
@@ -175,11 +204,11 @@ class Adapter(ABC):
         return wav.to(self.device)
 
     def _checked_codes(self, codes: Sequence[Tensor], entries: Sequence[int], least: int | None = None) -> Tensor:
-        """The one tensor of a codec with one scale, checked before it reaches a codebook.
+        """Return the one tensor of a codec with one scale, once its codes are known to be entries of their codebooks.
 
         Args:
-            entries: of each codebook.
-            least: how many of the codebooks there must be at least, the first ones; ``None`` is all.
+            entries: number of entries of each codebook.
+            least: fewest codebooks that the tensor must have, the first ones; ``None`` is all.
 
         Raises:
             InputError: more than one tensor, too few or too many codebooks, no frames, or a code that is no entry.

@@ -1,7 +1,6 @@
-"""What can go wrong with a codec; :mod:`codecfake_builder.errors` shows the whole tree.
+"""Errors of codecs and audio language models; the docstring of ``codecfake_builder.errors`` shows the whole tree.
 
-Every message is one line per problem that names the thing, where it is and what to do, so that a command line can print
-it as it stands.
+A message has one line per problem, which names the thing, where it is and what to do: a command prints it as it is.
 """
 
 from __future__ import annotations
@@ -11,19 +10,19 @@ class CodecfakeError(Exception):
     """Base class of every error that these packages raise on purpose."""
 
     exit_code = 2
-    """Of a command that ends with it: 2 bad usage or input, 1 a check failed."""
+    """Exit code of a command that ends with the error: 2 bad usage or input, 1 a check failed."""
 
 
 class CodecError(CodecfakeError):
-    """Base class of what can go wrong with codecs and audio language models (ALMs)."""
+    """Base class of the errors of codecs and audio language models (ALMs)."""
 
 
 class UnknownVariantError(CodecError):
-    """No variant of that name is in the catalogue."""
+    """The catalogue has no codec variant or ALM of that name."""
 
 
 class OptionError(CodecError):
-    """An inference option, device or dtype is unknown or has a value the codec cannot take."""
+    """An inference option, device or dtype is unknown, or has a value that the codec cannot take."""
 
 
 class DocumentError(CodecError):
@@ -39,21 +38,23 @@ class DownloadError(CodecError):
 
 
 class InputError(CodecError):
-    """A waveform, code tensor or seed list does not have the shape the contract asks for."""
+    """A waveform, codes, seeds or a prompt are not what the contract asks for."""
 
 
 class OutputError(CodecError):
-    """An external codec failed on a clip, or gave something that is no answer to it. Costs the clip."""
+    """An external codec failed on a clip, or gave no waveform for it; the clip is rejected."""
 
 
 class EnvironmentFailedError(CodecError):
-    """An environment of an isolated codec or ALM cannot be made."""
+    """The environment of an isolated codec or ALM cannot be made."""
 
 
 class WorkerError(CodecError):
-    """An isolated worker hangs, died, printed garbage, filled its scratch folder or lost its device. Costs
-    the clips it was asked for, and says nothing of them: they may be tried again."""
+    """A worker hangs, died, printed no answer, filled its scratch folder or lost its device.
+
+    The clips of its request are rejected; they may be tried again, since they need not be the cause.
+    """
 
 
 class WorkerRefusedError(CodecError):
-    """An isolated worker answered that it cannot do what it was asked, or gave something that is no answer to it."""
+    """A worker answered that it cannot do what was requested, or gave an answer that does not fit the request."""

@@ -1,4 +1,4 @@
-"""Loading entries of a catalogue: options, device, precision and checkpoint are checked, then the provider loads."""
+"""Load codecs of a catalogue: check options, device, precision and checkpoint, then let the provider load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codec_adapters.catalogue import Entry
+from codec_adapters.entry import Entry
 from codec_adapters.errors import CheckpointError, OptionError
 from codec_adapters.files import weights
 from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue
@@ -39,10 +39,13 @@ def load_codec(
 
 
 def checked_target(name: str, device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
-    """Return the device and precision that ``name`` is to run on.
+    """Return a device and a precision as torch has them.
+
+    Args:
+        name: of the codec variant or ALM, for messages.
 
     Raises:
-        OptionError: the device is not there, or the dtype is none that codecs run in.
+        OptionError: the device cannot be used, or codecs do not run in that dtype.
     """
     import torch
 
@@ -57,10 +60,10 @@ def checked_target(name: str, device: str, dtype: str) -> tuple[torch.device, to
 
 
 def merged_options(spec: CodecSpec | AlmSpec, options: Options | None) -> dict[str, OptionValue]:
-    """Lay ``options`` over the spec's defaults; kinds must match (an int may stand for a float).
+    """Return the spec's options with ``options`` in place of their defaults; an int may be given for a float.
 
     Raises:
-        OptionError: an unknown option or a value of another kind.
+        OptionError: an unknown option, or a value of another type than the default.
     """
     merged = dict(spec.options)
     for key, value in (options or {}).items():

@@ -1,4 +1,4 @@
-"""What is known of a codec variant or an audio language model before any network is loaded."""
+"""Specs: what is known of a codec variant or an audio language model (ALM) before it is loaded."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 OptionValue = bool | int | float | str
-"""The value of an inference option: plain data, so that it can stand in a recipe and in a content key."""
+"""The value of an inference option: plain data, so that it can be part of a recipe and of a content key."""
 
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """Where a codec stands in the taxonomy of CodecFake+ (ResponsibleGenAI/CodecFake-Source-Tracing)."""
+    """Place of a codec in the taxonomy of CodecFake+ (ResponsibleGenAI/CodecFake-Source-Tracing)."""
 
     quantizer: Literal["multi", "single", "scalar"]
     auxiliary: Literal["none", "semantic", "disentangled"]
@@ -23,8 +23,8 @@ class Taxonomy:
 class CodecSpec:
     """One variant: a codec family at one concrete setting, as its authors released it.
 
-    The figures are those of the official checkpoint; an :class:`~codec_adapters.base.Adapter` reports the figures of
-    the network it really loaded.
+    Sample rate, hop, codebooks and bit rate are those of the official checkpoint; an
+    :class:`~codec_adapters.base.Adapter` reports those of the network that it loaded.
     """
 
     name: str
@@ -34,11 +34,11 @@ class CodecSpec:
     label: int
     """Class id of the family (see :data:`codec_adapters.classes.LABELS`; plugins continue from 12)."""
     sample_rate: int
-    """Native rate, Hz."""
+    """Of input and output, Hz."""
     hop: int
     """Samples of input per frame of the finest codebook."""
     codebooks: int
-    """Codebooks in use."""
+    """Number of codebooks in use."""
     bitrate: float
     """Bits per second."""
     taxonomy: Taxonomy
@@ -51,7 +51,7 @@ class CodecSpec:
     delay_samples: int = 0
     """Samples (at ``sample_rate``) by which the output lags the input."""
     tail_local: bool = False
-    """True when silence appended to the input changes only the output's last part. Measured, never believed."""
+    """True where silence appended to the input changes only the last part of the output; conformance measures it."""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     """Inference options with their defaults."""
     version: int = 1
@@ -64,25 +64,25 @@ class CodecSpec:
 
 
 PromptPart = Literal["text", "audio", "transcript"]
-"""What a prompt may have to hold: the text to speak, speech, and what is said in that speech."""
+"""Parts of a prompt: the text to speak, speech, and the transcript of that speech."""
 
 
 @dataclass(frozen=True)
 class AlmSpec:
     """One audio language model, as its authors released it.
 
-    Class and taxonomy of its clips are those of the codec that speaks, :attr:`codec_variant`; so are the rates, unless
-    the model decodes by itself.
+    Its clips have the class and the taxonomy of the codec that it speaks through, :attr:`codec_variant`, and that
+    codec's sample rate, unless the model decodes by itself.
     """
 
     name: str
-    """Unique name, e.g. ``moshi``; no codec variant has it."""
+    """Unique name, e.g. ``moshiko``; no codec variant has it."""
     title: str
     """The name its authors gave it, e.g. ``Mini-Omni``."""
     codec_variant: str
-    """The codec variant whose decoder speaks, e.g. ``mimi_8codebooks``."""
+    """The codec variant whose decoder makes the waveforms, e.g. ``mimi_8codebooks``."""
     prompt: tuple[PromptPart, ...]
-    """The parts that a prompt must have."""
+    """Parts that a prompt must have."""
     code_licence: str
     weights_licence: str
     paper: str
@@ -90,7 +90,7 @@ class AlmSpec:
     checkpoint: str
     """Entry of ``manifests/weights.lock`` that holds the official weights; empty where there are none to fetch."""
     local_only: bool = False
-    """Has weights, but no official ones: a folder must be given."""
+    """True where it has weights, but no official ones: a checkpoint folder must be given."""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     """Inference options with their defaults; ``max_seconds`` (most speech per prompt) is among them."""
     version: int = 1
@@ -103,14 +103,14 @@ class AlmSpec:
 
     @property
     def decodes_itself(self) -> bool:
-        """Whether it makes waveforms without the codec being loaded beside it."""
+        """Whether it makes waveforms by itself; its codec is not loaded then."""
         return self.sample_rate is not None
 
     def __post_init__(self) -> None:
-        """Refuse prompt parts that do not exist and a missing limit.
+        """Check the spec.
 
         Raises:
-            ValueError: the spec is wrong.
+            ValueError: an unknown prompt part, no prompt part, or no option ``max_seconds``.
         """
         unknown = sorted(set(self.prompt) - set(get_args(PromptPart)))
         if unknown or not self.prompt:

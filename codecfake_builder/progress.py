@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, a plain line now and then elsewhere."""
+"""Show progress on standard error: a bar on a terminal; elsewhere a plain line at intervals."""
 
 from __future__ import annotations
 
@@ -8,18 +8,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PLAIN_LINE_SECONDS = 15.0
+"""Least time between two plain lines."""
 
 Advance = Callable[[int], None]
+"""Takes the number of units that were done since the last call."""
 
 
 def say(text: str) -> None:
-    """One line of talk on standard error; results go to standard output."""
+    """Print a line on standard error; standard output is for results."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(title: str, total: int, unit: str) -> Iterator[Advance]:
-    """Show that ``total`` units of work are going on; the caller reports each step with the yielded function."""
+    """Show how many of ``total`` units of work are done; the caller reports each step to the yielded function.
+
+    Args:
+        title: what is being done.
+        total: number of units; where it is 0, no bar is shown.
+        unit: what is counted, in the plural: ``shards``.
+    """
     if total and sys.stderr.isatty():
         with _bar(title, total, unit) as advance:
             yield advance

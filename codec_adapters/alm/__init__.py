@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codec_adapters.alm.loading import load_alm
-from codec_adapters.catalogue import default_catalogue, register
+from codec_adapters.registration import default_catalogue, register
 from codec_adapters.spec import AlmSpec, OptionValue
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def names() -> list[str]:
     """List every ALM of the default catalogue, built-in ones first. Imports no model.
 
     >>> from codec_adapters import alm
-    >>> "moshi" in alm.names()
+    >>> "moshiko" in alm.names()
     True
     """
     return [spec.name for spec in default_catalogue().alms()]
@@ -41,7 +40,7 @@ def spec(name: str) -> AlmSpec:
         UnknownVariantError: no such ALM; the message names the nearest one.
 
     >>> from codec_adapters import alm
-    >>> alm.spec("moshi").codec_variant
+    >>> alm.spec("moshiko").codec_variant
     'mimi_8codebooks'
     """
     return default_catalogue().alm(name)
@@ -69,7 +68,19 @@ def load(
 
     Raises:
         UnknownVariantError, OptionError, CheckpointError: one line each, naming what and where.
+
+    >>> import torch
+    >>> from codec_adapters import alm
+    >>> from codec_adapters.alm.base import Prompt
+    >>> folder = "recipes/mini/weights"  # of small networks, trained for the embedded edition
+    >>> limit = {"max_seconds": 1.0}
+    >>> model = alm.load("codec_lm_mimi", f"{folder}/codec_lm_mimi", f"{folder}/mimi_8codebooks", options=limit)
+    >>> (spoken,) = model.generate([Prompt("first", audio=torch.zeros(24000))], seeds=[7])
+    >>> spoken.wav.dtype, len(spoken.wav) <= model.sample_rate  # float32 [samples], at most a second
+    (torch.float32, True)
     """
+    from codec_adapters.alm.loading import load_alm  # reads weights.lock by pydantic, which takes long to import
+
     catalogue = default_catalogue()
     own = catalogue.entry(catalogue.alm(name).name)
     codec = catalogue.entry(catalogue.speaking_codec(name).name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codec_adapters.catalogue import Entry
+from codec_adapters.entry import Entry
 from codec_adapters.errors import OptionError
 from codec_adapters.loading import Options, checked_target, checkpoint_folder, load_codec, merged_options
 from codec_adapters.spec import AlmSpec, CodecSpec

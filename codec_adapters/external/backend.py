@@ -1,7 +1,8 @@
-"""What the backends of a codec file share. A backend is one way to bring a codec in: ONNX graphs, a command, ...
+"""What the backends share. A backend is what a codec file runs a codec with: ONNX graphs, a command, ...
 
-One model per backend is all of it: the section of a codec file, the value that travels to worker processes, what a
-user's files become (``place``), and what makes the adapter. It imports neither torch nor a runtime before that.
+Each backend is one pydantic model, which is the section of a codec file and the value that is sent to worker processes.
+It is made from what a user gives to ``add-codec`` (``from_user``), and it makes the adapter (``adapter``); torch and
+other runtimes are not imported before that.
 """
 
 from __future__ import annotations
@@ -23,42 +24,42 @@ if TYPE_CHECKING:
 
 
 class Backend(BaseModel, ABC):
-    """How an external codec runs."""
+    """What an external codec runs with, and the pinned files that it is made of."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: ClassVar[str]
-    """Its name: the key of its section in a codec file, and of ``add-codec``'s option."""
+    """Its name: the key of its section in a codec file, and the name of ``add-codec``'s option."""
     runs_code: ClassVar[bool] = False
-    """Whether what it names is code, which runs with the user's rights."""
-    placing: ClassVar[set[str]] = set()
-    """Fields that say where files lie, not what they are."""
-    _home: Path = PrivateAttr(default_factory=Path)
+    """True where it names code, which runs with the user's rights."""
+    location_fields: ClassVar[set[str]] = set()
+    """Fields that say where files lie, not what they hold; not part of :meth:`settings`."""
+    _codec_folder: Path = PrivateAttr(default_factory=Path)
 
-    def at(self, home: Path) -> Self:
-        """Return the same backend of a codec file in folder ``home``, which relative names are relative to."""
+    def at(self, folder: Path) -> Self:
+        """Return the backend as that of a codec file in ``folder``, which its file names are relative to."""
         moved = self.model_copy()
-        moved._home = home
+        moved._codec_folder = folder
         return moved
 
     @property
-    def home(self) -> Path:
+    def codec_folder(self) -> Path:
         """The codec file's folder."""
-        return self._home
+        return self._codec_folder
 
     @property
-    def place(self) -> Path:
+    def files_folder(self) -> Path:
         """The folder that :attr:`pinned` files lie in."""
-        return self._home
+        return self._codec_folder
 
     @property
     @abstractmethod
     def pinned(self) -> tuple[PinnedFile, ...]:
-        """Everything on disk that the codec is made of, as it was when the codec was added."""
+        """Every file that the codec is made of, as it was when the codec was added."""
 
     @property
     def address(self) -> str:
-        """Address of the repository that the files come from; empty for local ones."""
+        """Address of the repository that the files come from; empty for local files."""
         return ""
 
     @abstractmethod
@@ -66,46 +67,46 @@ class Backend(BaseModel, ABC):
         """Make the adapter.
 
         Raises:
-            CheckpointError: no such codec, or one that cannot be loaded safely; the message names the file.
+            CheckpointError: the files hold no such codec, or cannot be loaded safely; the message names the file.
         """
 
-    def located(self, file: PinnedFile) -> Path:
-        """Where one of the :attr:`pinned` files lies."""
-        return file.path(self.place)
+    def path_of(self, file: PinnedFile) -> Path:
+        """Return where one of the :attr:`pinned` files lies."""
+        return file.path(self.files_folder)
 
-    def absent(self) -> list[Path]:
-        """The files that are not there yet."""
-        return [path for file in self.pinned if not (path := self.located(file)).is_file()]
+    def missing_files(self) -> list[Path]:
+        """List the paths of pinned files that are not there yet."""
+        return [path for file in self.pinned if not (path := self.path_of(file)).is_file()]
 
     def prepare(self) -> None:
-        """Bring the files here, and hold them to their hashes.
+        """Fetch the pinned files where they come from a repository, and check their sizes and hashes.
 
         Raises:
             CheckpointError: a file is missing, changed, or cannot be fetched.
         """
         for file in self.pinned:
-            file.checked(self.place)
+            file.checked(self.files_folder)
 
     def hashes(self) -> dict[str, str]:
-        """sha256 of everything beside the settings that decides the output, by a name without machine paths."""
+        """Return sha256 of everything beside the settings that decides the output, by names without machine paths."""
         return {file.file: file.sha256 for file in self.pinned}
 
     def settings(self) -> str:
-        """The settings as canonical text without machine paths: part of a clip's content key."""
-        return json.dumps(self.model_dump(mode="json", exclude=self.placing), sort_keys=True)
+        """Return the settings as canonical JSON without machine paths: part of a clip's content key."""
+        return json.dumps(self.model_dump(mode="json", exclude=self.location_fields), sort_keys=True)
 
 
 class GraphBackend(Backend):
-    """One round-trip graph, or an encoder and a decoder."""
+    """A backend of one round-trip graph, or of an encoder and a decoder."""
 
     round_trip: PinnedFile | None = None
     encoder: PinnedFile | None = None
     decoder: PinnedFile | None = None
     codes: CodeOrder | None = None
-    """``None``: found out by running the encoder on one and on two items."""
+    """Order of the codes' axes; ``None``: found by running the encoder on one and on two items."""
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _one_or_two_graphs(self) -> Self:
         given = tuple(part is not None for part in (self.round_trip, self.encoder, self.decoder))
         if given not in ((True, False, False), (False, True, True)):
             raise ValueError("give either round_trip, or encoder and decoder")
@@ -117,12 +118,15 @@ class GraphBackend(Backend):
 
     @property
     def graphs(self) -> tuple[Path, ...]:
-        """Where the one or two graphs lie: the round trip, or encoder and decoder."""
-        return tuple(self.located(file) for file in (self.round_trip, self.encoder, self.decoder) if file)
+        """Paths of the one or two graphs: the round trip, or encoder and decoder."""
+        return tuple(self.path_of(file) for file in (self.round_trip, self.encoder, self.decoder) if file)
 
 
-def place_graphs(graphs: tuple[Path, ...], home: Path) -> dict[str, PinnedFile]:
-    """Copy one round-trip graph, or encoder and decoder, into ``home``; the fields of a :class:`GraphBackend`.
+def copy_graphs(graphs: tuple[Path, ...], folder: Path) -> dict[str, PinnedFile]:
+    """Copy one round-trip graph, or encoder and decoder, into the codec file's folder, and pin the copies.
+
+    Returns:
+        the fields of a :class:`GraphBackend`.
 
     Raises:
         CheckpointError: neither one file nor two, two of one name, or no such file.
@@ -131,12 +135,12 @@ def place_graphs(graphs: tuple[Path, ...], home: Path) -> dict[str, PinnedFile]:
         raise CheckpointError(f"give one graph (a round trip) or two (encoder, decoder); got {len(graphs)}")
     if len({graph.name for graph in graphs}) != len(graphs):
         raise CheckpointError(f"{graphs[-1]}: encoder and decoder need different names")
-    placed = [copied(graph, home / graph.name, home) for graph in graphs]
-    return dict(zip(("round_trip",) if len(placed) == 1 else ("encoder", "decoder"), placed, strict=True))
+    copies = [copy_pinned(graph, folder / graph.name, folder) for graph in graphs]
+    return dict(zip(("round_trip",) if len(copies) == 1 else ("encoder", "decoder"), copies, strict=True))
 
 
-def copied(source: Path, target: Path, home: Path) -> PinnedFile:
-    """Copy a file into the codec's folder, and pin it as it is.
+def copy_pinned(source: Path, target: Path, folder: Path) -> PinnedFile:
+    """Copy a file to ``target`` within the codec file's folder, and pin the copy.
 
     Raises:
         CheckpointError: no such file.
@@ -146,4 +150,4 @@ def copied(source: Path, target: Path, home: Path) -> PinnedFile:
         raise CheckpointError(f"{source}: no such file")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-    return PinnedFile.at(target, home)
+    return PinnedFile.at(target, folder)

@@ -1,7 +1,7 @@
-"""Codec files: YAML that adds a codec, data and never code. A recipe lists them under ``plugins:``.
+"""Codec files: YAML that describes an external codec, data and never code. A recipe lists them under ``plugins:``.
 
-A file names its codec, exactly one backend with that backend's settings, what is known of the codec, and its options.
-How to write such a file is in ``docs/codec_files.md``.
+A codec file has the codec's name, the section of exactly one backend, the facts of the codec, and its options.
+``docs/codec_files.md`` says how to write one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from codec_adapters.catalogue import Entry, Provider, builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
+from codec_adapters.entry import Entry, Provider
 from codec_adapters.errors import CheckpointError, DocumentError
 from codec_adapters.external.backend import Backend
 from codec_adapters.external.command import CommandBackend
@@ -31,19 +32,19 @@ from codec_adapters.files.documents import read_mapping, validated_document
 from codec_adapters.spec import OptionValue
 
 SUFFIXES = (".yaml", ".yml")
-"""Of the entries of ``plugins:`` that are codec files."""
-_KINDS = (TransformersBackend, OnnxBackend, TorchscriptBackend, ExportedBackend, PythonBackend, CommandBackend)
-BACKENDS: Mapping[str, type[Backend]] = {kind.key: kind for kind in _KINDS}
-"""By the key of its section."""
+"""Ends of the file names of ``plugins:`` that are codec files."""
+_CLASSES = (TransformersBackend, OnnxBackend, TorchscriptBackend, ExportedBackend, PythonBackend, CommandBackend)
+BACKENDS: Mapping[str, type[Backend]] = {backend.key: backend for backend in _CLASSES}
+"""The class of each backend, by the key of its section."""
 
 
 class CodecFile(BaseModel):
-    """One codec that is not built in."""
+    """What a codec file says: one external codec."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern=r"^[A-Za-z0-9_]+$")
-    """The variant's."""
+    """Name of the codec variant."""
     transformers: TransformersBackend | None = None
     onnx: OnnxBackend | None = None
     torchscript: TorchscriptBackend | None = None
@@ -52,7 +53,7 @@ class CodecFile(BaseModel):
     command: CommandBackend | None = None
     codec: CodecFacts
     options: dict[str, OptionValue] = {}
-    """With their defaults; ``options.<variant>`` of a recipe may override them."""
+    """Inference options with their defaults; ``options.<variant>`` of a recipe may override them."""
 
     @model_validator(mode="after")
     def _one_backend(self) -> CodecFile:
@@ -69,19 +70,24 @@ class CodecFile(BaseModel):
 
     @property
     def backend(self) -> Backend:
-        """The one backend that it has a section of."""
+        """The one backend that the file has a section of."""
         found: Backend = next(part for key in BACKENDS if (part := getattr(self, key)) is not None)
         return found
 
-    def entry(self, home: Path, plugin: str | None = None) -> Entry:
-        """Return the codec's entry in a catalogue, for a codec file in folder ``home``."""
-        backend = self.backend.at(home)
+    def entry(self, folder: Path, plugin: str | None = None) -> Entry:
+        """Return the codec's entry in a catalogue.
+
+        Args:
+            folder: the codec file's.
+            plugin: the item of a recipe's ``plugins`` that names the codec file.
+        """
+        backend = self.backend.at(folder)
         return Entry(self.codec.spec(self.name, backend.address, self.options), ExternalCodec(backend, plugin))
 
 
 @dataclass(frozen=True)
 class ExternalCodec(Provider):
-    """Loads the codec of a codec file, in any process; the file itself is not read again."""
+    """Loader of the codec of a codec file, in any process; the codec file is not read again."""
 
     backend: Backend
     plugin: str | None = None
@@ -99,7 +105,7 @@ class ExternalCodec(Provider):
         return self.backend.adapter(setup)
 
     def pending(self) -> str | None:
-        absent = self.backend.absent()
+        absent = self.backend.missing_files()
         return (
             f"fetching {len(absent)} files from {self.backend.address or 'where its codec file says'}"
             if absent
@@ -112,10 +118,25 @@ class ExternalCodec(Provider):
 
 
 def read_codec_file(path: Path) -> CodecFile:
-    """Read a codec file as data; the files that it names are not looked at.
+    """Read a codec file and check what it says; the files that it names are not read.
 
     Raises:
         DocumentError: one line per problem, each with the file and the path of the field.
+
+    >>> import tempfile
+    >>> from codec_adapters.external.codec_file import read_codec_file
+    >>> text = '''
+    ... name: telephone_8khz
+    ... command: {steps: ["sox {in} -e a-law {work}/coded.wav", "sox {work}/coded.wav -e float {out}"]}
+    ... codec: {family: g711, label: 12, sample_rate: 8000, hop: 1, codebooks: 1, bitrate: 64000,
+    ...         taxonomy: {quantizer: scalar}}
+    ... '''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "telephone.yaml")
+    ...     _ = path.write_text(text)
+    ...     file = read_codec_file(path)
+    >>> file.backend.key, file.codec.family
+    ('command', 'g711')
     """
     document = read_mapping(path, f"name, codec and one of {', '.join(BACKENDS)}")
     found = validated_document(CodecFile, document, str(path))
@@ -126,17 +147,33 @@ def read_codec_file(path: Path) -> CodecFile:
 
 
 def codec_file_entry(path: Path, plugin: str | None = None) -> Entry:
-    """Read a codec file and hold the files that it names to their hashes; those of a hub repository are looked at when
-    they are fetched.
+    """Read a codec file, check the hashes of the files that it names, and return its codec's entry in a catalogue.
+
+    Files of a hub repository are checked when they are fetched.
 
     Args:
         plugin: the item of a recipe's ``plugins`` that names it.
 
     Raises:
-        DocumentError: the file is not valid; a file that it names is missing, or has changed since it was added.
+        DocumentError: the codec file is not valid; a file that it names is missing, or has changed since it was added.
+
+    >>> import shutil, tempfile
+    >>> import codec_adapters
+    >>> from codec_adapters.external.codec_file import codec_file_entry, codec_file_text
+    >>> from codec_adapters.external.facts import CodecFacts
+    >>> from codec_adapters.external.transformers import TransformersBackend
+    >>> facts = CodecFacts(family="encodec", sample_rate=24000, hop=320, codebooks=8, bitrate=6000,
+    ...                    taxonomy={"quantizer": "multi"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path, model = Path(folder, "codec.yaml"), "recipes/mini/weights/encodec_24khz_6kbps"
+    ...     backend = TransformersBackend.from_user(Path(folder), model)  # copies the model into the folder
+    ...     _ = path.write_text(codec_file_text(str(path), "my_encodec", backend, facts))
+    ...     catalogue = codec_adapters.default_catalogue().with_entries(codec_file_entry(path))
+    >>> catalogue.codec("my_encodec").label
+    4
     """
-    home = Path(os.path.abspath(path)).parent  # noqa: PTH100 - links stay as they are
-    entry = read_codec_file(path).entry(home, plugin)
+    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - links stay as they are
+    entry = read_codec_file(path).entry(folder, plugin)
     assert isinstance(entry.provider, ExternalCodec)
     try:
         if not entry.provider.backend.address:
@@ -149,14 +186,17 @@ def codec_file_entry(path: Path, plugin: str | None = None) -> Entry:
 def codec_file_text(
     where: str, name: str, backend: Backend, codec: CodecFacts, options: Mapping[str, OptionValue] | None = None
 ) -> str:
-    """Return the text of a codec file, in the order in which it is read best.
+    """Return the text of a codec file, with comments.
 
     Args:
-        where: the file, for messages.
-        backend: with its files relative to the codec file's folder.
+        where: the codec file, for messages.
+        name: of the codec variant.
+        backend: with its files named relative to the codec file's folder.
+        codec: its facts.
+        options: inference options with their defaults.
 
     Raises:
-        DocumentError: what would be written is no valid codec file.
+        DocumentError: the text would be no valid codec file; one line per problem.
     """
     document = {"name": name, backend.key: _shown(backend), "codec": _shown(codec), "options": dict(options or {})}
     validated_document(CodecFile, document, where)
@@ -176,11 +216,12 @@ _COMMENTS = {
 
 
 def _shown(part: BaseModel) -> dict[str, Any]:
-    """Every field that says something."""
+    """Return the fields that were given, as YAML holds them."""
     return part.model_dump(mode="json", exclude_none=True, exclude_unset=True)
 
 
 def _placeholder_problems(file: CodecFile) -> Iterator[str]:
+    """List the unknown placeholders of a command's steps, one line each."""
     if file.command is None:
         return
     for number, step in enumerate(file.command.steps):

@@ -1,4 +1,4 @@
-"""Backend ``command``: programs that read one audio file and write another. Never through a shell."""
+"""Backend ``command``: programs that read one audio file and write another. No shell runs them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from codec_adapters.base import Adapter, Setup
 
 
-def _words(step: object) -> object:
+def _split(step: object) -> object:
     return shlex.split(step) if isinstance(step, str) else step
 
 
-Step = Annotated[list[str], BeforeValidator(_words), Field(min_length=1)]
-"""A program and its arguments; one string is split as a shell would, and no shell ever sees it."""
+Step = Annotated[list[str], BeforeValidator(_split), Field(min_length=1)]
+"""A program and its arguments; a string is split as a shell would split it, but no shell runs it."""
 
 
 class CommandBackend(Backend):
-    """Programs, run one after the other for each clip."""
+    """Programs that run one after the other for each clip."""
 
     key: ClassVar[str] = "command"
     runs_code: ClassVar[bool] = True
@@ -33,25 +33,26 @@ class CommandBackend(Backend):
     steps: list[Step] = Field(min_length=1)
     """Argument lists with placeholders, run one after the other."""
     beside: list[PinnedFile] = Field(default_factory=list)
-    """What the programs read."""
+    """Files that the programs read."""
     timeout_seconds: float = Field(default=60.0, gt=0)
+    """Most seconds that a step may take."""
     version: Step | None = None
-    """A command whose output tells the version of the programs and their libraries."""
+    """A command that prints the version of the programs and their libraries."""
 
     @property
     def pinned(self) -> tuple[PinnedFile, ...]:
         return tuple(self.beside)
 
     @classmethod
-    def placed(cls, home: Path, steps: list[str], version: str | None = None) -> Self:
-        """Split commands into programs and arguments."""
-        said = {"steps": steps, "version": version, "timeout_seconds": 60.0}
-        return cls.model_validate(said).at(home)
+    def from_user(cls, folder: Path, steps: list[str], version: str | None = None) -> Self:
+        """Make the backend from commands, for a codec file in ``folder``; each is split into program and arguments."""
+        settings = {"steps": steps, "version": version, "timeout_seconds": 60.0}
+        return cls.model_validate(settings).at(folder)
 
     def hashes(self) -> dict[str, str]:
-        return {**super().hashes(), **program_hashes(self.steps, self.version or (), self.home)}
+        return {**super().hashes(), **program_hashes(self.steps, self.version or (), self.codec_folder)}
 
     def adapter(self, setup: Setup) -> Adapter:
         from codec_adapters.external.adapters.command import CommandAdapter
 
-        return CommandAdapter(setup, self.steps, self.home, self.timeout_seconds)
+        return CommandAdapter(setup, self.steps, self.codec_folder, self.timeout_seconds)

@@ -1,4 +1,4 @@
-"""Argument lists with placeholders, and the identity of the programs that they run."""
+"""Argument lists with placeholders, and the hashes of the programs that they run."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ in Hz."""
 
 
 def filled(argument: str, values: Mapping[str, object]) -> str:
-    """``argument`` with the placeholders filled in; ``{{`` is a brace."""
+    """Return ``argument`` with its placeholders filled in; ``{{`` is a brace.
+
+    >>> filled("--rate={rate}", {"rate": 24000})
+    '--rate=24000'
+    """
     parts = string.Formatter().parse(argument)
     return "".join(text + (str(values[name]) if name is not None else "") for text, name, _, _ in parts)
 
 
 def placeholder_problem(argument: str, options: Sequence[str]) -> str | None:
-    """What is wrong with the placeholders of an argument."""
+    """Return what is wrong with the placeholders of an argument; ``None`` where nothing is."""
     known = (*PLACEHOLDERS, *options)
     try:
         found = [(name, form, how) for _, name, form, how in string.Formatter().parse(argument) if name is not None]
@@ -39,9 +43,9 @@ def placeholder_problem(argument: str, options: Sequence[str]) -> str | None:
 
 
 def program_hashes(steps: Sequence[Sequence[str]], version: Sequence[str], folder: Path) -> dict[str, str]:
-    """sha256 of each step's program, and of what the version command prints where one is given.
+    """Return sha256 of each step's program, and of what the version command prints where one is given.
 
-    A program's own file says nothing of the libraries that it loads; the version command is there for those.
+    A program's own file does not tell which libraries it loads; the version command is there for those.
 
     Raises:
         CheckpointError: a program is not installed, or the version command fails.
@@ -50,12 +54,16 @@ def program_hashes(steps: Sequence[Sequence[str]], version: Sequence[str], folde
     hashes = {f"program {path.name}": sha256_once(path) for path in programs}
     if version:
         command = [filled(argument, {"python": sys.executable, "folder": folder}) for argument in version]
-        hashes["version"] = _printed(tuple(command))
+        hashes["version"] = _hash_of_output(tuple(command))
     return hashes
 
 
 def program(step: Sequence[str], folder: Path) -> Path:
-    """The file that a step runs, links followed."""
+    """Return the file that a step runs, with links followed.
+
+    Raises:
+        CheckpointError: the program is not installed.
+    """
     name = filled(step[0], {"python": sys.executable, "folder": folder})
     found = shutil.which(name)
     if found is None:
@@ -63,7 +71,8 @@ def program(step: Sequence[str], folder: Path) -> Path:
     return Path(found).resolve()
 
 
-def _printed(command: tuple[str, ...]) -> str:
+def _hash_of_output(command: tuple[str, ...]) -> str:
+    """Return sha256 of what a command prints."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from codec_adapters.external.backend import GraphBackend, place_graphs
+from codec_adapters.external.backend import GraphBackend, copy_graphs
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter, Setup
@@ -17,15 +17,15 @@ class ExportedBackend(GraphBackend):
     key: ClassVar[str] = "exported"
 
     @classmethod
-    def placed(cls, home: Path, graphs: tuple[Path, ...]) -> Self:
-        """Copy programs into the codec's folder ``home``.
+    def from_user(cls, folder: Path, graphs: tuple[Path, ...]) -> Self:
+        """Copy programs into the codec file's ``folder``, and make the backend from the copies.
 
         Raises:
             CheckpointError: neither one program nor two, or no such file.
         """
-        return cls(**place_graphs(graphs, home)).at(home)  # type: ignore[arg-type] # each key is a field of that type
+        return cls(**copy_graphs(graphs, folder)).at(folder)  # type: ignore[arg-type] # each key is a field of that type
 
     def adapter(self, setup: Setup) -> Adapter:
-        from codec_adapters.external.adapters.exported import adapter
+        from codec_adapters.external.adapters.exported import make_adapter
 
-        return adapter(setup, self.graphs, self.codes)
+        return make_adapter(setup, self.graphs, self.codes)

@@ -1,4 +1,4 @@
-"""Facts: what the author of a recipe or of a codec file says of a codec, or of an ALM, that is not built in."""
+"""Facts: what an author states of a codec or an ALM that is not built in; specs are made from them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from codec_adapters.classes import LABELS
 from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue, PromptPart, Taxonomy
 
 
-class _Stated(BaseModel):
+class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TaxonomyFacts(_Stated):
-    """Where the codec stands in the taxonomy of CodecFake+."""
+class TaxonomyFacts(_Facts):
+    """Place of a codec in the taxonomy of CodecFake+; see :class:`codec_adapters.Taxonomy`."""
 
     quantizer: Literal["multi", "single", "scalar"]
     auxiliary: Literal["none", "semantic", "disentangled"] = "none"
     decoder_domain: Literal["time", "frequency"] = "time"
 
 
-class CodecFacts(_Stated):
-    """What is said of a codec; see :class:`codec_adapters.CodecSpec`."""
+class CodecFacts(_Facts):
+    """Facts of a codec; the fields are those of :class:`codec_adapters.CodecSpec`."""
 
     family: str = Field(pattern=r"^[a-z0-9_]+$")
     label: int | None = Field(default=None, ge=len(LABELS))
-    """For a family that has no label yet: the next free one."""
+    """Of a family that has none yet: the next free number."""
     sample_rate: int = Field(ge=1000)
     hop: int = Field(ge=1)
     codebooks: int = Field(ge=1)
@@ -42,7 +42,7 @@ class CodecFacts(_Stated):
     version: int = 1
 
     def label_problems(self) -> Iterator[str]:
-        """Say what is wrong with the label: a family of the publication has one already, a new one needs one."""
+        """Say what is wrong with the label: a built-in family has one already, a new family needs one."""
         if (self.family in LABELS) == (self.label is not None):
             wanted = (
                 "has a label already; leave it out"
@@ -52,8 +52,13 @@ class CodecFacts(_Stated):
             yield f"family {self.family} {wanted}"
 
     def spec(self, name: str, repo: str, options: Mapping[str, OptionValue]) -> CodecSpec:
-        """Return the spec of variant ``name``; its weights, if any, are no entry of ``weights.lock``."""
-        known = self.model_dump(exclude={"label", "taxonomy"})
+        """Return the spec of variant ``name``; its weights, if it has any, are not in ``weights.lock``.
+
+        Args:
+            repo: address of the repository; may be empty.
+            options: inference options with their defaults.
+        """
+        stated = self.model_dump(exclude={"label", "taxonomy"})
         return CodecSpec(
             name=name,
             label=LABELS.get(self.family, self.label or 0),
@@ -61,12 +66,12 @@ class CodecFacts(_Stated):
             repo=repo,
             checkpoint="",
             options=dict(options),
-            **known,
+            **stated,
         )
 
 
-class AlmFacts(_Stated):
-    """What is said of an ALM that decodes by itself; see :class:`codec_adapters.AlmSpec`."""
+class AlmFacts(_Facts):
+    """Facts of an ALM that decodes by itself; the fields are those of :class:`codec_adapters.AlmSpec`."""
 
     title: str = Field(min_length=1)
     codec_variant: str
@@ -77,14 +82,19 @@ class AlmFacts(_Stated):
     prompt_rate: int | None = Field(default=None, ge=1000)
     """Hz, of the prompts' audio; by default that of the speech."""
     max_seconds: float = Field(gt=0)
-    """Most speech per prompt; handed to the driver among the options, and may be overridden as one."""
+    """Most seconds of speech per prompt; passed to the driver as an option, which a recipe may override."""
     code_licence: str = "not stated"
     weights_licence: str = "not stated"
     paper: str = ""
     version: int = 1
 
     def spec(self, name: str, repo: str, options: Mapping[str, OptionValue]) -> AlmSpec:
-        """Return the spec of ALM ``name``; its weights, if any, are no entry of ``weights.lock``."""
+        """Return the spec of ALM ``name``; its weights, if it has any, are not in ``weights.lock``.
+
+        Args:
+            repo: address of the repository; may be empty.
+            options: inference options with their defaults.
+        """
         return AlmSpec(
             name=name,
             title=self.title,

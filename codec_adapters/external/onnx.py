@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field
 
-from codec_adapters.external.backend import GraphBackend, copied, place_graphs
+from codec_adapters.external.backend import GraphBackend, copy_graphs, copy_pinned
 from codec_adapters.files.pinned import PinnedFile
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class OnnxBackend(GraphBackend):
-    """ONNX graphs, with the files that hold their tensors where those lie beside them."""
+    """ONNX graphs, with the files beside them that hold their tensors."""
 
     key: ClassVar[str] = "onnx"
 
@@ -27,20 +27,20 @@ class OnnxBackend(GraphBackend):
         return (*super().pinned, *self.data)
 
     @classmethod
-    def placed(cls, home: Path, graphs: tuple[Path, ...]) -> Self:
-        """Copy graphs, and the files that they read tensors from, into the codec's folder ``home``.
+    def from_user(cls, folder: Path, graphs: tuple[Path, ...]) -> Self:
+        """Copy graphs, and the files of their tensors, into the codec file's ``folder``; make the backend from these.
 
         Raises:
             CheckpointError: neither one graph nor two, no ONNX graph, or one that reads files outside of its folder.
         """
         from codec_adapters.external.adapters.onnx import external_files
 
-        parts = place_graphs(graphs, home)
-        beside = {graph.parent / name: home / name for graph in graphs for name in sorted(external_files(graph))}
-        data = [copied(source, target, home) for source, target in beside.items()]
-        return cls(**parts, data=data).at(home)  # type: ignore[arg-type] # each key is a field of that type
+        fields = copy_graphs(graphs, folder)
+        beside = {graph.parent / name: folder / name for graph in graphs for name in sorted(external_files(graph))}
+        data = [copy_pinned(source, target, folder) for source, target in beside.items()]
+        return cls(**fields, data=data).at(folder)  # type: ignore[arg-type] # each key is a field of that type
 
     def adapter(self, setup: Setup) -> Adapter:
-        from codec_adapters.external.adapters.onnx import adapter
+        from codec_adapters.external.adapters.onnx import make_adapter
 
-        return adapter(setup, self.graphs, self.codes, frozenset(map(self.located, self.data)))
+        return make_adapter(setup, self.graphs, self.codes, frozenset(map(self.path_of, self.data)))

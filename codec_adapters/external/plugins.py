@@ -1,6 +1,6 @@
-"""Plugins of a recipe: Python code that registers further codec variants and ALMs, and codec files that add one.
+"""Plugins of a recipe: Python code that registers codec variants and ALMs, and codec files, which add one codec each.
 
-What a plugin registers goes into the catalogue of the recipe that names it, and into no other.
+What a plugin adds goes into the catalogue of the recipe that names it, and into no other.
 """
 
 from __future__ import annotations
@@ -12,22 +12,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from codec_adapters.catalogue import Catalogue, Entry, Provider, collecting
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.entry import Entry, Provider
 from codec_adapters.errors import CheckpointError, DocumentError
 from codec_adapters.external.codec_file import SUFFIXES, codec_file_entry
 from codec_adapters.files.hashing import sha256_once
 from codec_adapters.files.python_files import import_file
+from codec_adapters.registration import collecting
 
 
 @dataclass(frozen=True)
 class PluginCode(Provider):
-    """Loads what a plugin's code registered under a name; in another process the plugin is imported there first."""
+    """Loader of what a plugin's code registered under a name; in another process it imports the plugin first."""
 
     plugin: str
     """A module's name, or the absolute path of a ``.py`` file."""
     name: str
     sha256: str | None
-    """Of the file, so that clips are made again when their codec's code changes; ``None`` for a module."""
+    """Of the file: clips are made again when their codec's code changes. ``None`` for a module."""
 
     @property
     def added_by(self) -> str | None:
@@ -43,10 +45,11 @@ class PluginCode(Provider):
 
 
 def anchored(plugin: str, folder: Path) -> str:
-    """Return a plugin as catalogues name it: a file by its absolute path, a module by its name.
+    """Return a plugin as :func:`with_plugins` takes it: a file by its absolute path, a module by its name.
 
     Args:
-        folder: the recipe's, which relative paths are relative to.
+        plugin: as a recipe has it.
+        folder: the recipe's folder, which relative paths are relative to.
     """
     return str((folder / plugin).resolve()) if plugin.endswith((".py", *SUFFIXES)) else plugin
 
@@ -58,8 +61,8 @@ def with_plugins(catalogue: Catalogue, plugins: list[str]) -> Catalogue:
         plugins: as :func:`anchored` gives them.
 
     Raises:
-        DocumentError: a plugin is not there or fails to import; a codec file is not valid, or what it names has
-            changed; or two plugins add variants of one name.
+        DocumentError: a plugin is missing or fails to import; a codec file is not valid, or a file that it names has
+            changed; or two plugins add entries of one name.
     """
     added: dict[str, str] = {}
     for plugin in dict.fromkeys(plugins):
@@ -74,7 +77,7 @@ def with_plugins(catalogue: Catalogue, plugins: list[str]) -> Catalogue:
 
 
 def _entries(plugin: str) -> list[Entry]:
-    """What a plugin adds."""
+    """Return the entries that a plugin adds."""
     if plugin.endswith(SUFFIXES):
         return [codec_file_entry(Path(plugin), plugin)]
     try:
@@ -87,7 +90,7 @@ def _entries(plugin: str) -> list[Entry]:
 
 @cache
 def _registered_by(plugin: str, sha256: str | None) -> Mapping[str, Entry]:
-    """What the code of a plugin registers, by name; imported once per process, and anew when the file has changed."""
+    """Return what a plugin's code registers, by name; imported once per process, and again when the file changes."""
     with collecting() as entries:
         if sha256 is None:
             importlib.import_module(plugin)

@@ -1,4 +1,4 @@
-"""Backend ``python``: a Python object. It is code, and runs with the user's rights."""
+"""Backend ``python``: a Python object. It is code, which runs with the user's rights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field, model_validator
 
 from codec_adapters.errors import CheckpointError
-from codec_adapters.external.backend import Backend, copied
+from codec_adapters.external.backend import Backend, copy_pinned
 from codec_adapters.files.hashing import sha256_of
 from codec_adapters.files.pinned import PinnedFile
 from codec_adapters.files.python_files import import_file
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PythonBackend(Backend):
-    """An adapter, anything with encode and decode, or a function: ``name`` in a ``module`` or in a ``file``."""
+    """An adapter, an object with encode and decode, or a function: ``name`` in a ``module`` or in a ``file``."""
 
     key: ClassVar[str] = "python"
     runs_code: ClassVar[bool] = True
@@ -31,16 +31,16 @@ class PythonBackend(Backend):
     module: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*$")
     file: PinnedFile | None = None
     beside: list[PinnedFile] = Field(default_factory=list)
-    """What the code reads: weights, further modules."""
+    """Files that the code reads: weights, further modules."""
     batched: bool = False
-    """It takes whole batches; else items go in one by one."""
+    """True where it takes whole batches; else it is called with one item at a time."""
     numpy: bool = False
-    """It takes and gives numpy arrays."""
+    """True where it takes and returns numpy arrays; else tensors."""
     factory: bool = False
-    """A function that makes the codec, where it would else be taken for the codec itself."""
+    """True where the object is a function that makes the codec; else a function is the codec itself."""
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    def _module_or_file(self) -> Self:
         if (self.module is None) == (self.file is None):
             raise ValueError("give either module or file")
         return self
@@ -50,8 +50,10 @@ class PythonBackend(Backend):
         return (*((self.file,) if self.file else ()), *self.beside)
 
     @classmethod
-    def placed(cls, home: Path, given: str, batched: bool = False, numpy: bool = False, factory: bool = False) -> Self:
-        """Point at ``module:Name``; the file of ``file.py:Name`` is copied into the codec's folder ``home``.
+    def from_user(
+        cls, folder: Path, given: str, batched: bool = False, numpy: bool = False, factory: bool = False
+    ) -> Self:
+        """Make the backend from ``module:Name``, or from ``file.py:Name``, whose file is copied into ``folder``.
 
         Raises:
             CheckpointError: neither form, or no such file.
@@ -60,9 +62,9 @@ class PythonBackend(Backend):
         if not colon or not where or not name:
             raise CheckpointError(f"--python {given}: expected module:Class, or file.py:Class")
         if not where.endswith(".py"):
-            return cls(name=name, module=where, batched=batched, numpy=numpy, factory=factory).at(home)
-        file = copied(Path(where), home / Path(where).name, home)
-        return cls(name=name, file=file, batched=batched, numpy=numpy, factory=factory).at(home)
+            return cls(name=name, module=where, batched=batched, numpy=numpy, factory=factory).at(folder)
+        file = copy_pinned(Path(where), folder / Path(where).name, folder)
+        return cls(name=name, file=file, batched=batched, numpy=numpy, factory=factory).at(folder)
 
     def hashes(self) -> dict[str, str]:
         found = super().hashes()
@@ -71,21 +73,22 @@ class PythonBackend(Backend):
         return found
 
     def adapter(self, setup: Setup) -> Adapter:
-        from codec_adapters.external.adapters.python import Manner, adapter
+        from codec_adapters.external.adapters.python import CallStyle, make_adapter
 
         where = f"python: {self.file.file if self.file else self.module}:{self.name}"
-        return adapter(setup, where, self._imported, self.name, Manner(self.batched, self.numpy, self.factory))
+        return make_adapter(setup, where, self._import, self.name, CallStyle(self.batched, self.numpy, self.factory))
 
-    def _imported(self) -> ModuleType:
-        """The module that holds the object, imported once."""
+    def _import(self) -> ModuleType:
+        """Return the module that holds the object; it is imported once."""
         if self.file is None:
             assert self.module is not None
             return importlib.import_module(self.module)
-        path = self.file.checked(self.home)
+        path = self.file.checked(self.codec_folder)
         return import_file(path, f"added {path.absolute()} {self.file.sha256}")
 
 
 def _source_of(module: str) -> Path:
+    """Return the file of an installed module."""
     try:
         specification = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError) as error:

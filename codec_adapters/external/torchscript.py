@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field
 
 from codec_adapters.external.axes import CodeOrder, WaveLayout
-from codec_adapters.external.backend import Backend, copied
+from codec_adapters.external.backend import Backend, copy_pinned
 from codec_adapters.files.pinned import SHA256, FileName, PinnedFile
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class TorchscriptBackend(Backend):
 
     @property
     def archive(self) -> PinnedFile:
-        """The archive, which the section names in its own fields."""
+        """The archive as a pinned file; the section itself has that file's fields."""
         return PinnedFile(file=self.file, sha256=self.sha256, size=self.size)
 
     @property
@@ -36,15 +36,15 @@ class TorchscriptBackend(Backend):
         return (self.archive,)
 
     @classmethod
-    def placed(cls, home: Path, archive: Path) -> Self:
-        """Copy an archive into the codec's folder ``home``.
+    def from_user(cls, folder: Path, archive: Path) -> Self:
+        """Copy an archive into the codec file's ``folder``, and make the backend from the copy.
 
         Raises:
             CheckpointError: no such file.
         """
-        return cls(**copied(archive, home / archive.name, home).model_dump()).at(home)
+        return cls(**copy_pinned(archive, folder / archive.name, folder).model_dump()).at(folder)
 
     def adapter(self, setup: Setup) -> Adapter:
-        from codec_adapters.external.adapters.torchscript import adapter
+        from codec_adapters.external.adapters.torchscript import make_adapter
 
-        return adapter(setup, self.located(self.archive), self.layout, self.codes)
+        return make_adapter(setup, self.path_of(self.archive), self.layout, self.codes)

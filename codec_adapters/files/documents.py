@@ -1,4 +1,4 @@
-"""Documents that a user wrote: YAML read as data, and what is wrong with one, explained in one line per problem."""
+"""Read YAML documents that a user wrote, and explain what is wrong with one, in one line per problem."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pydantic import BaseModel, ValidationError
 from codec_adapters.errors import DocumentError
 
 MOST_NAMES = 12
-"""How many names an error message lists."""
+"""Most names that an error message lists."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def parsed_yaml(text: str, where: str) -> Any:
-    """Return the data of a YAML text; tags make no objects.
+    """Parse a YAML text as data; tags make no objects.
 
     The pure Python loader reads it, since libyaml's own crashes on deep nesting.
 
@@ -36,7 +36,7 @@ def parsed_yaml(text: str, where: str) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file.
+    """Read the text of a UTF-8 file.
 
     Raises:
         DocumentError: it cannot be read.
@@ -49,7 +49,7 @@ def read_text(path: Path) -> str:
 
 
 def read_mapping(path: Path, expected: str) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds.
+    """Read a YAML file that holds a mapping.
 
     Args:
         expected: the keys it should have, in words, for the message.
@@ -64,10 +64,21 @@ def read_mapping(path: Path, expected: str) -> dict[str, Any]:
 
 
 def validated_document(model: type[Model], document: Any, where: str) -> Model:
-    """Return the document as ``model``.
+    """Validate a document, and return it as ``model``.
+
+    Args:
+        document: as YAML holds it.
+        where: the file, for messages.
 
     Raises:
         DocumentError: one line per problem, each with ``where`` and the path of the field.
+
+    >>> from codec_adapters.files.pinned import NamedFile
+    >>> validated_document(NamedFile, {"file": "model.onnx", "size": 52}, "codec.yaml").size
+    52
+    >>> validated_document(NamedFile, {"file": "model.onnx", "sizes": 52}, "codec.yaml")
+    Traceback (most recent call last):
+    codec_adapters.errors.DocumentError: codec.yaml: sizes: unknown key; did you mean size?
     """
     try:
         return model.model_validate(document)
@@ -76,7 +87,7 @@ def validated_document(model: type[Model], document: Any, where: str) -> Model:
 
 
 def explained(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
-    """Explain pydantic's findings, one line each: path of the field, what is wrong, and the nearest known key."""
+    """Explain each problem that pydantic found in one line: path of the field, what is wrong, the nearest known key."""
     for problem in error.errors():
         steps = list(_steps(model, problem["loc"]))
         place = ".".join(str(part) for part, _ in steps)
@@ -99,9 +110,9 @@ def explained(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
 
 
 def _steps(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator[tuple[int | str, list[Any]]]:
-    """Each part of a field's path with the kinds of value that may stand there.
+    """Iterate over the parts of a field's path, each with the types that its value may have.
 
-    The tag of a tagged union, which pydantic puts into the location, is no part of the document and is left out.
+    The tag of a tagged union is left out: pydantic puts it into the location, but the document does not have it.
     """
     kinds: list[Any] = [model]
     for part in location:
@@ -116,7 +127,7 @@ def _steps(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator[
 
 
 def _inside(kind: Any, part: int | str) -> list[Any]:
-    """The kinds of value that ``part`` of a value of ``kind`` may have."""
+    """Return the types that field, key or index ``part`` of a value of type ``kind`` may have."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         field = kind.model_fields.get(str(part))
         return _alternatives(field.annotation) if field else []
@@ -127,7 +138,7 @@ def _inside(kind: Any, part: int | str) -> list[Any]:
 
 
 def _alternatives(annotation: Any) -> list[Any]:
-    """The members of a union, or the one kind."""
+    """Return the members of a union, or the one type; without ``None``."""
     if get_origin(annotation) is Annotated:
         return _alternatives(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
@@ -136,26 +147,29 @@ def _alternatives(annotation: Any) -> list[Any]:
 
 
 def _keys(kinds: Iterable[Any]) -> list[str]:
+    """Return the names of the fields of every model among the types."""
     models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
     return list(dict.fromkeys(name for model in models for name in model.model_fields))
 
 
 def _noun(kinds: Iterable[Any]) -> str | None:
-    """What the members of a tagged union are called, as they say themselves (``noun``)."""
+    """Return what the members of a tagged union are called: their attribute ``noun``."""
     return next((noun for kind in kinds if (noun := getattr(kind, "noun", None))), None)
 
 
 def _tags(kinds: Iterable[Any]) -> list[str]:
-    """The values of ``kind`` that tell the members of a tagged union apart."""
+    """Return the values of the field ``kind``, which tells the members of a tagged union apart."""
     fields = [kind.model_fields.get("kind") for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
     return [get_args(field.annotation)[0] for field in fields if field and get_origin(field.annotation) is Literal]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Suggest the ``known`` name that a misspelled ``word`` is nearest to, else list them; to end a message with.
+    """Return the end of a message about a misspelled ``word``: the nearest ``known`` name, or a list of them.
 
     >>> nearest("encodek", ["encodec", "snac"])
     'did you mean encodec?'
+    >>> nearest("lpcnet", ["encodec", "snac"])
+    'known: encodec, snac'
     """
     names = list(known)
     near = difflib.get_close_matches(word, names, n=1)

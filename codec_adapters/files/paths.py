@@ -1,7 +1,7 @@
-"""Paths in a user's documents: one marker on a model's field says that its value is one.
+"""Paths in a user's documents: a marker on the field of a model, and what is done with the paths of a document.
 
-A relative path in a file is relative to that file's folder. What is saved beside a dataset has absolute paths, what is
-published has none. :func:`paths_in` finds the fields by their types, so that a new one is never missed.
+A relative path is relative to the folder of its document. A recipe that is saved beside a dataset has absolute paths, a
+published one none of this machine. :func:`paths_in` finds all fields by their marker, so that no new one is missed.
 """
 
 from __future__ import annotations
@@ -16,32 +16,34 @@ from pydantic import BaseModel
 
 
 def _never(text: str) -> bool:
+    """Return false: every value is a path."""
     return False
 
 
 @dataclass(frozen=True)
 class DocumentPath:
-    """Marks a field as a path, in ``typing.Annotated``."""
+    """Marker of a field that holds a path, in ``typing.Annotated``."""
 
     packaged: bool = False
-    """It may be the name of something packaged instead: it is a path only where there is such a file."""
+    """True where the value may also be the name of something packaged: it is a path only if that file exists."""
     hidden: bool = False
-    """What is published leaves it out; else it shows the last part of the path."""
+    """True where a published document leaves the field out; else it has the last part of the path."""
     is_other: Callable[[str], bool] = _never
-    """Whether a value is something else than a path (a module's name, an address)."""
+    """Tells whether a value is something else than a path (a module's name, an address)."""
 
 
 @dataclass(frozen=True)
 class PathField:
-    """A path in a document."""
+    """One path in a document, which can be replaced there."""
 
     group: Any
-    """The mapping or list that holds it."""
+    """The mapping or list of the document that holds it."""
     key: Any
+    """Its key or index there."""
     kind: DocumentPath
 
     def anchor(self, folder: Path) -> None:
-        """Make a relative path relative to ``folder``."""
+        """Replace a relative path by the path from ``folder``, the document's."""
         text = self._text()
         if text is None or text.startswith(("~", "/")) or self.kind.is_other(text):
             return
@@ -49,7 +51,7 @@ class PathField:
             self.group[self.key] = str(folder / text)
 
     def make_absolute(self) -> None:
-        """Make the path absolute."""
+        """Replace the path by its absolute path."""
         text = self._text()
         if text is None:
             return
@@ -58,7 +60,7 @@ class PathField:
             self.group[self.key] = str(path.absolute())
 
     def publish(self) -> None:
-        """Keep what says nothing of this machine: the last part of the path, or nothing."""
+        """Replace the path by its last part, or remove a hidden one; neither tells anything of this machine."""
         text = self._text()
         if self.kind.hidden:
             del self.group[self.key]
@@ -71,9 +73,22 @@ class PathField:
 
 
 def paths_in(document: Any, model: type[BaseModel]) -> Iterator[PathField]:
-    """Find every field of a document that may hold a path: of a raw document, as YAML has it, or of a dumped model.
+    """Find every path of a document.
 
-    Values that are of no kind that the model takes are passed over; validation will name them.
+    Values of a type that the model does not take are passed over; validation reports them.
+
+    Args:
+        document: as YAML holds it, or a dumped model.
+        model: has fields that are marked with :class:`DocumentPath`.
+
+    >>> from typing import Annotated
+    >>> from pydantic import create_model
+    >>> Corpus = create_model("Corpus", root=(Annotated[str, DocumentPath()], ...), language=(str, "en"))
+    >>> document = {"root": "speech/vctk", "language": "en"}
+    >>> for path in paths_in(document, Corpus):
+    ...     path.anchor(Path("/data"))
+    >>> document
+    {'root': '/data/speech/vctk', 'language': 'en'}
     """
     if isinstance(document, dict):
         for name, field in model.model_fields.items():
@@ -83,6 +98,7 @@ def paths_in(document: Any, model: type[BaseModel]) -> Iterator[PathField]:
 
 
 def _found(group: Any, key: Any, annotation: Any, marker: DocumentPath | None = None) -> Iterator[PathField]:
+    """Find the paths of ``group[key]``, a value of type ``annotation``."""
     value = group[key]
     kinds = list(_members(annotation, marker))
     marked = [marker for _, marker in kinds if marker is not None]
@@ -104,7 +120,7 @@ def _found(group: Any, key: Any, annotation: Any, marker: DocumentPath | None = 
 
 
 def _members(annotation: Any, marker: DocumentPath | None = None) -> Iterator[tuple[Any, DocumentPath | None]]:
-    """The members of a union, or the one kind, each with its marker if it has one."""
+    """Iterate over the members of a union, or the one type, each with its marker or ``None``."""
     if hasattr(annotation, "__metadata__"):  # of typing.Annotated
         metadata = annotation.__metadata__
         marker = next((item for item in metadata if isinstance(item, DocumentPath)), marker)
@@ -117,7 +133,7 @@ def _members(annotation: Any, marker: DocumentPath | None = None) -> Iterator[tu
 
 
 def _chosen(models: list[type[BaseModel]], value: dict[str, Any]) -> type[BaseModel] | None:
-    """The model that a mapping is of: the only one, or the one of its ``kind``."""
+    """Return the model of a mapping, the only one or the one with its value of ``kind``; ``None`` if there is none."""
     if len(models) < 2:
         return models[0] if models else None
     for model in models:

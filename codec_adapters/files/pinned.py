@@ -1,4 +1,4 @@
-"""Files named within a folder: what is known of one, and files held to the size and sha256 that somebody pinned."""
+"""Pinned files: files that are held to the size and sha256 that they had when they were pinned."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from codec_adapters.files.hashing import sha256_once
 
 
 def _within(name: str) -> str:
+    """Validate a file name for pydantic."""
     try:
         refuse_escape(name)
     except CheckpointError as error:
@@ -27,13 +28,13 @@ def refuse_escape(name: str) -> None:
 
 
 SHA256 = r"^[0-9a-f]{64}$"
-"""Hex, as a pattern."""
+"""Pattern of a sha256 in hex."""
 FileName = Annotated[str, AfterValidator(_within)]
-"""A path within the folder, with ``/``."""
+"""The path of a file within a folder, with ``/``."""
 
 
 class NamedFile(BaseModel):
-    """A file named within a folder; ``sha256`` and ``size`` are ``None`` where they are not known."""
+    """A file within a folder; ``sha256`` and ``size`` are ``None`` where they are not known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +50,7 @@ class NamedFile(BaseModel):
 
 
 class PinnedFile(NamedFile):
-    """A file as it was when it was pinned: both its sha256 and its size are known."""
+    """A file with the sha256 and the size that it had when it was pinned."""
 
     sha256: str = Field(pattern=SHA256)
     size: int = Field(ge=0)
@@ -61,6 +62,18 @@ class PinnedFile(NamedFile):
 
         Raises:
             CheckpointError: the name leads out of the folder, or there is no such file.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     folder = Path(name)
+        ...     _ = (folder / "codes.txt").write_text("1 2 3")
+        ...     pin = PinnedFile.of(folder, "codes.txt")
+        ...     _ = (folder / "codes.txt").write_text("1 2 3 4")
+        ...     try:
+        ...         pin.checked(folder)
+        ...     except CheckpointError as error:
+        ...         print(str(error).partition("codes.txt: ")[2])
+        changed since it was added (7 bytes, then 5)
         """
         refuse_escape(name)
         path = folder / name
@@ -82,10 +95,10 @@ class PinnedFile(NamedFile):
         return cls.of(folder, name)
 
     def checked(self, folder: Path) -> Path:
-        """Return the file's path in ``folder``, once it is known to be the file that was pinned.
+        """Check size and sha256 of the file in ``folder``, and return its path.
 
         Raises:
-            CheckpointError: it is not there, or it has changed.
+            CheckpointError: the file is missing, or it has changed.
         """
         path = self.path(folder)
         if not path.is_file():
@@ -97,15 +110,17 @@ class PinnedFile(NamedFile):
         return path
 
 
-def _listed(value: Any) -> Any:
+def _from_mapping(value: Any) -> Any:
+    """Return pins of a mapping from file name to sha256 and size; other values as they are."""
     if not isinstance(value, dict):
         return value
     return tuple({**pin, "file": name} if isinstance(pin, dict) else pin for name, pin in value.items())
 
 
 def _by_name(files: tuple[PinnedFile, ...]) -> dict[str, dict[str, Any]]:
+    """Return pins as a mapping from file name to sha256 and size."""
     return {pin.file: pin.model_dump(exclude={"file"}) for pin in files}
 
 
-PinnedFiles = Annotated[tuple[PinnedFile, ...], BeforeValidator(_listed), PlainSerializer(_by_name)]
-"""Several, written in YAML as a mapping from the file's name to ``sha256`` and ``size``."""
+PinnedFiles = Annotated[tuple[PinnedFile, ...], BeforeValidator(_from_mapping), PlainSerializer(_by_name)]
+"""Several pinned files, in YAML a mapping from the file's name to ``sha256`` and ``size``."""

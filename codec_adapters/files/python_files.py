@@ -1,4 +1,4 @@
-"""Python files that a user names: imported once, under names that nothing else has."""
+"""Import Python files that a user names, once, under module names that nothing else has."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from types import ModuleType
 
 
 def import_file(path: Path, identity: str) -> ModuleType:
-    """The module of a Python file; one that fails to import leaves nothing behind.
+    """Import a Python file and return its module; where the import fails, no module is left in ``sys.modules``.
 
     Args:
-        identity: the same text, the same module: it is imported once.
+        path: of the file.
+        identity: text that identifies the module; a file is imported once for each identity.
 
     Raises:
-        ImportError: no Python file; and whatever the file itself raises.
+        ImportError: no Python file; the file itself may raise anything else.
     """
     name = f"codecfake_file_{sha256(identity.encode()).hexdigest()[:16]}"
     if name in sys.modules:

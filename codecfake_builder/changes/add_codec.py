@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codec_adapters.catalogue import Catalogue, Entry
+from codec_adapters.catalogue import Catalogue
+from codec_adapters.entry import Entry
 from codec_adapters.errors import CodecError
 from codec_adapters.loading import load_codec
 from codecfake_builder.changes.drafts import CODEC_FILE, FOLDER, Draft
@@ -107,7 +108,7 @@ def _drafted(request: Request) -> Iterator[Draft]:
     folder = Path(tempfile.mkdtemp(prefix=f".{request.name}-", dir=parent))
     try:
         draft = request.draft(folder)
-        draft.place()
+        draft.copy_files()
         yield draft
     finally:
         shutil.rmtree(folder, ignore_errors=True)

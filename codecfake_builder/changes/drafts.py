@@ -1,4 +1,4 @@
-"""A codec that is being added, before anything of it stands in a recipe: loadable, with facts that still change."""
+"""Drafts: codecs that are being added. A draft can be loaded before a recipe names it, and its facts may change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codec_adapters.catalogue import Entry
+from codec_adapters.entry import Entry
 from codec_adapters.external.backend import Backend
 from codec_adapters.external.codec_file import codec_file_entry, codec_file_text
 from codec_adapters.external.facts import CodecFacts
@@ -22,28 +22,28 @@ from codecfake_builder.files import write_text
 
 CODEC_FILE = "codec.yaml"
 FOLDER = "codecs"
-"""Of the codecs that were added, beside the recipe."""
+"""Folder beside the recipe that holds one folder per codec that was added."""
 
 
 @dataclass
 class Draft(ABC):
-    """What a codec leaves in its own folder, and in the recipe."""
+    """A codec that is being added: the files of its folder, and its entry in the recipe."""
 
     name: str
     folder: Path
-    """Where it is prepared; moved to its place at the end."""
+    """Where it is prepared; moved beside the recipe at the end."""
     options: dict[str, OptionValue]
 
     @abstractmethod
-    def place(self) -> None:
-        """Bring everything into the folder.
+    def copy_files(self) -> None:
+        """Copy the files that the codec is made of into the folder.
 
         Raises:
-            CodecfakeError: something that the user points at is not there, or cannot be had.
+            CodecfakeError: a file that the user named is not there, or cannot be downloaded.
         """
 
     def config_figures(self, bitrate: float | None) -> Mapping[str, Any]:
-        """Return what its own config tells."""
+        """Return the facts that the codec's own config tells; ``bitrate`` (bits/s) chooses among several bandwidths."""
         return {}
 
     @abstractmethod
@@ -60,18 +60,18 @@ class Draft(ABC):
 class FileDraft(Draft):
     """A codec that a codec file describes."""
 
-    placed: Callable[[Path], Backend]
-    """Copies what the user points at into a folder, and says how a codec file there names it."""
+    make_backend: Callable[[Path], Backend]
+    """Copies the files that the user named into a folder, and returns the backend of a codec file there."""
     backend: Backend | None = field(default=None, init=False)
 
-    def place(self) -> None:
-        self.backend = self.placed(self.folder)
+    def copy_files(self) -> None:
+        self.backend = self.make_backend(self.folder)
 
     def config_figures(self, bitrate: float | None) -> Mapping[str, Any]:
         if not isinstance(self.backend, TransformersBackend):
             return {}
         self.backend.prepare()
-        return config_figures(self.backend.place, bitrate)
+        return config_figures(self.backend.files_folder, bitrate)
 
     def entry(self, facts: CodecFacts) -> Entry:
         assert self.backend is not None
@@ -85,7 +85,7 @@ class FileDraft(Draft):
 
 @dataclass
 class WorkerDraft(Draft):
-    """A codec in an environment of its own."""
+    """An isolated codec."""
 
     driver: str
     environment: dict[str, Any]
@@ -94,10 +94,10 @@ class WorkerDraft(Draft):
 
     @property
     def packaged(self) -> bool:
-        """Whether the driver is one that this package has."""
+        """Whether the driver comes with this package."""
         return self.driver in packaged_drivers()
 
-    def place(self) -> None:
+    def copy_files(self) -> None:
         if self.packaged:
             return
         driver = Path(self.driver).expanduser()

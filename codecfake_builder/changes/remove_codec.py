@@ -16,10 +16,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from codec_adapters.catalogue import Catalogue, Entry, Provider, default_catalogue
+from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import REAL
+from codec_adapters.entry import Entry, Provider
 from codec_adapters.files.documents import nearest
 from codec_adapters.files.hashing import sha256_of
+from codec_adapters.registration import default_catalogue
 from codecfake_builder.changes.build import BuildResult
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codec_adapters.catalogue import Catalogue, default_catalogue
+from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import LABELS
 from codec_adapters.files.documents import nearest
+from codec_adapters.registration import default_catalogue
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.saved import saved_document
 from codecfake_builder.dataset.versions import finished

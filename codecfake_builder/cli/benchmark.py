@@ -1,4 +1,4 @@
-"""The sub-commands of ``benchmark``."""
+"""The commands ``benchmark score``, ``train``, ``evaluate``, ``trace`` and ``report``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from codec_adapters.files.documents import nearest
+from codecfake_builder.cli.options import DeviceOption
 from codecfake_builder.devices import resolve_device
 from codecfake_builder.errors import BenchmarkError, CheckFailedError
 
@@ -22,7 +22,6 @@ FORMAT_NAMES = ("text", "json", "markdown", "latex")
 FormatOption = Annotated[str, typer.Option("--format", help=f"What to print: {', '.join(FORMAT_NAMES)}.")]
 BootstrapOption = Annotated[int, typer.Option(min=0, help="Bootstrap samples of speakers for the intervals; 0: none.")]
 
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 SslOption = Annotated[str | None, typer.Option(help="Folder of XLS-R, if a W2V2-AASIST is to take it from there.")]
 
 
@@ -194,6 +193,7 @@ def _evaluation_folder(checkpoint: Path) -> Path:
 
 
 def _set_files(predictions: list[str]) -> dict[str, Path]:
+    """Return the file of predictions of each set, given as ``SET=FILE``."""
     wanted = "SET=FILE (or a folder of released results, or --dataset)"
     return {name: Path(path) for name, path in _pairs(predictions, "PREDICTIONS", wanted).items()}
 
@@ -212,7 +212,10 @@ def _pairs(given: list[str], option: str, wanted: str) -> dict[str, str]:
 
 
 def _check_format(name: str) -> None:
+    """Refuse a format that is not known."""
     if name not in FORMAT_NAMES:
+        from codec_adapters.files.documents import nearest
+
         raise BenchmarkError(f"--format {name}: unknown; {nearest(name, FORMAT_NAMES)}")
 
 

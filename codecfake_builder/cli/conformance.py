@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
+from codecfake_builder.cli.options import DeviceOption, InferenceOption, parsed_options
 from codecfake_builder.errors import BuilderError
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
-    from codec_adapters.catalogue import Entry
+    from codec_adapters.entry import Entry
     from codec_adapters.spec import OptionValue
 
 EXAMPLE = "Example: python -m codecfake_builder conformance my_codec --recipe my.yaml --json my_codec.json"
@@ -28,11 +28,9 @@ def conformance(
     recipe: Annotated[
         str | None, typer.Option(help="Recipe whose plugins and isolated codecs become known, with its weights.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, or a torch device: cpu, cuda, cuda:1.")] = "auto",
+    device: DeviceOption = "auto",
     dtype: Annotated[str, typer.Option(help="Of the networks: float32, bfloat16 or float16.")] = "float32",
-    option: Annotated[
-        list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Inference option; repeatable.")
-    ] = None,
+    option: InferenceOption = None,
     least_stoi: Annotated[
         float | None, typer.Option(min=0, max=1, help="Median STOI below which the output is no speech.")
     ] = None,
@@ -40,8 +38,8 @@ def conformance(
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results there too.")] = None,
 ) -> None:
     """Judge a codec on bundled speech: does it behave as a build needs it to, and what are its figures?"""
-    entry, folder, options = _found(name, recipe)
-    folder, options = checkpoint or folder, {**options, **parsed_options(option or [])}
+    entry, folder, options = _entry_and_settings(name, recipe)
+    folder, options = checkpoint or folder, {**options, **parsed_options(option)}
 
     # from here on torch is needed; a mistake above is answered without it
     from codecfake_builder.conformance.settings import QUICK, THOROUGH
@@ -79,9 +77,9 @@ def conformance(
     print(f"OK: {sum(result.verdict == 'pass' for result in results)} of {len(results)} checks pass, none fails")
 
 
-def _found(name: str, recipe: str | None) -> tuple[Entry, Path | None, dict[str, OptionValue]]:
-    """The codec, with the weights and options that the recipe, if there is one, gives it."""
-    from codec_adapters.catalogue import default_catalogue
+def _entry_and_settings(name: str, recipe: str | None) -> tuple[Entry, Path | None, dict[str, OptionValue]]:
+    """Return a codec's entry with the weights and options that the recipe, if there is one, gives it."""
+    from codec_adapters.registration import default_catalogue
     from codecfake_builder.recipe.load import load_recipe
 
     resolved = load_recipe(recipe) if recipe else None
@@ -95,19 +93,6 @@ def _found(name: str, recipe: str | None) -> tuple[Entry, Path | None, dict[str,
     return catalogue.entry(name), weights.get(name) or weights.get(spec.checkpoint), dict(options.get(name, {}))
 
 
-def parsed_options(given: list[str]) -> dict[str, OptionValue]:
-    options: dict[str, OptionValue] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise BuilderError(f"--option {text}: expected KEY=VALUE, e.g. codebooks=4")
-        try:
-            options[key] = yaml.safe_load(value)
-        except (yaml.YAMLError, RecursionError) as error:
-            raise BuilderError(f"--option {text}: the value is not valid YAML") from error
-    return options
-
-
 def _own_weights(spec: Any, folder: Path | None, options: dict[str, OptionValue]) -> bool:
-    """Whether codebooks and bit rate of the spec must be the network's: it runs with what the spec speaks of."""
+    """Return whether weights and options are those that the spec describes: codebooks and bit rate must then agree."""
     return (folder is None or not spec.checkpoint) and all(spec.options[key] == options[key] for key in options)

@@ -1,11 +1,75 @@
-"""Options of commands in groups: a parameter that is a dataclass stands for all of its fields, declared once."""
+"""What commands share: arguments and options, what they mean, and groups of options that are declared once."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from codecfake_builder.errors import BuilderError
+
+if TYPE_CHECKING:
+    from codec_adapters.catalogue import Catalogue
+    from codec_adapters.spec import OptionValue
+
+RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="Path of a recipe, or name of a packaged one.")]
+DatasetArgument = Annotated[Path, typer.Argument(help="Dataset folder.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe; repeatable.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="Scale all splits down: the largest gets this many utterances.")
+]
+ListedRecipeOption = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="RECIPE", help="List those too that a recipe brings along (plugins, isolated)."),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, or a torch device: cpu, cuda, cuda:1.")]
+InferenceOption = Annotated[
+    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Inference option; repeatable.")
+]
+
+
+def catalogue_of(recipe: str | None, overrides: list[str] | None) -> Catalogue:
+    """Return the catalogue of ``--recipe``, overridden by ``--set``; the default catalogue where no recipe is given.
+
+    Raises:
+        RecipeError: the recipe or an override of it is not valid.
+        BuilderError: there are overrides, but no recipe.
+    """
+    from codec_adapters.registration import default_catalogue
+    from codecfake_builder.recipe.load import load_recipe
+
+    if recipe is not None:
+        return load_recipe(recipe, overrides).catalogue
+    if overrides:
+        raise BuilderError("--set overrides fields of a recipe; give one with --recipe")
+    return default_catalogue()
+
+
+def parsed_options(given: list[str] | None) -> dict[str, OptionValue]:
+    """Return the inference options that ``--option`` gives as ``KEY=VALUE``; a value is YAML.
+
+    Raises:
+        BuilderError: one is no ``KEY=VALUE``, or its value is no YAML.
+    """
+    from codec_adapters.errors import DocumentError
+    from codec_adapters.files.documents import parsed_yaml
+
+    options: dict[str, OptionValue] = {}
+    for text in given or []:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise BuilderError(f"--option {text}: expected KEY=VALUE, e.g. codebooks=4")
+        try:
+            options[key] = parsed_yaml(value, "")
+        except DocumentError as error:
+            raise BuilderError(f"--option {text}: the value is not valid YAML") from error
+    return options
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codec_adapters.errors import DownloadError
 from codec_adapters.files.cache import cache_root
 from codec_adapters.files.download import download, keep_download

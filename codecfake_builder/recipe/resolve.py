@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from codec_adapters.catalogue import Catalogue, default_catalogue
+from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import REAL
 from codec_adapters.errors import DocumentError
 from codec_adapters.external.plugins import anchored, with_plugins
+from codec_adapters.registration import default_catalogue
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.recipe.checks import cross_checks, nearest_variant
 from codecfake_builder.recipe.schema import IMPORTED, Recipe

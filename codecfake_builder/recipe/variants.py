@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from codec_adapters.catalogue import Entry, Provider
 from codec_adapters.classes import REAL
+from codec_adapters.entry import Entry, Provider
 from codec_adapters.errors import CheckpointError
 from codec_adapters.files import weights
 from codec_adapters.loading import merged_options

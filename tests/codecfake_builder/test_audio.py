@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codecfake_builder import audio
 from codecfake_builder.benchmark import trace
 from codecfake_builder.benchmark.scoring.truth import stem

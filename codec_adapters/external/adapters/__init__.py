@@ -1,1 +1,1 @@
-"""Adapters of external codecs: one generic adapter per backend, which runs what somebody else's files hold."""
+"""Adapters of external codecs: one module per backend, and what several of them share."""

@@ -1,4 +1,4 @@
-"""Codecs that came as commands, which read one audio file and write another. Never through a shell."""
+"""Adapter of backend ``command``: programs that read one audio file and write another. No shell runs them."""
 
 from __future__ import annotations
 
@@ -17,25 +17,30 @@ from torch import Tensor
 
 from codec_adapters.base import Setup
 from codec_adapters.errors import OutputError
-from codec_adapters.external.adapters.functions import AddedAdapter
+from codec_adapters.external.adapters.functions import ExternalAdapter
 from codec_adapters.external.adapters.wave_files import read_mono
 from codec_adapters.external.command_line import filled, program
 
 
-class CommandAdapter(AddedAdapter):
-    """Runs programs once per clip, in a folder that is gone afterwards.
+class CommandAdapter(ExternalAdapter):
+    """Runs programs once per clip, in a folder that is removed afterwards.
 
     Args:
-        steps: argument lists with placeholders, run one after the other.
-        home: the codec file's folder, for ``{folder}``.
-        timeout_seconds: that each step may take.
+        steps: argument lists with placeholders (``external/command_line.py``), run one after the other.
+        codec_folder: the codec file's folder, for ``{folder}``.
+        timeout_seconds: most seconds that a step may take.
+
+    Raises:
+        CheckpointError: a program is not installed.
     """
 
-    def __init__(self, setup: Setup, steps: Sequence[Sequence[str]], home: Path, timeout_seconds: float) -> None:
+    def __init__(
+        self, setup: Setup, steps: Sequence[Sequence[str]], codec_folder: Path, timeout_seconds: float
+    ) -> None:
         super().__init__(setup)
         for step in steps:
-            program(step, home)
-        self._steps, self._home, self._timeout_seconds = steps, home, timeout_seconds
+            program(step, codec_folder)
+        self._steps, self._codec_folder, self._timeout_seconds = steps, codec_folder, timeout_seconds
 
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         waves = [self._clip(item, seed) for item, seed in zip(wav, seeds, strict=True)]
@@ -45,12 +50,13 @@ class CommandAdapter(AddedAdapter):
         return torch.stack(waves).to(self.device)[:, : wav.shape[1]]
 
     def _clip(self, wave: Tensor, seed: int) -> Tensor:
+        """Run the steps on one waveform, float32 ``[samples]``; return theirs, on the CPU."""
         with tempfile.TemporaryDirectory(prefix="codecfake-", ignore_cleanup_errors=True) as name:
             work = Path(name)
             source, target = work / "in.wav", work / "out.wav"
             soundfile.write(source, wave.cpu().numpy(), self.sample_rate, subtype="FLOAT")
             values: dict[str, object] = {name: str(value) for name, value in self.options.items()}
-            values |= {"in": source, "out": target, "work": work, "folder": self._home, "seed": seed}
+            values |= {"in": source, "out": target, "work": work, "folder": self._codec_folder, "seed": seed}
             values |= {"python": sys.executable, "rate": self.sample_rate}
             for step in self._steps:
                 self._run([filled(argument, values) for argument in step], work)
@@ -61,6 +67,7 @@ class CommandAdapter(AddedAdapter):
             return torch.from_numpy(samples)
 
     def _run(self, arguments: Sequence[str], work: Path) -> None:
+        """Run one program in folder ``work``; raise :class:`OutputError` where it fails or takes too long."""
         what = f"{self.spec.name}: {Path(arguments[0]).name}"
         with (work / ".stderr").open("w+b") as errors:
             try:
@@ -86,6 +93,6 @@ class CommandAdapter(AddedAdapter):
             if code:
                 errors.seek(max(0, errors.tell() - 4096))
                 lines = errors.read().decode(errors="replace").strip().splitlines()
-                said = f": {lines[-1].strip()[:200]}" if lines else ", without a word on stderr"
+                reason = f": {lines[-1].strip()[:200]}" if lines else ", without a word on stderr"
                 ending = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-                raise OutputError(f"{what}: ended with {ending}{said}")
+                raise OutputError(f"{what}: ended with {ending}{reason}")

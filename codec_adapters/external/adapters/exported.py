@@ -1,6 +1,6 @@
-"""Codecs that came as ``torch.export`` programs (.pt2): a round trip, or an encoder and a decoder.
+"""Adapter of backend ``exported``: ``torch.export`` programs (.pt2), a round trip, or an encoder and a decoder.
 
-Items go in one by one. A program says itself which lengths it takes; the input is padded to the next of them.
+Programs run on one item at a time. A program states which lengths it takes; the input is padded to the next of them.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from codec_adapters.external.adapters.functions import Functions, FunctionsAdapt
 from codec_adapters.external.axes import CodeOrder
 
 
-def adapter(setup: Setup, graphs: Sequence[Path], codes: CodeOrder | None) -> FunctionsAdapter:
+def make_adapter(setup: Setup, graphs: Sequence[Path], codes: CodeOrder | None) -> FunctionsAdapter:
     """Make the adapter of one or two exported programs.
 
     Args:
         graphs: a round trip, or encoder and decoder.
-        codes: order of the codes' axes; ``None`` finds it out.
+        codes: order of the codes' axes; ``None`` finds it.
 
     Raises:
-        CheckpointError: no program that can be loaded without executing what a file holds; it takes one length only,
-            or no single item; or the order of its codes cannot be told.
+        CheckpointError: a file is no program that can be loaded without executing what it holds; the program takes one
+            length only, or no single item; or the order of its codes cannot be found.
     """
     name = setup.spec.name
     if len(graphs) == 1:
@@ -60,17 +60,20 @@ def adapter(setup: Setup, graphs: Sequence[Path], codes: CodeOrder | None) -> Fu
 
 @dataclass(frozen=True)
 class _Program:
-    """A program that takes one waveform: its module, and the lengths it allows."""
+    """A program that takes one waveform: its module, and the lengths, in samples, that it takes."""
 
     name: str
     run: Any
     channel: bool
+    """Whether it takes ``[batch, 1, samples]``; else ``[batch, samples]``."""
     step: int
+    """Lengths are multiples of this."""
     shortest: int
     longest: float
 
     @classmethod
     def load(cls, path: Path, setup: Setup) -> _Program:
+        """Load a program and read its limits; raises as :func:`make_adapter` does."""
         program = load_program(path)
         nodes = [node for node in program.graph.nodes if node.op == "placeholder"]
         inputs = [node for node in nodes if node.name in program.graph_signature.user_inputs]
@@ -103,7 +106,7 @@ class _Program:
 
 
 def _range(size: Any, constraints: Any) -> tuple[int, float, int]:
-    """Least and greatest value of a dimension, and the step between those it may have."""
+    """Return the least and greatest value of a dimension, and the step between its values."""
     if isinstance(size, int):
         return size, size, 1
     expression = size.node.expr
@@ -111,5 +114,5 @@ def _range(size: Any, constraints: Any) -> tuple[int, float, int]:
     known = constraints.get(expression)
     if known is None:
         return factor, float("inf"), factor
-    # what export does not know it calls a very large number
+    # where there is no limit, export has a very large number
     return int(known.lower), float(known.upper), factor

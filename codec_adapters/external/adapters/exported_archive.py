@@ -1,9 +1,10 @@
-"""Opening a ``torch.export`` archive without executing what it holds.
+"""Load a ``torch.export`` archive without executing what it holds.
 
 ``torch.export.load`` of torch 2.13 unpickles tensors with ``weights_only=False``, unpickles custom objects, evaluates
 shape expressions and guards as Python source, looks operators up by any dotted name below ``torch``, and writes
-the names of inputs into source that it executes. Everything that reaches one of these is read first and refused unless
-it is of the plain kind that ``torch.export.save`` writes; pickled tensors are loaded by torch's restricted unpickler.
+the names of inputs into source that it executes. Everything that reaches one of these is read first; an
+archive is refused unless all of it is of the plain kind that ``torch.export.save`` writes. Pickled tensors are loaded
+by torch's restricted unpickler.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ _loading = threading.Lock()
 
 
 def load_program(path: Path) -> Any:
-    """The ``ExportedProgram`` in ``path``.
+    """Load the ``ExportedProgram`` of an archive.
 
     Raises:
-        CheckpointError: no such archive, or one that holds more than a program of torch's own operators and tensors.
+        CheckpointError: no archive of torch.export, or one that holds more than a program of torch's own operators and
+            tensors.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -76,6 +78,7 @@ _RESTRICTED = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOA
 
 
 def _problems(archive: zipfile.ZipFile) -> Iterator[str]:
+    """List what of an archive loading could execute, or what is of an unknown format."""
     names = archive.namelist()
     root = names[0].partition("/")[0]
     inner = [name.removeprefix(f"{root}/") for name in names]
@@ -101,7 +104,12 @@ def _problems(archive: zipfile.ZipFile) -> Iterator[str]:
 
 
 def _in_program(part: Any, key: str) -> Iterator[str]:
-    """What of a program is not plain, in whatever depth it stands."""
+    """List what of a program is not plain, at any depth of its JSON.
+
+    Args:
+        part: of the JSON.
+        key: the name that ``part`` has in what holds it.
+    """
     if isinstance(part, dict):
         for name, value in part.items():
             if name == "metadata" and isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
@@ -122,6 +130,7 @@ _NAMED_TABLES = ("tensor_values", "sym_int_values", "sym_float_values", "sym_boo
 
 
 def _is_plain(text: str, key: str) -> bool:
+    """Tell whether the text under ``key`` of a program is of the plain kind."""
     if key in ("target", "as_operator"):
         kind, _, name = text.partition(".")
         plain = kind in ("_operator", "math") and name in _PLAIN_MATHS
@@ -134,7 +143,7 @@ def _is_plain(text: str, key: str) -> bool:
 
 
 def _is_tree(part: Any) -> bool:
-    """Whether a tree specification is made of Python's own containers."""
+    """Tell whether a tree specification has Python's own containers only."""
     if isinstance(part, list):
         return all(map(_is_tree, part))
     if not isinstance(part, dict):
@@ -144,7 +153,7 @@ def _is_tree(part: Any) -> bool:
 
 
 def _is_expression(text: str) -> bool:
-    """Whether ``text`` is arithmetic on sizes: sympy's constructors, or a guard on the inputs."""
+    """Tell whether ``text`` is arithmetic on sizes: sympy's constructors, or a guard on the inputs."""
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, MemoryError):

@@ -1,4 +1,4 @@
-"""An adapter around functions that know nothing of the contract: ``encode`` and ``decode``, or a round trip."""
+"""Adapter of a codec that is given as functions: ``encode`` and ``decode``, or a round trip."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from codec_adapters.errors import InputError, OptionError, OutputError
 from codec_adapters.external.adapters.opaque import OpaqueAdapter
 
 _seeding = threading.RLock()
-"""torch's own generator is one for all threads; a codec may be made of others."""
+"""Held while torch's generator is seeded, since it is one for all threads. Reentrant: a codec may contain another."""
 
 
-class AddedAdapter(OpaqueAdapter):
-    """An adapter of a codec file's codec. Runs in float32 only."""
+class ExternalAdapter(OpaqueAdapter):
+    """Base class of the adapters of external codecs, which run in float32 only."""
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
@@ -31,25 +31,27 @@ class AddedAdapter(OpaqueAdapter):
 
 @dataclass(frozen=True)
 class Functions:
-    """A codec as functions; either ``round_trip`` or both others.
+    """A codec as functions: either ``round_trip``, or both ``encode`` and ``decode``.
 
-    Waveforms are float32 ``[batch, samples]`` on the adapter's device. ``encode`` gives integer codes
-    ``[batch, codebooks, frames]``, or anything else (continuous latents) that ``decode`` alone understands.
+    Waveforms are float32 ``[batch, samples]`` on the adapter's device. ``encode`` returns integer codes
+    ``[batch, codebooks, frames]``, or anything else (continuous latents) that ``decode`` takes.
     """
 
     round_trip: Callable[[Tensor, Sequence[int]], Any] | None = None
     encode: Callable[[Tensor], Any] | None = None
     decode: Callable[[Any], Any] | None = None
     batched: bool = False
-    """Whether items of a batch may go in together; else they go one by one, and cannot depend on each other."""
+    """Whether the functions take whole batches; else they are called with one item at a time, so that no item can
+    depend on another."""
     codebooks: int | None = None
-    """As many as ``encode`` gives, where that was found out."""
+    """Number of codebooks of the codes that ``encode`` returns; ``None`` where it is not known."""
 
 
-class FunctionsAdapter(AddedAdapter):
-    """Runs :class:`Functions`; the output is cut to the input's length where it is longer, as codecs' own tools do.
+class FunctionsAdapter(ExternalAdapter):
+    """Adapter of :class:`Functions`. An output that is longer than the input is cut, as codecs' own tools do.
 
-    The input is padded with zeros to whole frames (the spec's ``hop``), which is what codecs do by themselves.
+    The input is padded with zeros to whole frames (the spec's ``hop``), as codecs do by themselves, unless
+    ``whole_frames`` is false.
     """
 
     def __init__(self, setup: Setup, functions: Functions, whole_frames: bool = True) -> None:
@@ -72,6 +74,7 @@ class FunctionsAdapter(AddedAdapter):
         return torch.cat(parts)
 
     def _part(self, wav: Tensor, seeds: list[int]) -> Tensor:
+        """Run the functions on as many items as they take at once."""
         run = self._functions
         whole = self._whole(wav)
         if run.round_trip:
@@ -116,7 +119,7 @@ class FunctionsAdapter(AddedAdapter):
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers drawn by torch within are the clip's own, and nobody else's are disturbed."""
+    """Seed torch's random numbers in this context; the generators' states are restored afterwards."""
     devices = [device] if device.type == "cuda" else []
     with _seeding, torch.random.fork_rng(devices):
         torch.manual_seed(seed)
@@ -125,10 +128,15 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def failing_clips(name: str) -> Iterator[None]:
-    """A network that fails within costs the clip, in one sentence; a device that fails is not for the codec to judge.
+    """Turn the error of a network in this context into an :class:`OutputError`, which costs the clip.
+
+    Errors of a device (out of memory, CUDA) are raised as they are, since they are not the codec's.
+
+    Args:
+        name: of the codec, for messages.
 
     Raises:
-        OutputError: whatever else torch raised.
+        OutputError: the network failed.
     """
     try:
         yield
@@ -141,21 +149,26 @@ def failing_clips(name: str) -> Iterator[None]:
 
 
 def last_line(error: Exception) -> str:
-    """What is said at the end of an error's text, where torch's own tracebacks end."""
+    """Return the last line of an error's text; torch's errors begin with tracebacks of their own."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:200] if lines else type(error).__name__
 
 
 def is_codes(made: object) -> bool:
-    """Whether ``made`` is a tensor of integers with the axes of codes."""
+    """Tell whether ``made`` is a tensor of integers with three axes, as codes have."""
     return isinstance(made, Tensor) and made.ndim == 3 and not (made.is_floating_point() or made.dtype == torch.bool)
 
 
 def as_wave(name: str, made: object, batch: int) -> Tensor:
-    """What a codec gave, as float32 ``[batch, samples]``; a mono channel axis is taken out, integers are refused.
+    """Return what a codec made as float32 ``[batch, samples]``; a channel axis of one is removed.
+
+    Args:
+        name: of the codec, for messages.
+        made: a tensor, an array, or a list or tuple that holds one.
+        batch: number of items that it must have.
 
     Raises:
-        OutputError: it is no waveform of that batch.
+        OutputError: it is no float waveform of that batch; integers are refused.
     """
     if isinstance(made, list | tuple) and len(made) == 1:
         made = made[0]

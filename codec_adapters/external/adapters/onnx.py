@@ -1,7 +1,7 @@
-"""Codecs that came as ONNX graphs, through onnxruntime (extra ``onnx``): a round trip, or an encoder and a decoder.
+"""Adapter of backend ``onnx``: ONNX graphs, run by onnxruntime (extra ``onnx``); a round trip, or encoder and decoder.
 
-A graph of a fixed batch of one, or of any batch, runs item by item. Libraries of custom operators are code and are
-never loaded; tensors beside a graph are read from files that the codec file lists, and from no others.
+Graphs run on one item at a time, whether their batch is one or any. Libraries of custom operators are code and are
+never loaded; tensors beside a graph are read from pinned files of the codec file, and from no others.
 """
 
 from __future__ import annotations
@@ -25,17 +25,19 @@ _RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLi
 _TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
-def adapter(setup: Setup, graphs: Sequence[Path], codes: CodeOrder | None, data: frozenset[Path]) -> FunctionsAdapter:
+def make_adapter(
+    setup: Setup, graphs: Sequence[Path], codes: CodeOrder | None, data: frozenset[Path]
+) -> FunctionsAdapter:
     """Make the adapter of one or two ONNX graphs.
 
     Args:
         graphs: a round trip, or encoder and decoder.
-        codes: order of the codes' axes; ``None`` finds it out.
-        data: files beside the graphs that may hold their tensors.
+        codes: order of the codes' axes; ``None`` finds it.
+        data: pinned files beside the graphs, which may hold their tensors.
 
     Raises:
         CheckpointError: onnxruntime is not installed; a graph cannot be loaded, takes one length only, draws random
-            numbers, names files that are not listed, or takes or gives something that is no waveform and no codes.
+            numbers, reads files that are not pinned, or takes or gives something that is no waveform and no codes.
     """
     name = setup.spec.name
     if len(graphs) == 1:
@@ -65,12 +67,12 @@ def adapter(setup: Setup, graphs: Sequence[Path], codes: CodeOrder | None, data:
 
 
 class _Graph:
-    """One graph with one input: its session, and what it takes."""
+    """A graph with one input: its onnxruntime session, and the input's type and shape."""
 
     def __init__(self, path: Path, data: frozenset[Path], setup: Setup) -> None:
         onnxruntime = _runtime()
         self.path = path
-        _refuse_unlisted(path, data)
+        _refuse_unpinned_or_random(path, data)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.inter_op_num_threads = 1
@@ -78,7 +80,7 @@ class _Graph:
         options.log_severity_level = 4  # what goes wrong comes as an exception
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=_providers(onnxruntime, setup))
-        except Exception as error:  # onnxruntime's own kinds
+        except Exception as error:  # of onnxruntime's own classes
             reason = str(error).strip().splitlines()[0][:200]
             raise CheckpointError(
                 f"{path}: onnxruntime cannot load it ({reason}); operators of libraries are not taken"
@@ -92,7 +94,7 @@ class _Graph:
         self.shape = list(inputs[0].shape)
 
     def wave_layout(self) -> str:
-        """``BS`` or ``BCS``, by the input's rank.
+        """Return ``BS`` or ``BCS``, by the number of the input's axes.
 
         Raises:
             CheckpointError: the input is no waveform, has several channels or items, or is of one length only.
@@ -119,11 +121,11 @@ class _Graph:
         array = np.ascontiguousarray(given.cpu().numpy().astype(self._type, copy=False))
         try:
             made = self._session.run(None, {self._input: array})
-        except Exception as error:  # onnxruntime's own kinds
-            said = str(error).strip().splitlines()[0][:200]
-            if "CUDA" in said:  # the device's failure, not the clip's
-                raise RuntimeError(f"CUDA error in {self.path.name}: {said}") from error
-            raise OutputError(f"{self._name}: {self.path.name}: {said}") from error
+        except Exception as error:  # of onnxruntime's own classes
+            reason = str(error).strip().splitlines()[0][:200]
+            if "CUDA" in reason:  # the device's failure, not the clip's
+                raise RuntimeError(f"CUDA error in {self.path.name}: {reason}") from error
+            raise OutputError(f"{self._name}: {self.path.name}: {reason}") from error
         return torch.from_numpy(np.asarray(made[0]))
 
 
@@ -147,7 +149,7 @@ def _providers(onnxruntime: Any, setup: Setup) -> list[Any]:
 
 
 def external_files(path: Path) -> set[str]:
-    """Names of the files beside ``path`` that hold tensors of its graph.
+    """Return the names of the files beside ``path`` that hold tensors of its graph.
 
     Raises:
         CheckpointError: it is no ONNX file, or such a file lies outside of the graph's folder.
@@ -168,12 +170,12 @@ def _model(path: Path) -> Any:
         raise CheckpointError("onnx is not installed: pip install 'codecfake-builder[onnx]'") from error
     try:
         return onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf's own kinds
+    except Exception as error:  # of protobuf's own classes
         raise CheckpointError(f"{path}: no ONNX graph ({str(error).splitlines()[0][:200]})") from error
 
 
 def _graphs(model: Any) -> Iterator[Any]:
-    """The graph, its functions, and the graphs within nodes."""
+    """Iterate over the graph, its functions, and the graphs within nodes."""
     waiting = [model.graph, *model.functions]
     while waiting:
         graph = waiting.pop()
@@ -184,6 +186,7 @@ def _graphs(model: Any) -> Iterator[Any]:
 
 
 def _tensors(model: Any) -> Iterator[Any]:
+    """Iterate over every tensor of a model."""
     for graph in _graphs(model):
         yield from getattr(graph, "initializer", ())
         for sparse in getattr(graph, "sparse_initializer", ()):
@@ -194,7 +197,7 @@ def _tensors(model: Any) -> Iterator[Any]:
                 yield from attribute.tensors
 
 
-def _refuse_unlisted(path: Path, data: frozenset[Path]) -> None:
+def _refuse_unpinned_or_random(path: Path, data: frozenset[Path]) -> None:
     model = _model(path)
     drawn = sorted({node.op_type for graph in _graphs(model) for node in graph.node if node.op_type in _RANDOM})
     if drawn:

@@ -1,4 +1,4 @@
-"""Codecs that are seen from outside only: waveform in, waveform out, and what was said of them."""
+"""Base class of adapters whose sample rate, hop, codebooks and bit rate are known from the spec only."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from codec_adapters.errors import InputError
 
 
 class OpaqueAdapter(Adapter):
-    """An adapter whose figures are those of its spec, since no network tells them. Gives no codes, unless a subclass
-    knows how."""
+    """An adapter that reports the sample rate, hop, codebooks and bit rate of its spec, since no network tells them.
+
+    ``encode`` and ``decode`` are refused, unless a subclass has them.
+    """
 
     @property
     def sample_rate(self) -> int:

@@ -1,6 +1,6 @@
-"""Codecs that came as a Python object: an adapter class, anything with encode and decode, or a function wave to wave.
+"""Adapter of backend ``python``: an adapter class, an object with encode and decode, or a function wave to wave.
 
-This is code, and runs with the user's rights.
+The object is code, which runs with the user's rights.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ from codec_adapters.external.adapters.functions import Functions, FunctionsAdapt
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How an object wants to be called."""
+class CallStyle:
+    """How a Python object is called."""
 
     batched: bool
-    """With whole batches; else item by item."""
+    """With whole batches; else with one item at a time."""
     numpy: bool
     """With numpy arrays; else with tensors."""
     factory: bool
-    """It is a function that makes the codec, where it would else be taken for the codec itself."""
+    """It is a function that makes the codec; else a function is the codec itself."""
 
 
-def adapter(setup: Setup, where: str, imported: Callable[[], ModuleType], name: str, manner: Manner) -> Adapter:
+def make_adapter(setup: Setup, where: str, imported: Callable[[], ModuleType], name: str, style: CallStyle) -> Adapter:
     """Make the adapter of a Python object.
 
     Args:
         where: module and name, for messages.
-        imported: gives the module that holds the object.
-        name: of the object in it, with dots.
+        imported: returns the module that holds the object.
+        name: of the object in the module, with dots.
+        style: how the object is called.
 
     Raises:
         CheckpointError: it cannot be imported or made, is no codec, or works at another rate than its codec file says.
@@ -50,13 +51,13 @@ def adapter(setup: Setup, where: str, imported: Callable[[], ModuleType], name: 
             found = getattr(found, part)
         if isinstance(found, type) and issubclass(found, Adapter):
             made: Any = found(setup)
-        elif isinstance(found, type) or manner.factory:
+        elif isinstance(found, type) or style.factory:
             made = found(**_arguments(found, setup))
         else:
             made = found
     except CodecError:
         raise
-    except Exception as error:  # somebody else's code: whatever it raises is one sentence to the user
+    except Exception as error:  # code of the codec may raise anything; the user gets one line
         reason = str(error).splitlines()[0] if str(error) else ""
         raise CheckpointError(f"{where}: cannot be made ({type(error).__name__}: {reason})") from error
     rate = getattr(made, "sample_rate", None)
@@ -67,14 +68,14 @@ def adapter(setup: Setup, where: str, imported: Callable[[], ModuleType], name: 
     paired = callable(getattr(made, "encode", None)) and callable(getattr(made, "decode", None))
     if not paired and not callable(made):
         raise CheckpointError(f"{where}: is a {type(made).__name__}, neither encode and decode nor a function")
-    return FunctionsAdapter(setup, _functions(made, paired, manner), whole_frames=False)
+    return FunctionsAdapter(setup, _functions(made, paired, style), whole_frames=False)
 
 
-def _functions(made: Any, paired: bool, manner: Manner) -> Functions:
-    """Called by one thread at a time, since nobody said that it may be called by several."""
+def _functions(made: Any, paired: bool, style: CallStyle) -> Functions:
+    """Return a codec object as functions; one thread at a time calls it, since it may not allow several."""
     lock = threading.Lock()
-    into: Callable[[Any], Any] = _array if manner.numpy else _same
-    back: Callable[[Any], Any] = _tensor if manner.numpy else _same
+    into: Callable[[Any], Any] = _array if style.numpy else _same
+    back: Callable[[Any], Any] = _tensor if style.numpy else _same
 
     def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(given: Any, **seeds: Any) -> Any:
@@ -84,7 +85,7 @@ def _functions(made: Any, paired: bool, manner: Manner) -> Functions:
         return call
 
     if paired:
-        return Functions(encode=guarded(made.encode), decode=guarded(made.decode), batched=manner.batched)
+        return Functions(encode=guarded(made.encode), decode=guarded(made.decode), batched=style.batched)
     run, wants = guarded(made), _parameters(made)
 
     def round_trip(wav: Tensor, seeds: Sequence[int]) -> Any:
@@ -92,7 +93,7 @@ def _functions(made: Any, paired: bool, manner: Manner) -> Functions:
         with seeded(seeds[0], wav.device):
             return run(wav, **named)
 
-    return Functions(round_trip=round_trip, batched=manner.batched)
+    return Functions(round_trip=round_trip, batched=style.batched)
 
 
 def _same(value: Any) -> Any:
@@ -108,7 +109,7 @@ def _tensor(value: Any) -> Any:
 
 
 def _arguments(made_by: Any, setup: Setup) -> dict[str, Any]:
-    """The codec file's options by name, and the device for those who ask for it."""
+    """Return the arguments that make a codec: the options by name, and ``device`` where the callable takes it."""
     given: dict[str, Any] = dict(setup.options)
     if "device" in _parameters(made_by):
         given.setdefault("device", str(setup.device))
@@ -116,6 +117,7 @@ def _arguments(made_by: Any, setup: Setup) -> dict[str, Any]:
 
 
 def _parameters(function: Any) -> frozenset[str]:
+    """Return the names of a callable's parameters; none where Python cannot tell."""
     try:
         return frozenset(inspect.signature(function).parameters)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The spectrogram that W2V-BERT's semantic encoders take, as Kaldi computes it, without torchaudio."""
+"""Compute the spectrogram that W2V-BERT's semantic encoders take, as Kaldi computes it, without torchaudio."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 BINS = 80
+"""Mel bands."""
 STRIDE = 2
-"""Frames that become one vector."""
+"""Frames that are joined to one vector."""
 _FRAME, _SHIFT, _FFT = 400, 160, 512
-"""Samples at 16 kHz."""
+"""Length and distance of frames, and length of the FFT: samples at 16 kHz."""
 _PADDING = 1.0
-"""Value of the frame that completes the last pair."""
+"""Value of the frame that is added where the last pair is not complete."""
 
 
 @lru_cache
 def _tables() -> tuple[np.ndarray, np.ndarray]:
+    """Return the mel filters and the window."""
     from transformers.audio_utils import mel_filter_bank, window_function
 
     filters = mel_filter_bank(
@@ -36,13 +38,13 @@ def _tables() -> tuple[np.ndarray, np.ndarray]:
 
 
 def log_mel(wave: Tensor) -> Tensor:
-    """Kaldi's log mel filter bank of one clip, each bin with zero mean and unit variance over the clip.
+    """Compute Kaldi's log mel filter bank of one clip, each bin with zero mean and unit variance over the clip.
 
     Args:
         wave: float32 ``[samples]`` at 16 kHz, at least 720 (three frames).
 
     Returns:
-        float32 ``[frames, 80]``, one frame per 10 ms where all 25 ms of it are there.
+        float32 ``[frames, 80]``, one frame of 25 ms per 10 ms; a last one that is not complete is left out.
     """
     from transformers.audio_utils import spectrogram
 
@@ -66,7 +68,14 @@ def log_mel(wave: Tensor) -> Tensor:
 
 
 def paired(frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Two frames a vector, as the encoder takes them: float32 ``[vectors, 160]``; int64 ``[vectors]``, 1 if whole."""
+    """Join frames in pairs, as the encoder takes them.
+
+    Args:
+        frames: float32 ``[frames, 80]``.
+
+    Returns:
+        float32 ``[vectors, 160]``; and int64 ``[vectors]``, 1 where both frames were there, else 0.
+    """
     missing = -len(frames) % STRIDE
     mask = pad(torch.ones(len(frames), dtype=torch.int64), (0, missing)).reshape(-1, STRIDE).amin(1)
     return pad(frames, (0, 0, 0, missing), value=_PADDING).reshape(-1, STRIDE * BINS), mask

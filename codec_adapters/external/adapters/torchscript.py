@@ -1,7 +1,7 @@
-"""Codecs that came as TorchScript: ``encode`` and ``decode`` where the module has both, else the round trip.
+"""Adapter of backend ``torchscript``: ``encode`` and ``decode`` where the module has both, else the round trip.
 
-A TorchScript archive is a program for torch's own interpreter. It cannot run Python; what it could do beyond arithmetic
-(reading and writing files) is refused by name before it is loaded.
+A TorchScript archive is a program for torch's own interpreter. It cannot run Python; an archive that
+calls an operator which reads or writes files, or one of another library, is refused before it is loaded.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _TOUCHES_FILES = re.compile(
 )
 
 
-def adapter(setup: Setup, path: Path, layout: WaveLayout, codes: CodeOrder | None) -> FunctionsAdapter:
+def make_adapter(setup: Setup, path: Path, layout: WaveLayout, codes: CodeOrder | None) -> FunctionsAdapter:
     """Make the adapter of a TorchScript module.
 
     Args:
         path: of the archive.
         layout: axes of the waveforms that it takes.
-        codes: order of the codes' axes; ``None`` finds it out.
+        codes: order of the codes' axes; ``None`` finds it.
 
     Raises:
         CheckpointError: no TorchScript archive, one that touches files or needs a library, or the order of its codes
-            cannot be told.
+            cannot be found.
     """
     name = setup.spec.name
     module = _loaded(path, setup)
@@ -80,6 +80,7 @@ def adapter(setup: Setup, path: Path, layout: WaveLayout, codes: CodeOrder | Non
 
 
 def _loaded(path: Path, setup: Setup) -> Any:
+    """Check an archive and load it; raises as :func:`make_adapter` does."""
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():

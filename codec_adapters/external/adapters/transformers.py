@@ -1,7 +1,7 @@
-"""Any audio codec class of ``transformers``, found from the ``model_type`` of a config.
+"""Adapter of backend ``transformers``: any audio codec class, which the ``model_type`` of a config names.
 
-EnCodec, DAC and Mimi run through the adapters that the built-in variants have. The others share one adapter: what a
-class takes is read off the signatures of its ``encode`` and ``decode``, what it gives off the names of their outputs.
+EnCodec, DAC and Mimi run through the adapters of the built-in variants. The others share one adapter: the signature of
+a class's ``encode`` tells what the class takes, the names of its outputs what it returns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.errors import CheckpointError, InputError, OptionError
-from codec_adapters.external.adapters.functions import AddedAdapter, seeded
+from codec_adapters.external.adapters.functions import ExternalAdapter, seeded
 from codec_adapters.external.adapters.speech_features import log_mel, paired
 from codec_adapters.external.adapters.transformers_config import entries_of, figures_of, model_class
 from codec_adapters.families.dac import DacAdapter
@@ -31,20 +31,21 @@ from codec_adapters.layers.sinc_resample import resample
 from codec_adapters.spec import CodecSpec, OptionValue
 
 OWN_ADAPTERS: Mapping[str, type[Adapter]] = {"encodec": EncodecAdapter, "dac": DacAdapter, "mimi": MimiAdapter}
+"""Adapters of built-in variants, by the ``model_type`` that they run."""
 
 
-def adapter(setup: Setup, folder: Path, listed: frozenset[str]) -> Adapter:
+def make_adapter(setup: Setup, folder: Path, pinned: frozenset[str]) -> Adapter:
     """Make the adapter of a ``transformers`` codec.
 
     Args:
         folder: holds config and weights.
-        listed: names of the files that the codec file lists.
+        pinned: names of the pinned files.
 
     Raises:
-        CheckpointError: no codec of transformers, files that the codec file does not list, weights that do not fit, or
-            facts that contradict the config.
+        CheckpointError: no codec of transformers, files that are not pinned, weights that do not fit, or facts that
+            contradict the config.
     """
-    _refuse_unlisted(folder, listed)
+    _refuse_unpinned(folder, pinned)
     kind = read_json(required_file(folder, "config.json")).get("model_type")
     if kind in OWN_ADAPTERS:
         options = _own_options(str(kind), setup)
@@ -53,47 +54,48 @@ def adapter(setup: Setup, folder: Path, listed: frozenset[str]) -> Adapter:
         made: Adapter = OWN_ADAPTERS[str(kind)](setup)
     else:
         made = TransformersAdapter(setup, folder)
-    as_listed = dict(setup.options) == dict(setup.spec.options)
-    _refuse_wrong_facts(setup.spec, made, _FACTS if as_listed else _FACTS[:2])
+    default_options = dict(setup.options) == dict(setup.spec.options)
+    _refuse_wrong_facts(setup.spec, made, _FACTS if default_options else _FACTS[:2])
     return made
 
 
-def _refuse_unlisted(folder: Path, listed: frozenset[str]) -> None:
-    """transformers picks files by name: one that nobody listed must not be among those it may pick."""
+def _refuse_unpinned(folder: Path, pinned: frozenset[str]) -> None:
+    """Raise :class:`CheckpointError` for a file that transformers may read by its name, but that is not pinned."""
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".json", ".safetensors", ".bin") and path.name not in (*listed, "hashes.json"):
+        if path.suffix in (".json", ".safetensors", ".bin") and path.name not in (*pinned, "hashes.json"):
             raise CheckpointError(f"{path}: is not listed in the codec file; list it or take it away")
-    if "model.safetensors" not in listed and "model.safetensors.index.json" in listed:
+    if "model.safetensors" not in pinned and "model.safetensors.index.json" in pinned:
         parts = read_json(folder / "model.safetensors.index.json").get("weight_map")
-        unlisted = sorted(set(map(str, parts.values() if isinstance(parts, dict) else ())) - listed)
-        if unlisted:
-            raise CheckpointError(f"{folder}: the index names {unlisted[0]}, which the codec file does not list")
+        unpinned = sorted(set(map(str, parts.values() if isinstance(parts, dict) else ())) - pinned)
+        if unpinned:
+            raise CheckpointError(f"{folder}: the index names {unpinned[0]}, which the codec file does not list")
 
 
 def _own_options(kind: str, setup: Setup) -> dict[str, OptionValue]:
-    """What the built-in adapter wants to know, from the facts where the codec file's options do not say."""
+    """Return the options of a built-in adapter: the codec file's, and from the facts what these leave out."""
     if kind == "encodec":
         return {"bandwidth": setup.spec.bitrate / 1000, **setup.spec.options}
     return {"codebooks": setup.spec.codebooks, **setup.spec.options}
 
 
 _FACTS = ("sample_rate", "hop", "codebooks", "bitrate")
-"""The first two hold whatever the options."""
+"""Compared with the config; the first two hold with any options, the others with the default ones."""
 
 
 def _refuse_wrong_facts(spec: CodecSpec, made: Adapter, facts: Sequence[str]) -> None:
+    """Raise :class:`CheckpointError` for a fact that the loaded codec contradicts; 1 % is allowed for the bit rate."""
     for fact in facts:
-        said, found = getattr(spec, fact), getattr(made, fact)
-        if not math.isclose(said, found, rel_tol=0.01 if fact == "bitrate" else 0):
-            raise CheckpointError(f"{spec.name}: codec.{fact} is {said:g} in its codec file, {found:g} in its config")
+        stated, found = getattr(spec, fact), getattr(made, fact)
+        if not math.isclose(stated, found, rel_tol=0.01 if fact == "bitrate" else 0):
+            raise CheckpointError(f"{spec.name}: codec.{fact} is {stated:g} in its codec file, {found:g} in its config")
 
 
-class TransformersAdapter(AddedAdapter):
-    """A codec class of ``transformers`` that no variant here is made of.
+class TransformersAdapter(ExternalAdapter):
+    """A codec class of ``transformers`` that no built-in variant uses.
 
     Options, where the codec file has them: ``bandwidth`` (kbit/s, for classes that take one), ``sample`` (true adds the
-    noise that a variational codec was trained with; off without the option). Items go one by one on the CPU, since
-    matrix products round by the shape of the whole batch; and everywhere where noise is added.
+    noise that a variational codec was trained with; off without the option). The model runs on one item at a time on
+    the CPU, since matrix products round by the shape of the whole batch, and on every device where noise is added.
     """
 
     def __init__(self, setup: Setup, folder: Path) -> None:
@@ -130,7 +132,13 @@ class TransformersAdapter(AddedAdapter):
         return self._bitrate
 
     def _bandwidth(self) -> float | None:
-        """In kbit/s, one of the config's own; by default that of the codec file's bit rate, else the highest."""
+        """Return the bandwidth in kbit/s, one of the config's; by default the nearest to the spec's bit rate.
+
+        ``None`` for classes that take no bandwidth.
+
+        Raises:
+            OptionError: the option is none of the config's bandwidths.
+        """
         if "bandwidth" not in self._takes:
             return None
         known = [float(value) for value in self.config.target_bandwidths]
@@ -149,16 +157,16 @@ class TransformersAdapter(AddedAdapter):
     def _part(self, wav: Tensor, seed: int) -> Tensor:
         if self._sample:
             with seeded(seed, self.device):
-                given = self._analysed(wav)
+                given = self._encoded(wav)
         else:
-            given = self._analysed(wav)
+            given = self._encoded(wav)
         codes = given.get("audio_codes")
         made = self.model.decode(given["latents"] if codes is None else codes)
         return _audio(made)[:, : wav.shape[1]]
 
     def _encode(self, wav: Tensor) -> Codes:
         parts = wav.split(1) if self.device.type == "cpu" else (wav,)
-        found = [self._analysed(part).get("audio_codes") for part in parts]
+        found = [self._encoded(part).get("audio_codes") for part in parts]
         known = [codes for codes in found if codes is not None]
         if not known:
             raise InputError(f"{self.spec.name}: has continuous latents, no codes; only resynthesize")
@@ -171,8 +179,11 @@ class TransformersAdapter(AddedAdapter):
         parts = checked.split(1) if self.device.type == "cpu" else (checked,)
         return torch.cat([_audio(self.model.decode(part)) for part in parts])
 
-    def _analysed(self, wav: Tensor) -> dict[str, Any]:
-        """What ``encode`` gives for float32 ``[batch, samples]``, its input made as the class's own tools make it."""
+    def _encoded(self, wav: Tensor) -> dict[str, Any]:
+        """Return the outputs of the model's ``encode`` for float32 ``[batch, samples]``.
+
+        Its inputs are prepared as the class's own tools prepare them.
+        """
         if self._input_rate != self._rate:
             wav = resample(wav, self._rate, self._input_rate)
         step = self._hop * self._input_rate // self._rate
@@ -194,6 +205,7 @@ class TransformersAdapter(AddedAdapter):
 
 
 def _audio(made: Any) -> Tensor:
+    """Return the waveform of a model's output, float32 ``[batch, samples]``."""
     audio = getattr(made, "audio_values", None)
     audio = made.audio if audio is None else audio
     return audio[:, 0] if audio.ndim == 3 else audio

@@ -1,4 +1,4 @@
-"""What the config of a ``transformers`` codec tells: its class, its rate, frames, codebooks and bit rate."""
+"""Read the config of a ``transformers`` codec: its class, sample rate, hop, codebooks and bit rate."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from codec_adapters.layers.sinc_resample import resample
 
 
 def model_class(folder: Path) -> Any:
-    """The codec class of ``transformers`` that the ``config.json`` in ``folder`` names.
+    """Return the codec class of ``transformers`` that the ``config.json`` in ``folder`` names.
 
     Raises:
-        CheckpointError: no class, or one that is no audio codec; the message lists those that are.
+        CheckpointError: it names no class, or one that is no audio codec; the message lists those that are.
     """
     from transformers.models.auto import modeling_auto
 
@@ -34,7 +34,7 @@ def model_class(folder: Path) -> Any:
 
 
 def codec_kinds() -> list[str]:
-    """``model_type`` of every audio codec of the installed ``transformers``."""
+    """List the ``model_type`` of every audio codec of the installed ``transformers``."""
     from transformers.models.auto import modeling_auto
 
     return sorted({*getattr(modeling_auto, "MODEL_FOR_AUDIO_TOKENIZATION_NAMES", ()), "encodec", "mimi", "xcodec"})
@@ -47,7 +47,7 @@ def _module(kind: str) -> ModuleType:
     asking whether it is there; it calls nothing but ``functional.resample``, which is this package's own here.
     torchaudio is no dependency, since its wheel fails to load beside a CPU build of torch, and an import that a module
     makes unconditionally can be answered through ``sys.modules`` only. The stand-in is there while this one module is
-    imported, so that nobody else takes torchaudio for installed.
+    imported, so that no other module finds torchaudio installed.
     """
     name = f"transformers.models.{kind}.modeling_{kind}"
     try:
@@ -65,11 +65,11 @@ def _module(kind: str) -> ModuleType:
 
 
 def figures_of(config: Any, folder: Path, bandwidth: float | None = None) -> dict[str, float]:
-    """Those of ``sample_rate`` (Hz), ``hop`` (samples), ``codebooks`` and ``bitrate`` (bit/s) that a config tells.
+    """Return what a config tells of ``sample_rate`` (Hz), ``hop`` (samples), ``codebooks`` and ``bitrate`` (bits/s).
 
     Args:
         config: of a codec class.
-        folder: where a ``preprocessor_config.json`` may tell the rate instead.
+        folder: may hold a ``preprocessor_config.json`` that tells the rate.
         bandwidth: in kbit/s, for classes that take one; ``None`` is their highest.
     """
     found: dict[str, float] = {}
@@ -102,7 +102,7 @@ def figures_of(config: Any, folder: Path, bandwidth: float | None = None) -> dic
 
 
 def entries_of(config: Any) -> int | None:
-    """Entries of a codebook; ``None`` for a codec of continuous latents."""
+    """Return the number of entries of a codebook; ``None`` for a codec of continuous latents."""
     if levels := getattr(config, "quantization_levels", None):
         return math.prod(levels)
     entries = getattr(config, "codebook_size", None)

@@ -1,4 +1,4 @@
-"""Waveforms that came back as files from somebody else's program; nothing of them is believed."""
+"""Read audio files that another program wrote; everything about them is checked."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from codec_adapters.errors import CodecError
 
 
 def read_mono(path: Path, rate: int, who: str, refusal: type[CodecError], longest: float | None = None) -> np.ndarray:
-    """A mono file at ``rate`` Hz, float32 ``[samples]``, which may be empty.
+    """Read a mono file at ``rate`` Hz as float32 ``[samples]``, which may be empty.
 
     Args:
-        who: wrote it, in words, to begin the message with.
-        refusal: the kind of error to raise.
-        longest: seconds that it may last.
+        who: the program that wrote it; the message begins with it.
+        refusal: the class of the error to raise.
+        longest: most seconds that it may last.
 
     Raises:
-        CodecError: of kind ``refusal``: no regular file, no audio, another rate or number of channels, or longer.
+        CodecError: of class ``refusal``: no regular file, no audio, another rate or number of channels, or too long.
     """
     try:  # neither a link is followed nor a pipe waited for, whatever the path becomes meanwhile
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

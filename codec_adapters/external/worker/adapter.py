@@ -1,4 +1,4 @@
-"""A codec that runs in an environment of its own, behind the contract that every other adapter has."""
+"""Adapter of isolated codecs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codec_adapters.external.worker.worker import Worker
 
 
 class IsolatedAdapter(OpaqueAdapter):
-    """Sends waveforms to a worker as WAV files, and takes WAV files back. The figures are those of the spec."""
+    """Sends waveforms to a worker as WAV files and reads WAV files back; rates and hop are those of the spec."""
 
     def __init__(self, setup: Setup, worker: Worker) -> None:
         super().__init__(setup)
@@ -32,6 +32,11 @@ class IsolatedAdapter(OpaqueAdapter):
         return torch.from_numpy(np.stack(self._equal(waves))).to(self.device)
 
     def _equal(self, waves: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Return outputs that are of one length and not empty.
+
+        Raises:
+            WorkerRefusedError: they are not.
+        """
         lengths = {len(wave) for wave in waves}
         if len(lengths) > 1:
             self._exchange.refuse(f"outputs of {sorted(lengths)} samples for inputs of equal length")

@@ -1,4 +1,4 @@
-"""``isolated:`` of a recipe: codecs and ALMs that run in environments of their own, as worker processes."""
+"""Entries under ``isolated:`` of a recipe: codecs and ALMs that run in environments of their own, as workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from codec_adapters.catalogue import Entry, Provider
+from codec_adapters.entry import Entry, Provider
 from codec_adapters.external.facts import AlmFacts, CodecFacts
 from codec_adapters.external.worker.environment import EnvironmentSpec, prepare
 from codec_adapters.external.worker.worker import Limits, Worker
@@ -26,19 +26,19 @@ PACKAGED_DRIVERS = Path(__file__).parent / "drivers"
 
 @dataclass(frozen=True)
 class Isolated(Provider):
-    """Loads a codec or an ALM that runs in an environment of its own."""
+    """Loader of an isolated codec or ALM."""
 
     spec: CodecSpec | AlmSpec
-    """What its author says of it; its options are handed to the driver."""
+    """Made from its author's facts; the options are passed to the driver."""
     environment: EnvironmentSpec
     driver: Path
     limits: Limits = field(default_factory=Limits)
 
     def load(self, setup: Any) -> Any:
         if isinstance(self.spec, AlmSpec):
-            from codec_adapters.external.worker.model import IsolatedModel
+            from codec_adapters.external.worker.alm import IsolatedAlm
 
-            return IsolatedModel(setup, self.worker(setup))
+            return IsolatedAlm(setup, self.worker(setup))
         from codec_adapters.external.worker.adapter import IsolatedAdapter
 
         return IsolatedAdapter(setup, self.worker(setup))
@@ -47,7 +47,10 @@ class Isolated(Provider):
         return "runs in an environment of its own, which is made now unless it is there"
 
     def prepare(self) -> dict[str, str]:
-        """Make the environment, unless it is there; sha256 of all that decides the output.
+        """Make the environment, unless it is there.
+
+        Returns:
+            sha256 of everything that decides the output, by name.
 
         Raises:
             EnvironmentFailedError: the environment cannot be made.
@@ -60,8 +63,9 @@ class Isolated(Provider):
         return Entry(self.spec, self)
 
     def worker(self, setup: Setup | AlmSetup) -> Worker:
-        """Return a worker that will load what ``setup`` says; its process starts with the first request, so that one
-        which cannot start costs clips and no more.
+        """Return a worker that loads what ``setup`` says.
+
+        Its process starts with the first request; where it cannot start, this costs clips, and the build goes on.
 
         Raises:
             EnvironmentFailedError: the environment cannot be made.
@@ -76,28 +80,32 @@ class Isolated(Provider):
 
 
 class IsolatedEntry(BaseModel):
-    """One codec or ALM in isolation: its environment, its driver, and what is known of it."""
+    """An isolated codec or ALM as a recipe has it: its environment, its driver and its facts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     repo: Annotated[str, DocumentPath(is_other=lambda text: "://" in text)] | None = None
     """https address, or a local folder (relative to the recipe)."""
     commit: str | None = None
+    """Of the repository, 40 hex digits; a local folder without it is used as it is."""
     python: str = "current"
+    """Version of the environment's Python; ``current`` is the builder's own interpreter."""
     requirements: list[str] = []
+    """Lines of a requirements file; ``-r FILE`` names a file of the repository."""
     driver: Annotated[str, DocumentPath(packaged=True)]
     """A Python file (relative to the recipe), or the name of a packaged driver. It is code, and runs."""
     options: dict[str, OptionValue] = {}
-    """Handed to the driver; ``options.<variant>`` of the recipe may override them."""
+    """Passed to the driver; ``options.<variant>`` of the recipe may override them."""
+    # limits of the worker, see Limits
     start_seconds: float = Field(default=Limits.start_seconds, gt=0)
     clip_seconds: float = Field(default=Limits.clip_seconds, gt=0)
     scratch_mb: int = Field(default=Limits.scratch_mb, ge=1)
     restarts: int = Field(default=Limits.restarts, ge=0)
     restarts_in_all: int = Field(default=Limits.restarts_in_all, ge=0)
     codec: CodecFacts | None = None
-    """Of a codec; exactly one of ``codec`` and ``alm``."""
+    """Facts of a codec; exactly one of ``codec`` and ``alm`` is given."""
     alm: AlmFacts | None = None
-    """Of an audio language model."""
+    """Facts of an audio language model."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -116,17 +124,19 @@ class IsolatedEntry(BaseModel):
         return self.model_copy(update={"driver": str(driver.resolve()), "repo": repo})
 
     def provider(self, name: str) -> Isolated:
-        """Return what loads the entry as variant ``name``; its paths are absolute."""
+        """Return the provider of the entry under ``name``; the entry's paths must be absolute, see :meth:`at`."""
         repo = self.repo if self.repo and "://" in self.repo else ""
-        said = self.codec or self.alm
-        assert said is not None
+        facts = self.codec or self.alm
+        assert facts is not None
         environment = EnvironmentSpec(self.repo, self.commit, self.python, tuple(self.requirements))
         limits = Limits(**{limit.name: getattr(self, limit.name) for limit in fields(Limits)})
-        return Isolated(said.spec(name, repo, self.options), environment, Path(self.driver), limits)
+        return Isolated(facts.spec(name, repo, self.options), environment, Path(self.driver), limits)
 
     def problems(self) -> Iterator[str]:
-        """Say what is wrong with the entry, whose paths are absolute; each the rest of a line that begins with its
-        place in the recipe."""
+        """Say what is wrong with the entry, whose paths must be absolute.
+
+        Each problem is the rest of a line that begins with the place of the entry in the recipe.
+        """
         environment = EnvironmentSpec(self.repo, self.commit, self.python, tuple(self.requirements))
         yield from (f".{problem}" for problem in environment.problems())
         if not Path(self.driver).is_file():
@@ -138,5 +148,5 @@ class IsolatedEntry(BaseModel):
 
 
 def packaged_drivers() -> dict[str, Path]:
-    """List the drivers that travel with the package, by name."""
+    """Return the paths of the drivers that come with this package, by name."""
     return {path.stem: path for path in sorted(PACKAGED_DRIVERS.glob("*.py"))}

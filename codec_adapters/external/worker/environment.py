@@ -1,4 +1,4 @@
-"""An environment of its own for somebody's code: a checkout, a Python, its requirements. Made once, with uv.
+"""Environments of isolated codecs and ALMs: a checkout, a Python and its requirements, made once, with uv.
 
 Environments lie in the user's cache under a hash of what they are made from, so that equal entries share one.
 """
@@ -23,9 +23,11 @@ from codec_adapters.files.cache import cache_root
 from codec_adapters.files.hashing import sha256_of
 
 CURRENT = "current"
-"""As the Python version: the interpreter that runs the builder."""
+"""Value of ``python`` for the interpreter that runs the builder."""
 CREATION_SECONDS = 3600
+"""Most seconds that each step of making an environment may take."""
 _READY = "ready.json"
+"""Written last: an environment without it is not complete. Lists the installed packages."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class EnvironmentSpec:
     """What an environment is made from.
 
     ``repo`` is an https address or a local folder, ``None`` where the driver needs no repository. ``commit`` (40 hex
-    digits) is needed for an address; a local folder without one is used in place, as it stands.
+    digits) is needed for an address; a local folder without one is used in place, as it is.
     """
 
     repo: str | None = None
@@ -44,7 +46,7 @@ class EnvironmentSpec:
     """Lines of a requirements file; ``-r FILE`` names a file of the repository."""
 
     def problems(self) -> Iterator[str]:
-        """What is wrong with this entry, in words."""
+        """Say what is wrong, one line per problem that begins with the name of the field."""
         remote = self.repo is not None and "://" in self.repo
         if remote and not str(self.repo).startswith("https://"):
             yield f"repo: {self.repo}: only https addresses and local folders are taken"
@@ -66,34 +68,34 @@ class EnvironmentSpec:
 
     @property
     def in_place(self) -> bool:
-        """Whether a local folder is used as it stands."""
+        """Whether a local folder is used as it is, without a checkout."""
         return self.repo is not None and self.commit is None
 
     def key(self) -> str:
-        """A hash of what the environment is made from; the name of its folder."""
+        """Return a hash of what the environment is made from; it names the folder."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment that is there."""
+    """An environment that has been made."""
 
     python: Path
     """The interpreter."""
     repo: Path | None
-    """The checkout."""
+    """The checkout, or the folder that is used in place."""
     hashes: dict[str, str]
     """sha256 of what decides the output of code that runs in it."""
 
 
 def prepare(spec: EnvironmentSpec, name: str) -> Environment:
-    """The environment of ``spec``, made now unless it is there.
+    """Return the environment of ``spec``; it is made unless it is there.
 
     Args:
         name: whose environment it is, for messages.
 
     Raises:
-        EnvironmentFailedError: git or uv is not there, or failed; the message ends with the last thing it said.
+        EnvironmentFailedError: git or uv is not installed, or fails; the message ends with the last line of its log.
     """
     for problem in spec.problems():
         raise EnvironmentFailedError(f"isolated.{name}.{problem}")
@@ -119,16 +121,18 @@ def prepare(spec: EnvironmentSpec, name: str) -> Environment:
 
 
 def _portable(spec: EnvironmentSpec) -> str | None:
-    """The repository without what says where a local one lies; its commit, or its files, identify it."""
+    """Return the repository without the path of a local one, which its commit or its files identify."""
     return spec.repo if spec.repo is None or "://" in spec.repo else Path(spec.repo).name
 
 
 def _interpreter(spec: EnvironmentSpec, folder: Path) -> Path:
+    """Return the interpreter of an environment; the builder's own where nothing is to be installed."""
     own = spec.python != CURRENT or spec.requirements
     return folder / "venv" / "bin" / "python" if own else Path(sys.executable)
 
 
 def _create(spec: EnvironmentSpec, folder: Path, name: str) -> None:
+    """Make an environment in an empty folder."""
     log = folder / "log"
     if spec.repo is not None and not spec.in_place:
         git = ["git", "-c", "core.hooksPath=/dev/null"]
@@ -147,21 +151,22 @@ def _create(spec: EnvironmentSpec, folder: Path, name: str) -> None:
             packages = _run([*_uv(name), "pip", "freeze", *python], folder, log, name).split("\n")
     unfinished = folder / f"{_READY}.part"
     unfinished.write_text(json.dumps({"packages": sorted(filter(None, packages))}) + "\n", encoding="utf-8")
-    unfinished.replace(folder / _READY)  # whole or not at all: a full disk must not leave half of it
+    unfinished.replace(folder / _READY)  # the file must appear whole or not at all, also where the disk is full
 
 
 def _requirement(line: str, spec: EnvironmentSpec, folder: Path, name: str) -> str:
-    """A line of the requirements file; a file of the repository by its full path."""
+    """Return a line of the requirements file; a file of the repository gets its full path."""
     if not line.startswith("-r "):
         return line
-    home = Path(str(spec.repo)).resolve() if spec.in_place else folder / "repo"
-    path = (home / line.removeprefix("-r ").strip()).resolve()
-    if spec.repo is None or not path.is_relative_to(home.resolve()) or not path.is_file():
+    repo = Path(str(spec.repo)).resolve() if spec.in_place else folder / "repo"
+    path = (repo / line.removeprefix("-r ").strip()).resolve()
+    if spec.repo is None or not path.is_relative_to(repo.resolve()) or not path.is_file():
         raise EnvironmentFailedError(f"isolated.{name}.requirements: {line}: the repository has no such file")
     return f"-r {path}"
 
 
 def _uv(name: str) -> list[str]:
+    """Return the command of uv, on the path or beside this interpreter."""
     found = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if found is None:
         raise EnvironmentFailedError(f"isolated.{name}: making an environment needs uv: pip install uv")
@@ -169,18 +174,18 @@ def _uv(name: str) -> list[str]:
 
 
 def _run(command: list[str], folder: Path, log: Path, name: str) -> str:
-    """Run a command in ``folder`` with its talk in ``log``; its standard output."""
+    """Run a command in ``folder`` with its standard error in ``log``; return its standard output."""
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "UV_NO_PROGRESS": "1"}
     environment.pop("VIRTUAL_ENV", None)
     try:
-        with log.open("a", encoding="utf-8") as talk:
+        with log.open("a", encoding="utf-8") as errors:
             done = subprocess.run(  # noqa: S603 - the user's own entry says what is made here
                 command,
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=talk,
+                stderr=errors,
                 text=True,
                 timeout=CREATION_SECONDS,
                 check=False,
@@ -199,7 +204,7 @@ def _run(command: list[str], folder: Path, log: Path, name: str) -> str:
 
 
 def _tree_hash(folder: Path) -> str:
-    """sha256 over names and contents of all files but git's own and compiled ones."""
+    """Return sha256 over names and contents of all files; git's own and compiled ones are left out."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()

@@ -1,4 +1,4 @@
-"""Audio to and from a worker: WAV files in its scratch folder. Nothing that comes back is believed."""
+"""Exchange audio with a worker, as WAV files in its scratch folder; everything that comes back is checked."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from codec_adapters.external.worker.worker import Worker
 
 
 class Exchange:
-    """Requests about clips to one worker, which is to answer with audio at one rate."""
+    """Requests to one worker about clips; it has to answer with audio at one sample rate."""
 
     def __init__(self, worker: Worker, sample_rate: int, clip_seconds: float) -> None:
-        """Nothing runs yet.
+        """Start nothing yet.
 
         Args:
-            sample_rate: Hz, of what the worker writes.
-            clip_seconds: patience per clip of a request.
+            sample_rate: of the audio that the worker writes, Hz.
+            clip_seconds: how long to wait per clip of a request.
         """
         self.worker = worker
         self.sample_rate = sample_rate
@@ -36,9 +36,13 @@ class Exchange:
 
     @contextmanager
     def files(self, clips: int, kind: str) -> Iterator[list[Path]]:
-        """Paths for a request's files, which are removed afterwards, whatever the worker made of them.
+        """Yield one path per clip for a request's files; whatever lies there afterwards is removed.
 
-        One thread at a time: a worker that fails takes all files along.
+        One thread at a time may be in this context, since all files are removed when a worker fails.
+
+        Args:
+            clips: their number.
+            kind: part of the files' names.
         """
         with self._lock:
             number = next(self._numbers)
@@ -50,10 +54,10 @@ class Exchange:
                     remove(path)
 
     def write(self, path: Path, samples: np.ndarray, rate: int) -> None:
-        """Write float32 ``[samples]`` as they are.
+        """Write float32 ``[samples]`` as a WAV file of 32-bit floats.
 
         Raises:
-            WorkerError: the disk is full, or the worker removed its own folder; the next request starts another.
+            WorkerError: the disk is full, or the worker removed its own folder; the next request starts it again.
         """
         try:
             soundfile.write(path, samples, rate, subtype="FLOAT")
@@ -62,10 +66,10 @@ class Exchange:
             self.worker.give_up(f"cannot be given audio: {path.parent} cannot be written to ({reason})")
 
     def request(self, op: str, payload: Mapping[str, Any], clips: int) -> dict[str, Any]:
-        """Ask for one operation on a number of clips.
+        """Request one operation on a number of clips; arguments as of :meth:`Worker.request`.
 
         Raises:
-            WorkerError, WorkerRefusedError: as :meth:`Worker.request`; or the driver works at another rate.
+            WorkerError, WorkerRefusedError: as of :meth:`Worker.request`; or the driver works at another sample rate.
         """
         result = self.worker.request(op, payload, self._clip_seconds * clips)
         if (rate := self.worker.loaded.get("sample_rate")) != self.sample_rate:
@@ -73,18 +77,21 @@ class Exchange:
         return result
 
     def read(self, path: Path, longest: float | None = None) -> np.ndarray:
-        """One output, float32 ``[samples]``, which may be empty.
+        """Read one output as float32 ``[samples]``, which may be empty.
 
         Args:
-            longest: seconds that it may last.
+            longest: most seconds that it may last.
 
         Raises:
-            WorkerRefusedError: no regular file, no audio, of another form, or longer.
+            WorkerRefusedError: no regular file, no audio, another sample rate or number of channels, or too long.
         """
         return read_mono(path, self.sample_rate, f"{self.worker.name}: its worker", WorkerRefusedError, longest)
 
     def refuse(self, what: str) -> NoReturn:
-        """Say that an answer is none; the worker lives on.
+        """Refuse an answer that does not fit the request; the worker goes on running.
+
+        Args:
+            what: what is wrong, for the message.
 
         Raises:
             WorkerRefusedError: always.

@@ -1,4 +1,4 @@
-"""The process behind a worker: reading and writing its pipes, ending it, and what it leaves behind."""
+"""The process of a worker: read and write its pipes, end it, and remove what it leaves."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from queue import Full, Queue
 from typing import IO
 
 LONGEST_LINE = 1 << 20
-"""Bytes of an answer."""
+"""Most bytes of an answer."""
 UNREAD = 16
-"""Lines that are kept before somebody asks for them; an honest worker has one at most."""
+"""Most lines that are kept unread; a worker that keeps to the protocol has one at most."""
 KILL_SECONDS = 10
-"""How long a killed process may take to be gone."""
+"""Seconds to wait for a killed process to end."""
 KEPT_LOG = 1 << 16
-"""Bytes of a long log that outlive the process."""
+"""Bytes at the end of a long log that are kept when the process has ended."""
 
 
 class Running:
-    """The process as it is now; apart from the worker, so that it can be ended when the worker is gone."""
+    """State of the process; an object of its own, so that it can be ended after the worker object was deleted."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
@@ -34,10 +34,10 @@ class Running:
 
 
 def read_answers(stream: IO[bytes], answers: Queue[bytes | None]) -> None:
-    """Put every line into the queue; ``None`` at the end. A line that does not end is cut, and is no answer.
+    """Put every line of the process into the queue, and ``None`` at the end. A line that is too long is cut.
 
-    A process that talks without being asked is not listened to any further; what it said is no answer to the next
-    request, and ends it.
+    Reading ends where a process writes more lines than it was asked for; these do not answer the next request, which
+    ends the process.
     """
     with suppress(OSError, ValueError, Full):
         while line := stream.readline(LONGEST_LINE):
@@ -48,22 +48,24 @@ def read_answers(stream: IO[bytes], answers: Queue[bytes | None]) -> None:
 
 
 def write_request(stream: IO[bytes], line: bytes) -> None:
-    """In a thread of its own, since a process that does not read lets the writer wait."""
-    with suppress(OSError, ValueError):  # where it is dead, the end of its answers says so
+    """Write a request to the process; in a thread of its own, since a process that does not read blocks the writer."""
+    with suppress(OSError, ValueError):  # where it has died, the end of its answers tells
         stream.write(line)
         stream.flush()
 
 
 def kill(running: Running) -> None:
-    """End the process, and whatever it started in its group."""
+    """Kill the process, and whatever it started in its process group."""
     process, running.process = running.process, None
     if process is None:
         return
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):  # one that waits for a dead disk ends when that answers
+    with suppress(subprocess.TimeoutExpired):  # a process that waits for a disk ends when the disk answers
         process.wait(timeout=KILL_SECONDS)
-    if process.stdin is not None:  # a process that got away may hold the other end of a full pipe: never wait for it
+    if (
+        process.stdin is not None
+    ):  # a process outside of the group may hold the other end of a full pipe: never wait for it
         threading.Thread(target=_close, args=(process.stdin,), daemon=True).start()
 
 
@@ -73,7 +75,7 @@ def _close(stream: IO[bytes]) -> None:
 
 
 def clean_up(running: Running, scratch: Path, log: Path) -> None:
-    """End the process and remove its scratch folder, and its log where nothing is in it."""
+    """Kill the process; remove its scratch folder, and its log where that is empty."""
     kill(running)
     shutil.rmtree(scratch, ignore_errors=True)
     if log.is_file() and not log.stat().st_size:
@@ -81,7 +83,7 @@ def clean_up(running: Running, scratch: Path, log: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder that a worker may have made; what cannot be removed, or is gone, is left."""
+    """Remove a file, a link or a folder of a worker, where there is one that can be removed."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -90,7 +92,7 @@ def remove(path: Path) -> None:
 
 
 def empty(folder: Path) -> None:
-    """Leave an empty folder, whatever became of it: a process may remove its temporary folder, or put a file there."""
+    """Make ``folder`` an empty folder; a process may have removed it, or put a file or a link in its place."""
     if folder.is_symlink() or not folder.is_dir():
         remove(folder)
     with suppress(OSError):
@@ -100,12 +102,12 @@ def empty(folder: Path) -> None:
 
 
 def owner(pid: int) -> str:
-    """This machine and a process of it, as a part of file names."""
+    """Return this machine's name and a process id, as a part of file names."""
     return f"{platform.node().replace('-', '_')}-{pid}"
 
 
 def remove_left_overs(folder: Path) -> None:
-    """Scratch folders and empty logs of this machine's processes that ended without removing them."""
+    """Remove scratch folders and empty logs of processes of this machine that ended without removing them."""
     for path in folder.iterdir():
         match = re.search(r"-(\d+)-[^-]*$", path.name)
         if match is None or f"-{owner(int(match[1]))}-" not in path.name or Path(f"/proc/{match[1]}").exists():
@@ -119,6 +121,7 @@ def remove_left_overs(folder: Path) -> None:
 
 
 def ending(process: subprocess.Popen[bytes]) -> str:
+    """Say how a process ended: signal, exit code, or that it closed its output and still runs."""
     try:
         code = process.wait(timeout=5)
     except subprocess.TimeoutExpired:
@@ -127,7 +130,7 @@ def ending(process: subprocess.Popen[bytes]) -> str:
 
 
 def shorten(log: Path) -> None:
-    """Keep the end of a long log, so that what one process said does not count against the next."""
+    """Keep only the end of a long log, so that one process's log does not count against the next one's quota."""
     if log.is_file() and log.stat().st_size > 2 * KEPT_LOG:
         with log.open("rb") as stream:
             stream.seek(-KEPT_LOG, os.SEEK_END)
@@ -136,6 +139,7 @@ def shorten(log: Path) -> None:
 
 
 def last_line(log: Path) -> str:
+    """Return the last line of a log, at most 200 characters; empty where there is none."""
     if not log.is_file():
         return ""
     with log.open("rb") as stream:
@@ -145,7 +149,7 @@ def last_line(log: Path) -> str:
 
 
 def used_bytes(folder: Path) -> int:
-    """Bytes of all files below ``folder``; links are not followed, and what vanishes meanwhile is left out."""
+    """Return the bytes of all files below ``folder``; links are not followed, and files that vanish are left out."""
     total = 0
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

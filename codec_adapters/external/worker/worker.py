@@ -1,4 +1,6 @@
-"""A process in an environment of its own, spoken with in lines of JSON. Whatever it does wrong ends in one error.
+"""A worker: a process in an environment of its own, which answers requests in lines of JSON.
+
+Whatever it does wrong is raised as a :class:`WorkerError` or a :class:`WorkerRefusedError`, of one line.
 
 Request, on the process's standard input: ``{"id": 7, "op": "resynthesize", "payload": {...}}``. Answer, on its standard
 output: ``{"id": 7, "ok": true, "result": {...}}`` or ``{"id": 7, "ok": false, "error": "..."}``. Audio goes through WAV
@@ -41,44 +43,47 @@ from codec_adapters.files.cache import cache_root
 
 PROTOCOL = 1
 POLL_SECONDS = 0.1
-"""How often the scratch folder is looked at while an answer is awaited."""
+"""Seconds between two checks of the scratch folder's size while an answer is awaited."""
 KIT = Path(__file__).parent / "kit"
+"""On the import path of every driver."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a worker may cost."""
+    """Limits of a worker: time, disk, and how often it is started."""
 
     start_seconds: float = 600.0
-    """Until it has answered ``load``."""
+    """Most seconds until it has answered ``load``."""
     clip_seconds: float = 120.0
-    """Per clip of a request."""
+    """Most seconds per clip of a request."""
     scratch_mb: int = 2048
-    """In its scratch folder (also its ``TMPDIR``), and of log."""
+    """Most megabytes of its scratch folder (also its ``TMPDIR``) and its log together."""
     restarts: int = 3
-    """In a row, without an answer between; then it is not started again."""
+    """Most restarts in a row without an answer between; then it is not started again."""
     restarts_in_all: int = 30
+    """Most restarts altogether."""
 
 
 class Worker:
-    """One worker process: started when it is first asked, killed when it misbehaves, started again within limits.
+    """One worker process: started by the first request, killed where it fails, started again within limits.
 
     Attributes:
-        scratch: the folder for files that go to and fro.
-        log: where the process's standard error goes.
-        loaded: what it answered to ``load``; empty before the first request.
+        scratch: the folder of the files that are exchanged.
+        log: the file that holds the process's standard error.
+        loaded: its answer to ``load``; empty before the first request.
     """
 
     def __init__(
         self, name: str, environment: Environment, driver: Path, load: Mapping[str, Any], limits: Limits = Limits()
     ) -> None:
-        """Nothing runs yet.
+        """Make the scratch folder; the process is not started yet.
 
         Args:
             name: for messages and the log's name.
-            environment: where it runs.
-            driver: the Python file to run.
-            load: payload of the operation ``load``, which is asked first after every start.
+            environment: of the process.
+            driver: the Python file that it runs.
+            load: payload of the operation ``load``, the first request after every start.
+            limits: on its time, its disk space and its starts.
         """
         self.name = name
         self.limits = limits
@@ -98,18 +103,18 @@ class Worker:
         self._end = weakref.finalize(self, clean_up, self._running, self.scratch, self.log)
 
     def request(self, op: str, payload: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-        """Ask for one operation and wait for the answer.
+        """Request one operation and return the result that the worker answers with.
 
         Args:
             op: name of the operation.
-            payload: what can be written as JSON.
-            timeout: seconds.
+            payload: its arguments, which JSON can hold.
+            timeout: most seconds to wait.
 
         Raises:
-            WorkerError: the process hangs, died, printed garbage, filled its scratch folder or lost its device; it is
-                ended, and the next request starts another, within limits. One line says what happened and where the log
-                is.
-            WorkerRefusedError: it answered that it cannot.
+            WorkerError: the process hangs, died, printed no answer, filled its scratch folder or lost its device.
+                It is killed, and the next request starts it again, within limits. One line says what happened and
+                where the log is.
+            WorkerRefusedError: it answered that it cannot do it.
         """
         with self._lock:
             if self._running.process is None:
@@ -125,10 +130,11 @@ class Worker:
             return result
 
     def close(self) -> None:
-        """End the process and remove what it left."""
+        """End the process; remove its scratch folder, and its log where that is empty."""
         self._end()
 
     def _start(self) -> None:
+        """Start the process and let it load."""
         allowed = f"{self._failures} failures in a row" if self._failures > self.limits.restarts else None
         if self._starts > self.limits.restarts_in_all:
             allowed = f"{self._starts} starts in all"
@@ -164,7 +170,7 @@ class Worker:
             self.give_up(f"did not start: {str(error).removeprefix(f'{self.name}: ')}")
 
     def give_up(self, what: str) -> NoReturn:
-        """End a process that cannot be relied on any more, and empty its scratch folder.
+        """Kill a process that failed, and empty its scratch folder.
 
         Args:
             what: what it did, for the message.
@@ -180,6 +186,7 @@ class Worker:
         raise WorkerError(f"{self.name}: its worker {what}{words}; log: {self.log}")
 
     def _ask(self, op: str, payload: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        """Send a request to the process, and wait for its answer; raise :class:`_BrokenError` where it fails."""
         process, answers = self._running.process, self._running.answers
         assert process is not None
         assert process.stdin is not None
@@ -203,6 +210,7 @@ class Worker:
             return self._result(op, answer)
 
     def _result(self, op: str, line: bytes) -> dict[str, Any]:
+        """Return the result that an answer holds."""
         try:
             answer = json.loads(line, parse_constant=_refused)
             fits = isinstance(answer, dict) and answer.get("id") == self._running.asked
@@ -213,21 +221,22 @@ class Worker:
         if not answer["ok"]:
             reason = " ".join(str(answer.get("error", "no reason given")).split())[:300]
             reason = reason.encode(errors="replace").decode()  # JSON can hold halves of characters, no file can
-            if "CUDA error" in reason:  # which no request to the same process would survive
+            if "CUDA error" in reason:  # after which every request to the same process fails
                 raise _BrokenError(f"lost its device: {reason}")
             raise WorkerRefusedError(f"{self.name}: {op}: {reason}")
         return dict(answer.get("result", {}))
 
     def _check_quota(self) -> None:
+        """Raise :class:`_BrokenError` where scratch folder and log are larger than allowed."""
         used = used_bytes(self.scratch) + (self.log.stat().st_size if self.log.is_file() else 0)
         if used > self.limits.scratch_mb << 20:
             raise _BrokenError(f"filled its scratch folder and log with over {self.limits.scratch_mb} MB")
 
 
 def _refused(constant: str) -> NoReturn:
-    """``NaN`` and ``Infinity``, which Python would read and JSON does not have."""
+    """Refuse ``NaN`` and ``Infinity``, which Python would read, but which are not part of JSON."""
     raise ValueError(constant)
 
 
 class _BrokenError(Exception):
-    """The process cannot be relied on any more; the message says what it did."""
+    """The process failed and has to be killed; the message says what it did."""

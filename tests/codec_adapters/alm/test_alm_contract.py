@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import codec_adapters
-from codec_adapters import alm, catalogue
+from codec_adapters import alm, registration
 from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt
 from codec_adapters.spec import AlmSpec
 from tests.kit.marks import slow_unless
@@ -129,12 +129,12 @@ class Echo(Alm):
 
 
 def test_plugins_register_alms(tiny: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue._session, "entries", {})
+    monkeypatch.setattr(registration._session, "entries", {})
     base = alm.spec("codec_lm_mimi")
     spec = dataclasses.replace(base, name="echo", codec_variant="dac_16khz", prompt=("text",))
     alm.register(spec, Echo)
     assert "echo" in alm.names()
-    assert not catalogue.default_catalogue().entry("echo").builtin
+    assert not registration.default_catalogue().entry("echo").builtin
     model = alm.load("echo", codec_checkpoint=tiny["dac_16khz"])
     assert [made.wav[0].item() for made in model.generate([Prompt("a", "A"), Prompt("b", "B")], [4, 5])] == [4, 5]
     for name, reason in (("mimi_8codebooks", "codec variant has this name"), ("a/b", "letters, digits, dots")):
@@ -153,7 +153,7 @@ class OwnVoice(Alm):
 
 def test_a_model_that_decodes_by_itself_needs_no_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the codec's weights nor its network: there is no checkpoint of it anywhere."""
-    monkeypatch.setattr(catalogue._session, "entries", {})
+    monkeypatch.setattr(registration._session, "entries", {})
     spec = dataclasses.replace(
         alm.spec("codec_lm_mimi"), name="own_voice", local_only=False, sample_rate=22050, prompt_rate=16000
     )

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import codec_adapters
-from codec_adapters import alm, catalogue
+from codec_adapters import alm, registration
 from codec_adapters.alm.base import Prompt
 from codec_adapters.alm.codec_lm import CodecLm, TokenLayout, _Progress
 from codec_adapters.alm.sampling import Sampler
@@ -128,7 +128,7 @@ def test_the_prompt_is_cut_and_comes_back_where_it_is_wanted(folders: tuple[Path
 
 
 def test_it_runs_over_another_codec(tiny: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue._session, "entries", {})
+    monkeypatch.setattr(registration._session, "entries", {})
     spec = dataclasses.replace(alm.spec(NAME), name="codec_lm_dac", codec_variant="dac_16khz")
     alm.register(spec, CodecLm)
     folder = random_codec_lm(tmp_path / "lm", codebooks=4)

@@ -15,7 +15,7 @@ import torch
 from codec_adapters import OptionError
 from codec_adapters.alm.base import Alm, Prompt
 from codec_adapters.alm.loading import load_alm
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codec_adapters.errors import WorkerError, WorkerRefusedError
 from codec_adapters.external.worker import environment
 from codec_adapters.external.worker.entry import Isolated

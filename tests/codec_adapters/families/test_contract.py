@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import codec_adapters
 from codec_adapters.base import Adapter, Codes
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codec_adapters.classes import LABELS
 from tests.conftest import LIBRARY_CODECS
 

@@ -16,7 +16,8 @@ from _pytest.mark import ParameterSet
 from torch import Tensor
 
 import codec_adapters
-from codec_adapters.catalogue import Packaged, builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
+from codec_adapters.entry import Packaged
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.files import weights
 from tests.kit.goldens import (

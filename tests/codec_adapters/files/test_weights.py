@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import codec_adapters
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codec_adapters.files import weights
 from codec_adapters.files.pinned import NamedFile
 from codec_adapters.files.weights import LockedCheckpoint

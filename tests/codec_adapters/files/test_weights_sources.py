@@ -9,7 +9,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codec_adapters.errors import CheckpointError
 from codec_adapters.files import download as downloading
 from codec_adapters.files import weights

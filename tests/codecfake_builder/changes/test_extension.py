@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import codec_adapters
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codec_adapters.external.plugins import with_plugins
 from codecfake_builder.benchmark.scoring.truth import dataset_classes
 from codecfake_builder.changes import remove_codec as removal

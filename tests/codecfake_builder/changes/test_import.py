@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 import codec_adapters
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codecfake_builder.changes.build import build
 from codecfake_builder.changes.import_clips import clips_recipe, demo_recipe, release_recipe
 from codecfake_builder.corpora.imported import ImportedConfig

@@ -15,6 +15,12 @@ from tests.conftest import REPOSITORY
 from tests.kit.marks import slow_unless
 
 COMMANDS = ["build", "plan", "import", "verify", "quality", "codecs", "alms", "fetch", "conformance"]
+SLOW_TO_IMPORT = {
+    *("torch", "transformers", "datasets", "huggingface_hub", "numpy", "scipy", "sklearn", "pandas", "pyarrow"),
+    *("pydantic", "yaml", "ruamel", "jinja2", "tabulate", "soundfile", "soxr", "joblib", "requests", "pooch"),
+    *("importlib.metadata", "codec_adapters.base", "codecfake_builder.recipe.schema"),
+}
+"""Most of what the commands' work needs; each would make ``--help`` slower by tens of milliseconds or more."""
 
 
 def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -26,12 +32,12 @@ def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProc
     )
 
 
-def test_help_names_every_command_and_loads_no_torch() -> None:
+def test_help_names_every_command_and_loads_nothing_that_takes_long() -> None:
     code = (
         "import sys\n"
         "from codecfake_builder.cli.app import app\n"
         "try:\n    app(['--help'])\n"
-        "finally:\n    assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)\n"
+        f"finally:\n    assert not {SLOW_TO_IMPORT} & set(sys.modules), {SLOW_TO_IMPORT} & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import pytest
 import codec_adapters
 from codec_adapters import CodecSpec
 from codec_adapters.base import Adapter
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codecfake_builder.conformance.settings import QUICK
 from codecfake_builder.conformance.suite import CHECKS, failed, results_table, run_suite
 from tools.small_networks.checkpoints import is_trained, small_checkpoint

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codecfake_builder.corpora import Aishell3Config, CorpusConfig, FolderConfig, NcssdConfig, VctkConfig
 from codecfake_builder.corpora import index as indexing
 from codecfake_builder.corpora.index import index_corpus

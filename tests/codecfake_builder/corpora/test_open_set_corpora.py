@@ -11,7 +11,7 @@ import datasets
 import pytest
 import soundfile
 
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codecfake_builder.changes.build import build
 from codecfake_builder.corpora import (
     Asvspoof2019LaConfig,

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCard
 
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codec_adapters.classes import LABELS
 from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.dataset.card import card_text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codecfake_builder.corpora.utterance_lists import read_ids, read_labels
 from codecfake_builder.errors import CorpusError, PlanError, RecipeError
 from codecfake_builder.plan.plan import Plan, PlannedSplit

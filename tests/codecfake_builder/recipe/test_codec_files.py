@@ -11,7 +11,8 @@ import torch
 import yaml
 
 import codec_adapters
-from codec_adapters.catalogue import Catalogue, builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
+from codec_adapters.catalogue import Catalogue
 from codec_adapters.errors import DocumentError
 from codec_adapters.external.codec_file import codec_file_entry, codec_file_text, read_codec_file
 from codec_adapters.external.plugins import anchored, with_plugins
@@ -24,9 +25,9 @@ from codecfake_builder.errors import RecipeError
 from codecfake_builder.recipe.load import load_recipe
 from codecfake_builder.recipe.resolve import Resolved
 from tests.conftest import REPOSITORY
-from tests.kit import added_codecs
-from tests.kit.added_codecs import COMMAND, codec_file, facts, python_file
+from tests.kit import external_codecs
 from tests.kit.datasets_for_tests import changed, rows
+from tests.kit.external_codecs import COMMAND, codec_file, facts, python_file
 
 DOCUMENT = (REPOSITORY / "docs" / "codec_files.md").read_text(encoding="utf-8")
 EXAMPLES = [yaml.safe_load(text) for text in re.findall(r"```yaml codec\n(.*?)```", DOCUMENT, re.DOTALL)]
@@ -54,14 +55,14 @@ def plugged(plugins: list[str], folder: Path) -> Catalogue:
 def three_codecs(folder: Path) -> list[str]:
     """A script, an exported pair and a command, as plugins of a recipe in ``folder``'s parent."""
     folder.mkdir()
-    codec_file(folder, "scripted", added_codecs.torchscript(folder), facts(family="scripted", label=12))
-    codec_file(folder, "exported", added_codecs.exported(folder), facts(family="exported", label=13))
+    codec_file(folder, "scripted", external_codecs.torchscript(folder), facts(family="scripted", label=12))
+    codec_file(folder, "exported", external_codecs.exported(folder), facts(family="exported", label=13))
     codec_file(folder, "copied", COMMAND, facts(8000, family="copied", label=14, hop=1, codebooks=1, bitrate=256000))
     return [f"codecs/{name}.yaml" for name in ("scripted", "exported", "copied")]
 
 
 @pytest.mark.slow
-def test_a_dataset_of_added_codecs(vctk: Path, tmp_path: Path) -> None:
+def test_a_dataset_of_external_codecs(vctk: Path, tmp_path: Path) -> None:
     plugins = three_codecs(tmp_path / "codecs")
     made = recipe(tmp_path, vctk, plugins, ["scripted", "exported", "copied"], workers=2)
     result = build(made, tmp_path / "d")
@@ -118,7 +119,7 @@ def test_a_clip_on_which_a_codec_fails_is_lost_alone(vctk: Path, tmp_path: Path)
 
 
 def test_files_that_are_not_what_they_were(tmp_path: Path) -> None:
-    path = codec_file(tmp_path, "scripted", added_codecs.torchscript(tmp_path), facts())
+    path = codec_file(tmp_path, "scripted", external_codecs.torchscript(tmp_path), facts())
     script = tmp_path / "codec.pt"
     data = script.read_bytes()
     script.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
@@ -216,15 +217,15 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    way = added_codecs.torchscript(tmp_path)
-    path = codec_file(tmp_path, "scripted", way, facts(), {"strength": 0.5})
+    backend = external_codecs.torchscript(tmp_path)
+    path = codec_file(tmp_path, "scripted", backend, facts(), {"strength": 0.5})
     found = read_codec_file(path)
-    assert (found.torchscript, found.codec, found.options) == (way, facts(), {"strength": 0.5})
+    assert (found.torchscript, found.codec, found.options) == (backend, facts(), {"strength": 0.5})
     keys = [line.partition(":")[0] for line in path.read_text().splitlines() if re.match(r"\w", line)]
     assert keys == ["name", "torchscript", "codec", "options"]
     assert path.read_text().startswith("# A codec for codecfake_builder: list this file under plugins:")
     with pytest.raises(DocumentError, match=r"bad\.yaml: name: String should match"):
-        codec_file_text("bad.yaml", "not a name", way, facts())
+        codec_file_text("bad.yaml", "not a name", backend, facts())
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with pytest.raises(codec_adapters.CheckpointError, match="does not lie in the codec file's folder"):
@@ -232,7 +233,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_recipes_of_added_codecs_load_without_torch(tmp_path: Path, vctk: Path) -> None:
+def test_recipes_of_external_codecs_load_without_torch(tmp_path: Path, vctk: Path) -> None:
     import subprocess
     import sys
 
@@ -266,8 +267,12 @@ def test_the_documentation_shows_every_backend() -> None:
 def test_codecs_travel_between_processes(tmp_path: Path) -> None:
     import pickle
 
-    for way in (added_codecs.torchscript(tmp_path), COMMAND, python_file(tmp_path, "def codec(wav): return wav\n")):
-        codec = codec_file_entry(codec_file(tmp_path, "added", way, facts()))
+    for backend in (
+        external_codecs.torchscript(tmp_path),
+        COMMAND,
+        python_file(tmp_path, "def codec(wav): return wav\n"),
+    ):
+        codec = codec_file_entry(codec_file(tmp_path, "added", backend, facts()))
         again = pickle.loads(pickle.dumps(codec))
         assert again == codec
         assert load_codec(again).resynthesize(torch.zeros(1, 3200)).shape == (1, 3200)

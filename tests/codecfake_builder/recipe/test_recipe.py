@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from codec_adapters.catalogue import builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.recipe.load import load_recipe, packaged_recipes
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from codec_adapters.catalogue import Catalogue, builtin_catalogue
+from codec_adapters.builtin import builtin_catalogue
+from codec_adapters.catalogue import Catalogue
 from codec_adapters.external.plugins import with_plugins
 from codec_adapters.external.worker.entry import IsolatedEntry
 from codecfake_builder.errors import RecipeError

@@ -19,8 +19,8 @@ from codecfake_builder.errors import RecipeError
 from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.recipe.load import load_recipe
 from codecfake_builder.recipe.resolve import Resolved
-from tests.kit import added_codecs
-from tests.kit.added_codecs import codec_file, facts
+from tests.kit import external_codecs
+from tests.kit.external_codecs import codec_file, facts
 from tests.kit.synthetic import write_wave
 
 PLUGIN = """
@@ -51,7 +51,7 @@ def recipes(tmp_path: Path) -> dict[str, Path]:
 def written(folder: Path, name: str, factor: float, classes: dict[str, int]) -> Path:
     folder.mkdir()
     (folder / "plugin.py").write_text(PLUGIN.format(factor=factor, own=f"only_{name}", family=f"family_{name}"))
-    codec_file(folder, "filed", added_codecs.torchscript(folder), facts(family=f"filed_{name}", label=13))
+    codec_file(folder, "filed", external_codecs.torchscript(folder), facts(family=f"filed_{name}", label=13))
     write_wave(folder / "clips" / "x.wav", 0.5, 16000, 1)
     document = {
         "name": name,

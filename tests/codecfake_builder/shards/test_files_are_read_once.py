@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from tests.conftest import REPOSITORY
-from tests.kit import added_codecs
-from tests.kit.added_codecs import codec_file, facts
+from tests.kit import external_codecs
+from tests.kit.external_codecs import codec_file, facts
 
 COUNTER = """
 import os, sys
@@ -53,7 +53,7 @@ def test_each_file_is_read_once_in_the_main_process_and_in_each_worker(
     codecs = tmp_path / "codecs"
     for label, name in enumerate(FILED, start=12):
         (codecs / name).mkdir(parents=True)
-        codec_file(codecs / name, name, added_codecs.torchscript(codecs / name), facts(family=name, label=label))
+        codec_file(codecs / name, name, external_codecs.torchscript(codecs / name), facts(family=name, label=label))
     (codecs / "plugin.py").write_text(PLUGIN)
     variants = [*FILED, "same"]
     document = {

@@ -14,7 +14,7 @@ from tests.kit.synthetic import write_wave
 CLIPS = 20_000
 CODE = """
 import resource, sys
-from codecfake_builder.cli import app
+from codecfake_builder.cli.app import app
 try:
     app(sys.argv[1:])
 except SystemExit as end:

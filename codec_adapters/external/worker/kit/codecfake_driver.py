@@ -1,4 +1,4 @@
-"""What a driver needs to speak with the builder. Standard library only, Python 3.8 or newer.
+"""The driver's side of the protocol, and WAV files. Standard library only, Python 3.8 or newer.
 
 A driver defines functions and hands them to :func:`serve`; see ``template.py``. Whatever it prints goes to the worker's
 log, since standard output belongs to the protocol.
@@ -22,19 +22,19 @@ _PCM = 1
 
 
 def serve(operations: Dict[str, Callable[..., Optional[Dict[str, Any]]]]) -> None:
-    """Answer requests until standard input ends.
+    """Answer the builder's requests until standard input ends.
 
     Args:
         operations: function by name of operation; each is called with the request's payload as keyword arguments and
             returns a dict (or None) that can be written as JSON. An exception is answered as an error; the worker
-            lives on.
+            goes on running.
     """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     requests = os.fdopen(os.dup(0), encoding="utf-8")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # programs that the codec's own code runs, such as ffmpeg, must not read the requests
     os.close(nothing)
-    os.dup2(2, 1)  # prints of the codec's own code, and of its C libraries, must not get between the answers
+    os.dup2(2, 1)  # what the codec's own code and its C libraries print must not get between the answers
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     for line in requests:
         request = json.loads(line)
@@ -42,7 +42,7 @@ def serve(operations: Dict[str, Callable[..., Optional[Dict[str, Any]]]]) -> Non
             result = operations[request["op"]](**request["payload"]) or {}
             if request["op"] == "load":
                 result = {**result, "protocol": PROTOCOL}
-            # allow_nan: Python's own words for what is no number are no JSON
+            # allow_nan: Python would write NaN and Infinity, which are not part of JSON
             answer = json.dumps({"id": request["id"], "ok": True, "result": result}, allow_nan=False)
         except Exception as error:
             traceback.print_exc()
@@ -53,14 +53,14 @@ def serve(operations: Dict[str, Callable[..., Optional[Dict[str, Any]]]]) -> Non
 
 
 def _end_with(parent: int) -> None:
-    """End this process when the builder is gone, even in the middle of a computation."""
+    """End this process when the builder has ended, also in the middle of a computation."""
     while os.getppid() == parent:
         time.sleep(2)
     os._exit(1)
 
 
 def read_wav(path: str) -> Tuple[List[float], int]:
-    """A mono WAV file of 32-bit floats or 16-bit integers: (list of floats in [-1, 1], rate in Hz)."""
+    """Read a mono WAV file of 32-bit floats or 16-bit integers; return samples in [-1, 1] and the rate in Hz."""
     with open(path, "rb") as stream:
         data = stream.read()
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":

@@ -15,7 +15,7 @@ from codec_adapters.external.codec_file import codec_file_entry
 from codec_adapters.external.command import CommandBackend
 from codec_adapters.external.python import PythonBackend
 from codec_adapters.files.pinned import PinnedFile
-from tests.kit.added_codecs import COMMAND, entry_of, loaded, python_file
+from tests.kit.external_codecs import COMMAND, entry_of, loaded, python_file
 
 WAV = torch.rand(3, 4000, generator=torch.Generator().manual_seed(1)) - 0.5
 
@@ -81,8 +81,8 @@ def test_a_module_is_imported_and_counts_in_the_key(tmp_path: Path, monkeypatch:
     (tmp_path / "their_codec.py").write_text("class Codec:\n    gain = 0.5\n    def __call__(self, wav, seed):\n"
                                              "        return wav * self.gain + seed\n")  # fmt: skip
     monkeypatch.syspath_prepend(str(tmp_path))
-    way = PythonBackend(module="their_codec", name="Codec")
-    adapter = loaded(tmp_path, way)
+    backend = PythonBackend(module="their_codec", name="Codec")
+    adapter = loaded(tmp_path, backend)
     assert torch.equal(adapter.resynthesize(WAV, [0, 1, 2])[2], WAV[2] * 0.5 + 2)
     hashes = codec_file_entry(tmp_path / "added.yaml").provider.prepare()
     assert set(hashes) == {"codec file", "module their_codec"}
@@ -139,11 +139,11 @@ soundfile.write(target, samples * float(gain) + int(seed), found, subtype="FLOAT
 def test_a_command(tmp_path: Path) -> None:
     assert torch.equal(loaded(tmp_path, COMMAND).resynthesize(WAV), WAV)
     (tmp_path / "scale.py").write_text(SCRIPT)
-    way = command(
+    backend = command(
         "{python} {folder}/scale.py {in} {work}/half.wav {gain} {seed} {rate}",
         "{python} -c 'import shutil, sys; shutil.move(*sys.argv[1:])' {work}/half.wav {out}",
     ).model_copy(update={"beside": [PinnedFile.at(tmp_path / "scale.py", tmp_path)]})
-    adapter = loaded(tmp_path, way, {"gain": 0.5})
+    adapter = loaded(tmp_path, backend, {"gain": 0.5})
     assert torch.equal(adapter.resynthesize(WAV, [0, 1, 2]), WAV * 0.5 + torch.tensor([[0.0], [1.0], [2.0]]))
     with pytest.raises(InputError, match="gives no codes"):
         adapter.encode(WAV)
@@ -151,9 +151,9 @@ def test_a_command(tmp_path: Path) -> None:
 
 def test_a_command_never_meets_a_shell(tmp_path: Path) -> None:
     marker = tmp_path / "touched"
-    way = command(["{python}", "-c", "import sys; sys.exit(sys.argv[1])", f"$(touch {marker}); touch {marker}"])
+    backend = command(["{python}", "-c", "import sys; sys.exit(sys.argv[1])", f"$(touch {marker}); touch {marker}"])
     with pytest.raises(OutputError, match=r"ended with exit code 1: \$\(touch"):
-        loaded(tmp_path, way).resynthesize(WAV)
+        loaded(tmp_path, backend).resynthesize(WAV)
     assert not marker.exists()
 
 
@@ -171,8 +171,8 @@ def test_a_command_never_meets_a_shell(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_command_does_wrong_costs_its_clip(code: str, words: str, tmp_path: Path) -> None:
-    way = command(["{python}", "-c", f"import sys; out = sys.argv[1]; {code}", "{out}"], timeout_seconds=0.5)
-    slow = way if "sleep" in code else way.model_copy(update={"timeout_seconds": 30.0})
+    backend = command(["{python}", "-c", f"import sys; out = sys.argv[1]; {code}", "{out}"], timeout_seconds=0.5)
+    slow = backend if "sleep" in code else backend.model_copy(update={"timeout_seconds": 30.0})
     with pytest.raises(OutputError, match=f"added: .*{words}"):
         loaded(tmp_path, slow).resynthesize(WAV[:1])
 
@@ -181,11 +181,11 @@ def test_the_programs_are_in_the_key(tmp_path: Path) -> None:
     program = tmp_path / "encode"
     program.write_text("#!/bin/sh\ncp $1 $2\n")
     program.chmod(0o755)
-    way = command("{folder}/encode {in} {out}", version=["{python}", "-c", "print('libcodec 1')"])
-    before = entry_of(tmp_path, way).provider.prepare()
+    backend = command("{folder}/encode {in} {out}", version=["{python}", "-c", "print('libcodec 1')"])
+    before = entry_of(tmp_path, backend).provider.prepare()
     assert set(before) == {"codec file", "program encode", "version"}
-    assert torch.equal(loaded(tmp_path, way).resynthesize(WAV), WAV)
-    newer = way.model_copy(update={"version": ["{python}", "-c", "print('libcodec 2')"]})
+    assert torch.equal(loaded(tmp_path, backend).resynthesize(WAV), WAV)
+    newer = backend.model_copy(update={"version": ["{python}", "-c", "print('libcodec 2')"]})
     after = entry_of(tmp_path, newer).provider.prepare()
     assert {key for key in before if before[key] != after[key]} == {"codec file", "version"}
     absent = entry_of(tmp_path, command("no-such-program {in} {out}"))
@@ -206,12 +206,12 @@ def test_codecs_of_ffmpeg(kind: str, tmp_path: Path) -> None:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
     rate, encode, middle, least = FFMPEG[kind]
-    way = command(
+    backend = command(
         encode,
         f"ffmpeg -loglevel error -i {middle} -c:a pcm_f32le -ar {rate} {{out}}",
         version="ffmpeg -version",
     )
-    adapter = loaded(tmp_path, way, rate=rate, hop=1, codebooks=1)
+    adapter = loaded(tmp_path, backend, rate=rate, hop=1, codebooks=1)
     wav = torch.from_numpy(voice(1.0, rate, 3))[None]
     try:
         out = adapter.resynthesize(wav)

@@ -1,4 +1,4 @@
-"""Small artefacts of every way in, and codec files that name them."""
+"""Small codecs for every backend, and codec files that name their files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from codec_adapters.base import Adapter
-from codec_adapters.catalogue import Entry
+from codec_adapters.entry import Entry
 from codec_adapters.external.backend import Backend
 from codec_adapters.external.codec_file import codec_file_entry, codec_file_text
 from codec_adapters.external.command import CommandBackend
@@ -53,7 +53,7 @@ def facts(rate: int = 16000, **changes: Any) -> CodecFacts:
 
 
 def reference(wav: Tensor) -> Tensor:
-    """What every way into :class:`FrameMeans` must give for float32 ``[batch, samples]``."""
+    """Return what :class:`FrameMeans` gives through every backend for float32 ``[batch, samples]``."""
     whole = torch.nn.functional.pad(wav, (0, -wav.shape[1] % HOP))
     return FrameMeans()(whole[:, None])[:, 0, : wav.shape[1]]
 

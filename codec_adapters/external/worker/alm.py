@@ -1,4 +1,4 @@
-"""An audio language model that runs in an environment of its own, behind the contract that every other ALM has."""
+"""Isolated audio language models (ALMs), behind the contract of all ALMs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from codec_adapters.external.worker.exchange import Exchange
 from codec_adapters.external.worker.worker import Worker
 
 
-class IsolatedModel(Alm):
-    """Sends prompts to a worker, their audio as WAV files, and takes WAV files back."""
+class IsolatedAlm(Alm):
+    """Sends prompts to a worker, with their audio as WAV files, and reads WAV files back."""
 
     batched = True
 
@@ -39,7 +39,7 @@ class IsolatedModel(Alm):
             return [self._generation(answer, path) for answer, path in zip(answers, outputs, strict=True)]
 
     def _sent(self, prompt: Prompt, path: Path) -> dict[str, Any]:
-        """What the worker is told of a prompt; its audio is written to ``path``."""
+        """Return a prompt as the protocol has it; its audio is written to ``path``."""
         if prompt.audio is not None:
             self._exchange.write(path, prompt.audio.cpu().numpy(), self.prompt_rate)
         return {
@@ -51,7 +51,11 @@ class IsolatedModel(Alm):
         }
 
     def _generation(self, answer: object, path: Path) -> Generation:
-        """A clip and what the worker says of it, each part checked."""
+        """Return a clip and what the worker says of it; each part is checked.
+
+        Raises:
+            WorkerRefusedError: a part is not of the protocol's form.
+        """
         if not isinstance(answer, dict):
             self._exchange.refuse(f"generate: an entry of clips is {answer!r:.60}, expected text, stop and cut")
         text, cut = answer.get("text"), answer.get("cut", 0)
@@ -68,7 +72,7 @@ class IsolatedModel(Alm):
 
 
 def _can_be_written(text: str) -> bool:
-    """JSON can hold halves of characters, which no file can."""
+    """Tell whether a text can be stored as UTF-8; JSON can hold halves of characters, which cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from codec_adapters import CheckpointError, InputError, OptionError
 from codec_adapters.errors import OutputError
-from codec_adapters.external.adapters.code_order import CODE_ORDERS, guessed_order
+from codec_adapters.external.adapters.code_order import CODE_ORDERS, found_order
 from codec_adapters.external.adapters.exported_archive import load_program
 from codec_adapters.external.axes import CodeOrder
 from codec_adapters.external.backend import Backend
@@ -24,18 +24,18 @@ from codec_adapters.external.onnx import OnnxBackend
 from codec_adapters.external.torchscript import TorchscriptBackend
 from codec_adapters.files.pinned import PinnedFile
 from codec_adapters.loading import load_codec
-from tests.kit import added_codecs
-from tests.kit.added_codecs import CODEBOOKS, HOP, entry_of, loaded
+from tests.kit import external_codecs
+from tests.kit.external_codecs import CODEBOOKS, HOP, entry_of, loaded
 from tools.small_networks.graphs import write_exported
 
 WAV = torch.rand(3, 5 * HOP + 37, generator=torch.Generator().manual_seed(1)) - 0.5
 
 
-@pytest.mark.parametrize("make", [added_codecs.torchscript, added_codecs.exported])
+@pytest.mark.parametrize("make", [external_codecs.torchscript, external_codecs.exported])
 def test_an_encoder_and_a_decoder(make: Callable[[Path], Backend], tmp_path: Path) -> None:
     adapter = loaded(tmp_path, make(tmp_path))
     made = adapter.resynthesize(WAV)
-    torch.testing.assert_close(made, added_codecs.reference(WAV))
+    torch.testing.assert_close(made, external_codecs.reference(WAV))
     assert made.abs().max() > 0.01
     for number in range(3):
         assert torch.equal(adapter.resynthesize(WAV[number : number + 1])[0], made[number])
@@ -51,15 +51,15 @@ def test_a_torchscript_round_trip_in_either_layout(tmp_path: Path) -> None:
         def forward(self, wav: Tensor) -> Tensor:
             return wav * 0.5
 
-    adapter = loaded(tmp_path, added_codecs.torchscript(tmp_path, added_codecs.RoundTrip()))
+    adapter = loaded(tmp_path, external_codecs.torchscript(tmp_path, external_codecs.RoundTrip()))
     padded = torch.nn.functional.pad(WAV, (0, -WAV.shape[1] % HOP))
     torch.testing.assert_close(
-        adapter.resynthesize(WAV), added_codecs.RoundTrip()(padded[:, None])[:, 0, : WAV.shape[1]].detach()
+        adapter.resynthesize(WAV), external_codecs.RoundTrip()(padded[:, None])[:, 0, : WAV.shape[1]].detach()
     )
     with pytest.raises(InputError, match="gives no codes"):
         adapter.encode(WAV)
-    way = added_codecs.torchscript(tmp_path, Flat()).model_copy(update={"layout": "BS"})
-    assert torch.equal(loaded(tmp_path, way).resynthesize(WAV), WAV * 0.5)
+    backend = external_codecs.torchscript(tmp_path, Flat()).model_copy(update={"layout": "BS"})
+    assert torch.equal(loaded(tmp_path, backend).resynthesize(WAV), WAV * 0.5)
 
 
 def test_randomness_in_a_script_is_the_clips_own(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_randomness_in_a_script_is_the_clips_own(tmp_path: Path) -> None:
         def forward(self, wav: Tensor) -> Tensor:
             return wav + torch.randn_like(wav)
 
-    adapter = loaded(tmp_path, added_codecs.torchscript(tmp_path, Noisy()))
+    adapter = loaded(tmp_path, external_codecs.torchscript(tmp_path, Noisy()))
     state = torch.get_rng_state()
     made = adapter.resynthesize(WAV, [3, 4, 5])
     assert torch.equal(torch.get_rng_state(), state)
@@ -84,7 +84,7 @@ def test_a_script_computes_the_same_however_often_it_ran(tmp_path: Path) -> None
                 raise RuntimeError("one by one")
             return wav
 
-    adapter = loaded(tmp_path, added_codecs.torchscript(tmp_path, Deep()))
+    adapter = loaded(tmp_path, external_codecs.torchscript(tmp_path, Deep()))
     first = adapter.resynthesize(WAV)
     assert all(torch.equal(adapter.resynthesize(WAV), first) for _ in range(6))
 
@@ -96,9 +96,9 @@ def test_a_script_that_fails_costs_its_clip_in_one_sentence(tmp_path: Path) -> N
                 raise ValueError("too long for me")
             return wav
 
-    adapter = loaded(tmp_path, added_codecs.torchscript(tmp_path, Picky()))
+    adapter = loaded(tmp_path, external_codecs.torchscript(tmp_path, Picky()))
     assert adapter.resynthesize(WAV[:, :700]).shape == (3, 700)
-    adapter = loaded(tmp_path, added_codecs.torchscript(tmp_path, Picky()))
+    adapter = loaded(tmp_path, external_codecs.torchscript(tmp_path, Picky()))
     with pytest.raises(OutputError, match=r"^added: failed \(.*too long for me\)$"):
         adapter.resynthesize(WAV[:, :100].repeat(1, 20))
 
@@ -109,7 +109,7 @@ def test_a_script_that_touches_files_is_refused(tmp_path: Path) -> None:
             return wav + torch.from_file("/etc/hostname", size=1)
 
     with pytest.raises(CheckpointError, match=r"codec\.pt: refused, since it calls torch\.from_file\("):
-        loaded(tmp_path, added_codecs.torchscript(tmp_path, Spy()))
+        loaded(tmp_path, external_codecs.torchscript(tmp_path, Spy()))
 
 
 class Evil:
@@ -120,9 +120,9 @@ class Evil:
 def test_a_pickle_in_place_of_a_script_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(Evil(), tmp_path / "codec.pt")
-    way = TorchscriptBackend(**PinnedFile.at(tmp_path / "codec.pt", tmp_path).model_dump())
+    backend = TorchscriptBackend(**PinnedFile.at(tmp_path / "codec.pt", tmp_path).model_dump())
     with pytest.raises(CheckpointError, match=r"codec\.pt: no TorchScript archive"):
-        loaded(tmp_path, way)
+        loaded(tmp_path, backend)
     assert not (tmp_path / "touched").exists()
 
 
@@ -203,7 +203,7 @@ def test_an_exported_archive_that_could_execute_code_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     frames = torch.export.Dim("frames", max=1000)
-    path = write_exported(added_codecs.RoundTrip(), tmp_path / "c.pt2", torch.zeros(1, 1, 40), axis2=frames * 4)
+    path = write_exported(external_codecs.RoundTrip(), tmp_path / "c.pt2", torch.zeros(1, 1, 40), axis2=frames * 4)
     load_program(path)
     with pytest.raises(CheckpointError, match=r"c\.pt2: refused, since loading it could execute code"):
         load_program(ATTACKS[attack](path))
@@ -217,7 +217,7 @@ def test_a_pickle_within_an_exported_archive_does_not_run(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "c.pt2"
     frames = torch.export.Dim("frames", max=1000)
-    write_exported(added_codecs.RoundTrip(), path, torch.zeros(1, 1, 40), axis2=frames * 4)
+    write_exported(external_codecs.RoundTrip(), path, torch.zeros(1, 1, 40), axis2=frames * 4)
     torch.save(Evil(), tmp_path / "evil.pt")
 
     def change(name: str, data: bytes) -> bytes:
@@ -238,7 +238,7 @@ def test_a_pickle_within_an_exported_archive_does_not_run(
 
 def test_an_exported_program_says_which_inputs_it_takes(tmp_path: Path) -> None:
     def program(name: str, example: Tensor, **dynamic: Any) -> ExportedBackend:
-        path = write_exported(added_codecs.RoundTrip(), tmp_path / name, example, **dynamic)
+        path = write_exported(external_codecs.RoundTrip(), tmp_path / name, example, **dynamic)
         return ExportedBackend(round_trip=PinnedFile.at(path, tmp_path))
 
     frames = torch.export.Dim("frames", min=100, max=500)
@@ -251,13 +251,13 @@ def test_an_exported_program_says_which_inputs_it_takes(tmp_path: Path) -> None:
         loaded(tmp_path, program("b.pt2", torch.zeros(1, 1, 800)))
     with pytest.raises(CheckpointError, match=r"c\.pt2: takes 2 or more items at once"):
         loaded(tmp_path, program("c.pt2", torch.zeros(2, 1, 800), axis2=frames * 4))
-    way = ExportedBackend(
+    backend = ExportedBackend(
         round_trip=PinnedFile.at(
             write_exported(nn.Identity(), tmp_path / "d.pt2", torch.zeros(1, 2, 800), axis2=frames * 4), tmp_path
         )
     )
     with pytest.raises(CheckpointError, match=r"d\.pt2: takes .*; expected \[batch, samples\] or a channel of 1"):
-        loaded(tmp_path, way)
+        loaded(tmp_path, backend)
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def one_graph(path: Path, data: list[Path] | None = None) -> OnnxBackend:
 @pytest.mark.usefixtures("onnx")
 @pytest.mark.parametrize("shape", [("b", "n"), (1, 1, "n"), ("b", 1, "n")])
 def test_an_onnx_round_trip(shape: tuple[Any, ...], tmp_path: Path) -> None:
-    adapter = loaded(tmp_path, one_graph(added_codecs.onnx_round_trip(tmp_path / "g.onnx", shape=shape)))
+    adapter = loaded(tmp_path, one_graph(external_codecs.onnx_round_trip(tmp_path / "g.onnx", shape=shape)))
     assert torch.equal(adapter.resynthesize(WAV), WAV * 0.5)
     assert torch.equal(adapter.resynthesize(WAV[2:]), WAV[2:] * 0.5)
 
@@ -282,7 +282,7 @@ def test_an_onnx_round_trip(shape: tuple[Any, ...], tmp_path: Path) -> None:
 @pytest.mark.usefixtures("onnx")
 @pytest.mark.parametrize(("order", "batch"), [("BKT", "b"), ("KBT", "b"), ("BTK", 1), ("TBK", "b")])
 def test_an_onnx_pair_whose_codes_have_any_order(order: str, batch: Any, tmp_path: Path) -> None:
-    adapter = loaded(tmp_path, added_codecs.onnx_pair(tmp_path, order, batch))
+    adapter = loaded(tmp_path, external_codecs.onnx_pair(tmp_path, order, batch))
     codes = adapter.encode(WAV)[0]
     assert codes.shape == (3, CODEBOOKS, 6)
     whole = torch.nn.functional.pad(WAV, (0, -WAV.shape[1] % HOP)).unfold(1, HOP, HOP).mean(-1)
@@ -302,7 +302,7 @@ def test_the_order_of_codes_is_found(order: CodeOrder, codebooks: int, one_item_
         sizes = {"B": wav.shape[0], "K": codebooks, "T": wav.shape[1] // 10}
         return torch.zeros([sizes[axis] for axis in order], dtype=torch.int64)
 
-    found = guessed_order("x", encode, torch.zeros(1, 20))  # two frames: as many as codebooks
+    found = found_order("x", encode, torch.zeros(1, 20))  # two frames: as many as codebooks
     if codebooks == 1 and len(order) == 3:  # which of two axes of one is which makes no difference to one item
         assert found.replace("K", "B") == order.replace("K", "B")
     else:
@@ -311,17 +311,17 @@ def test_the_order_of_codes_is_found(order: CodeOrder, codebooks: int, one_item_
 
 def test_an_order_that_cannot_be_told_has_to_be_said() -> None:
     with pytest.raises(CheckpointError, match="their order cannot be told; give codes: one of BKT"):
-        guessed_order("x", lambda wav: torch.zeros(1, 4, 6, dtype=torch.int64), torch.zeros(1, 20))
+        found_order("x", lambda wav: torch.zeros(1, 4, 6, dtype=torch.int64), torch.zeros(1, 20))
     with pytest.raises(CheckpointError, match="gives codes of 4 axes"):
-        guessed_order("x", lambda wav: torch.zeros(1, 1, 4, wav.shape[1], dtype=torch.int64), torch.zeros(1, 20))
+        found_order("x", lambda wav: torch.zeros(1, 1, 4, wav.shape[1], dtype=torch.int64), torch.zeros(1, 20))
 
 
 @pytest.mark.usefixtures("onnx")
 def test_an_order_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    way = added_codecs.onnx_pair(tmp_path)
+    backend = external_codecs.onnx_pair(tmp_path)
     with pytest.raises(OutputError, match=r"gave codes \[1, 3, \d+\], the codec file says BT"):
-        loaded(tmp_path, way.model_copy(update={"codes": "BT"}))
-    assert loaded(tmp_path, way, codebooks=8).codebooks == 3  # of the network, not of what is said of it
+        loaded(tmp_path, backend.model_copy(update={"codes": "BT"}))
+    assert loaded(tmp_path, backend, codebooks=8).codebooks == 3  # of the network, not of what is said of it
 
 
 @pytest.mark.usefixtures("onnx")
@@ -329,13 +329,13 @@ def test_tensors_beside_a_graph_are_read_from_listed_files_only(tmp_path: Path) 
     import numpy as np
 
     (tmp_path / "g.data").write_bytes(np.float32(0.25).tobytes())
-    path = added_codecs.onnx_round_trip(tmp_path / "g.onnx", external="g.data")
+    path = external_codecs.onnx_round_trip(tmp_path / "g.onnx", external="g.data")
     adapter = loaded(tmp_path, one_graph(path, [tmp_path / "g.data"]))
     assert torch.equal(adapter.resynthesize(WAV), WAV * 0.25)
     with pytest.raises(CheckpointError, match=r"reads g\.data, which the codec file does not list under onnx\.data"):
         loaded(tmp_path, one_graph(path))
     with pytest.raises(CheckpointError, match=r"'\.\./g\.data': a file is named within its folder"):
-        loaded(tmp_path, one_graph(added_codecs.onnx_round_trip(tmp_path / "h.onnx", external="../g.data")))
+        loaded(tmp_path, one_graph(external_codecs.onnx_round_trip(tmp_path / "h.onnx", external="../g.data")))
 
 
 @pytest.mark.usefixtures("onnx")
@@ -352,11 +352,11 @@ def test_tensors_beside_a_graph_are_read_from_listed_files_only(tmp_path: Path) 
 )
 def test_onnx_graphs_that_are_refused(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=rf"g\.onnx: .*{words}"):
-        loaded(tmp_path, one_graph(added_codecs.onnx_round_trip(tmp_path / "g.onnx", **changes)))
+        loaded(tmp_path, one_graph(external_codecs.onnx_round_trip(tmp_path / "g.onnx", **changes)))
 
 
-def test_added_codecs_run_in_float32_only(tmp_path: Path) -> None:
-    entry = entry_of(tmp_path, added_codecs.torchscript(tmp_path))
+def test_external_codecs_run_in_float32_only(tmp_path: Path) -> None:
+    entry = entry_of(tmp_path, external_codecs.torchscript(tmp_path))
     with pytest.raises(OptionError, match=r"an added codec runs in float32 only; set execution\.dtype"):
         load_codec(entry, dtype="bfloat16")
     with pytest.raises(CheckpointError, match=r"its codec file names its weights; take weights\.added out"):
@@ -390,8 +390,8 @@ def test_a_script_of_latents_that_takes_no_channel_axis(tmp_path: Path) -> None:
 
     traced = torch.jit.trace_module(Flat(), {"encode": torch.zeros(1, 160), "decode": torch.zeros(1, 1, 160)})
     traced.save(str(tmp_path / "codec.pt"))
-    way = TorchscriptBackend(**PinnedFile.at(tmp_path / "codec.pt", tmp_path).model_dump())
-    adapter = loaded(tmp_path, way.model_copy(update={"layout": "BS"}))
+    backend = TorchscriptBackend(**PinnedFile.at(tmp_path / "codec.pt", tmp_path).model_dump())
+    adapter = loaded(tmp_path, backend.model_copy(update={"layout": "BS"}))
     assert torch.equal(adapter.resynthesize(WAV), WAV * 2)
     with pytest.raises(InputError, match="has continuous latents"):
         adapter.encode(WAV)

@@ -12,8 +12,8 @@ import pytest
 from codec_adapters import CheckpointError
 from codec_adapters.external.onnx import OnnxBackend
 from codec_adapters.external.transformers import TransformersBackend
-from tests.kit import added_codecs
-from tests.kit.added_codecs import loaded
+from tests.kit import external_codecs
+from tests.kit.external_codecs import loaded
 from tools.small_networks.codecs.dac import random_dac
 
 DAC: dict[str, Any] = {"hop": 320, "codebooks": 12, "bitrate": 3600.0}
@@ -22,15 +22,15 @@ DAC: dict[str, Any] = {"hop": 320, "codebooks": 12, "bitrate": 3600.0}
 def test_a_model_folder_within_and_outside_of_the_codec_files(tmp_path: Path) -> None:
     mine = tmp_path / "codecs"
     for place, said in ((mine / "dac", "dac"), (tmp_path / "elsewhere", str(tmp_path / "elsewhere"))):
-        way = TransformersBackend.in_folder(random_dac(place), mine)
-        assert way.folder == said
-        assert {file.file for file in way.files} == {"config.json", "model.safetensors"}
-        assert loaded(mine, way, **DAC).codebooks == 12
+        backend = TransformersBackend.from_folder(random_dac(place), mine)
+        assert backend.folder == said
+        assert {file.file for file in backend.files} == {"config.json", "model.safetensors"}
+        assert loaded(mine, backend, **DAC).codebooks == 12
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"empty: expected config\.json and model\.safetensors, found nothing"):
-        TransformersBackend.in_folder(tmp_path / "empty", mine)
+        TransformersBackend.from_folder(tmp_path / "empty", mine)
     with pytest.raises(CheckpointError, match="absent: no such folder"):
-        TransformersBackend.in_folder(tmp_path / "absent", mine)
+        TransformersBackend.from_folder(tmp_path / "absent", mine)
 
 
 def test_a_hub_repository_is_pinned_to_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,35 +56,35 @@ def test_a_hub_repository_is_pinned_to_its_commit(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", from_hub)
     monkeypatch.setenv("CODECFAKE_CACHE", str(tmp_path / "cache"))
-    way = TransformersBackend.in_repository("someone/dac")
-    assert (way.repo, way.commit) == ("someone/dac", commit)
+    backend = TransformersBackend.from_repository("someone/dac")
+    assert (backend.repo, backend.commit) == ("someone/dac", commit)
     assert asked == [("config.json", commit), ("model.safetensors", commit)]
-    assert loaded(tmp_path, way, **DAC).sample_rate == 16000
+    assert loaded(tmp_path, backend, **DAC).sample_rate == 16000
     assert len(asked) == 2
     with pytest.raises(
         CheckpointError, match=r"nobody/x: cannot be found on the hub at main \(404: no such repository\)$"
     ):
-        TransformersBackend.in_repository("nobody/x")
+        TransformersBackend.from_repository("nobody/x")
 
 
 def test_graphs_with_the_files_that_they_read(tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="extra onnx is not installed")
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "g.data").write_bytes(np.float32(0.5).tobytes())
-    graph = added_codecs.onnx_round_trip(tmp_path / "inner" / "g.onnx", external="g.data")
+    graph = external_codecs.onnx_round_trip(tmp_path / "inner" / "g.onnx", external="g.data")
     mine = tmp_path / "mine"
     mine.mkdir()
-    way = OnnxBackend.placed(mine, (graph,))
-    assert way.round_trip is not None
-    assert (way.round_trip.file, [file.file for file in way.data]) == ("g.onnx", ["g.data"])
-    assert all((mine / file.file).is_file() for file in way.pinned)
-    pair = added_codecs.onnx_pair(tmp_path)
+    backend = OnnxBackend.from_user(mine, (graph,))
+    assert backend.round_trip is not None
+    assert (backend.round_trip.file, [file.file for file in backend.data]) == ("g.onnx", ["g.data"])
+    assert all((mine / file.file).is_file() for file in backend.pinned)
+    pair = external_codecs.onnx_pair(tmp_path)
     graphs = (tmp_path / "encoder.onnx", tmp_path / "decoder.onnx")
-    assert OnnxBackend.placed(mine, graphs).at(Path()) == pair
+    assert OnnxBackend.from_user(mine, graphs).at(Path()) == pair
     with pytest.raises(CheckpointError, match="give one graph"):
-        OnnxBackend.placed(mine, (graph,) * 3)
+        OnnxBackend.from_user(mine, (graph,) * 3)
     with pytest.raises(CheckpointError, match="encoder and decoder need different names"):
-        OnnxBackend.placed(mine, (graph, graph))
+        OnnxBackend.from_user(mine, (graph, graph))
     (tmp_path / "no.onnx").write_bytes(b"\xff\xff")
     with pytest.raises(CheckpointError, match=r"no\.onnx: no ONNX graph"):
-        OnnxBackend.placed(mine, (tmp_path / "no.onnx",))
+        OnnxBackend.from_user(mine, (tmp_path / "no.onnx",))

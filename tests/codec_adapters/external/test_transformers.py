@@ -19,7 +19,7 @@ from codec_adapters.external.codec_file import codec_file_entry, read_codec_file
 from codec_adapters.external.transformers import TransformersBackend
 from codec_adapters.layers.sinc_resample import resample
 from codec_adapters.loading import load_codec
-from tests.kit.added_codecs import codec_file, facts, transformers_part
+from tests.kit.external_codecs import codec_file, facts, transformers_part
 from tests.kit.synthetic import voice
 from tools.small_networks.codecs.dac import random_dac
 from tools.small_networks.codecs.encodec import random_encodec
@@ -250,9 +250,9 @@ def test_a_hub_repository_at_a_commit(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", from_hub)
     monkeypatch.setenv("CODECFAKE_CACHE", str(tmp_path / "cache"))
-    way = TransformersBackend(repo="someone/xcodec2", commit=commit, files=local.files)
-    path = codec_file(tmp_path, "added", way, facts(hop=320, codebooks=1, bitrate=300.0))
-    assert read_codec_file(path).transformers == way
+    backend = TransformersBackend(repo="someone/xcodec2", commit=commit, files=local.files)
+    path = codec_file(tmp_path, "added", backend, facts(hop=320, codebooks=1, bitrate=300.0))
+    assert read_codec_file(path).transformers == backend
     codec = codec_file_entry(path)
     assert codec.spec.repo == "https://huggingface.co/someone/xcodec2"
     assert not asked

@@ -1,0 +1,63 @@
+"""The command ``build``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from codecfake_builder.cli.options import LimitOption, RecipeArgument, SetOption
+
+if TYPE_CHECKING:
+    from codecfake_builder.dataset.contents import Contents
+    from codecfake_builder.recipe.resolve import Resolved
+
+EXAMPLE = (
+    "Example: python -m codecfake_builder build lyra --out lyra-dataset --set corpora.vctk.root=/data/VCTK "
+    "--set corpora.aishell3.root=/data/AISHELL-3"
+)
+
+
+def build(
+    recipe: RecipeArgument,
+    out: Annotated[Path, typer.Option(help="Dataset folder; new, empty, or of an earlier build to go on with.")],
+    set_: SetOption = None,
+    limit: LimitOption = None,
+) -> None:
+    """Build a dataset, or go on with one: shards that are there with the right content are kept."""
+    from codecfake_builder.recipe.load import load_recipe
+
+    build_and_report(load_recipe(recipe, set_), out, limit)
+
+
+def build_and_report(recipe: Resolved, out: Path, limit: int | None) -> None:
+    """Build the dataset of a recipe, and print its contents, its root hash and how to open and verify it."""
+    from codecfake_builder.changes.build import build as run
+
+    result = run(recipe, out, limit)
+    print(contents_table(result.contents))
+    if not result.shards_made:
+        print(f"\nNothing to do: all {result.shards_kept} shards were there with the right content.")
+    print(f"\nroot hash  {result.root}")
+    print("open it    import datasets")
+    print(f'           ds = datasets.load_dataset("{out}", split="{result.contents.splits[0]}")')
+    print(f"check it   python -m codecfake_builder verify {out}")
+
+
+def contents_table(contents: Contents) -> str:
+    """Return a table with a row for each split and variant: clips, hours of speech, and clips that were rejected."""
+    from codecfake_builder.tables import format_table
+
+    rows = [
+        [
+            cell.split,
+            contents.family(cell.variant),
+            cell.variant,
+            cell.clips,
+            f"{cell.seconds / 3600:.2f}",
+            cell.rejected,
+        ]
+        for cell in contents.cells
+    ]
+    return format_table(["split", "class", "variant", "clips", "hours", "rejected"], rows)

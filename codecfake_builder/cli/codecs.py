@@ -1,0 +1,31 @@
+"""The command ``codecs``."""
+
+from __future__ import annotations
+
+from codecfake_builder.cli.options import ListedRecipeOption, SetOption, catalogue_of
+
+EXAMPLE = "Example: python -m codecfake_builder codecs"
+
+
+def codecs(recipe: ListedRecipeOption = None, set_: SetOption = None) -> None:
+    """List every codec variant: class, rate, frame rate, codebooks, bit rate, taxonomy, licence, weights in cache."""
+    from codec_adapters.files import weights
+    from codecfake_builder.tables import format_table
+
+    header = ["variant", "label", "family", "Hz", "frames/s", "codebooks", "bit/s"]
+    header += ["quantizer", "auxiliary", "decoder", "weights' licence", "cached"]
+    rows = []
+    for spec in catalogue_of(recipe, set_).codecs():
+        there = "yes" if not spec.checkpoint or weights.cached(spec.checkpoint) else "no"
+        figures = [
+            spec.label,
+            spec.family,
+            spec.sample_rate,
+            f"{spec.frame_rate:g}",
+            spec.codebooks,
+            f"{spec.bitrate:g}",
+        ]
+        kind = spec.taxonomy
+        taxonomy = [kind.quantizer, kind.auxiliary, kind.decoder_domain]
+        rows.append([spec.name, *figures, *taxonomy, spec.weights_licence, there])
+    print(format_table(header, rows))

@@ -1,0 +1,27 @@
+"""The command ``remove-codec``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codecfake_builder.cli.build import contents_table
+
+EXAMPLE = "Example: python -m codecfake_builder remove-codec snac_24khz --from st-codecfake-mini"
+
+
+def remove_codec(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Codec variant, audio language model, or codec family.")],
+    dataset: Annotated[Path, typer.Option("--from", help="Folder of a finished dataset.")],
+    recipe: Annotated[Path | None, typer.Option(help="A recipe file from which it is taken out too.")] = None,
+) -> None:
+    """Take a codec's clips out of a dataset in one step; needs neither the corpora nor any codec."""
+    from codecfake_builder.changes.remove_codec import remove_codec as run
+
+    result = run(dataset, name, recipe)
+    print(contents_table(result.contents))
+    print(f"\n{result.shards_kept} shards are left as they were.")
+    print(f"\nroot hash  {result.root}")
+    print(f"check it   python -m codecfake_builder verify {dataset}")

@@ -1,0 +1,29 @@
+"""The command ``verify``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from codecfake_builder.cli.options import DatasetArgument
+
+EXAMPLE = "Example: python -m codecfake_builder verify lyra-dataset"
+
+
+def verify(
+    dataset: DatasetArgument,
+    show: Annotated[int, typer.Option(min=1, help="Print at most this many problems.")] = 50,
+) -> None:
+    """Check a dataset: hashes of all files, every clip, rows, labels, lengths, duplicates, members of the splits."""
+    from codecfake_builder.dataset.verify import verify as run
+
+    found = run(dataset)
+    for problem in found.problems[:show]:
+        print(problem)
+    if len(found.problems) > show:
+        print(f"... and {len(found.problems) - show} more")
+    if found.problems:
+        print(f"FAILED: {len(found.problems)} problems in {found.files} files, {found.clips} clips")
+        raise typer.Exit(1)
+    print(f"OK: {found.files} files, {found.clips} clips, root hash {found.root}")
