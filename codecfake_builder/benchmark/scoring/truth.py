@@ -7,7 +7,7 @@ split's table that the clip counts in), ``speaker`` (``corpus/speaker``, the uni
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import datasets
 import pandas as pd
@@ -175,5 +175,6 @@ def speaker_of(name: str) -> str:
 
 def stem(name: str) -> str:
     """Return a file name without folder and audio suffix."""
-    file = PurePosixPath(name.rpartition("/")[2])
-    return file.stem if file.suffix.lower() in AUDIO_SUFFIXES else file.name
+    file = name.rpartition("/")[2]
+    without, dot, suffix = file.rpartition(".")
+    return without if f"{dot}{suffix}".lower() in AUDIO_SUFFIXES else file
