@@ -10,20 +10,22 @@ from tools.small_networks.graphs import MuLaw
 
 HOP, LEVELS = MuLaw.HOP, MuLaw.LEVELS
 ENCODER = """
-nodes = []
-    for line in steps.strip().splitlines():
-        out, call = (part.strip() for part in line.split("="))
-        operator, inputs = call.rstrip(")").split("(")
-        extra = {"perm": [0, 2, 1]} if operator == "Transpose" else {}
-        extra = {"to": TensorProto.INT64 if out == "codes0" else TensorProto.FLOAT} if operator == "Cast" else extra
-        nodes.append(helper.make_node(operator, inputs.split(", "), [out], **extra))
-    graph = helper.make_graph(nodes, name, [given], [made], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
-
-codes = helper.make_tensor_value_info("codes", TensorProto.INT64, ["b", HOP, "t"])
-save(
-    "encoder",
+clipped = Max(wav, minus)
+inside = Min(clipped, one)
+size = Abs(inside)
+wide = Mul(size, scale)
+more = Add(wide, one)
+logarithm = Log(more)
+unit = Div(logarithm, whole)
+sign = Sign(inside)
+companded = Mul(sign, unit)
+shifted = Add(companded, one)
+levels = Mul(shifted, half)
+rounded = Round(levels)
+framed = Reshape(rounded, frames)
+turned = Transpose(framed)
+codes0 = Cast(turned)
+codes = Identity(codes0)
 """
 DECODER = """
 turned = Transpose(codes)
