@@ -57,9 +57,25 @@ def read_mapping(path: Path, expected: str) -> dict[str, Any]:
     Raises:
         DocumentError: it cannot be read, is no YAML, or holds something else.
     """
-    document = parsed_yaml(read_text(path), str(path))
+    return parsed_mapping(read_text(path), str(path), expected)
+
+
+def parsed_mapping(text: str, where: str, expected: str) -> dict[str, Any]:
+    """Return the mapping that a YAML text holds.
+
+    Args:
+        where: the file, for messages.
+        expected: the keys it should have, in words, for the message.
+
+    Raises:
+        DocumentError: it is no YAML, or holds something else.
+
+    >>> parsed_mapping("seed: 1", "run.yaml", "a seed")
+    {'seed': 1}
+    """
+    document = parsed_yaml(text, where)
     if not isinstance(document, dict):
-        raise DocumentError(f"{path}: expected a mapping with {expected}")
+        raise DocumentError(f"{where}: expected a mapping with {expected}")
     return document
 
 

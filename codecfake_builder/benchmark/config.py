@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from codec_adapters.files.documents import nearest
+from codec_adapters.errors import DocumentError
+from codec_adapters.files.documents import nearest, read_mapping, validated_document
 from codecfake_builder.benchmark.models.config import AnyModelConfig
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.recipe.load import apply_override
@@ -85,11 +85,9 @@ def load_config(preset: str, overrides: list[str] | None = None) -> RunConfig:
     if path is None:
         raise BenchmarkError(f"{preset}: neither a file nor a packaged preset; {nearest(preset, presets())}")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise BenchmarkError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise BenchmarkError(f"{path}: expected a mapping with model, data and training")
+        document = read_mapping(path, "model, data and training")
+    except DocumentError as error:
+        raise BenchmarkError(str(error)) from error
     for override in overrides or []:
         apply_override(document, override)
     return validate_config(document, preset)
@@ -106,19 +104,6 @@ def validate_config(document: dict[str, Any], where: str) -> RunConfig:
         BenchmarkError: the settings are not valid; one line per problem, each with the path of the field.
     """
     try:
-        return RunConfig.model_validate(document)
-    except ValidationError as error:
-        raise BenchmarkError("\n".join(f"{where}: {_line(problem)}" for problem in error.errors())) from error
-
-
-def _line(problem: Any) -> str:
-    parts = list(problem["loc"])
-    if parts[:1] == ["model"] and len(parts) > 2:
-        del parts[1]  # pydantic puts the kind of model there
-    place = ".".join(map(str, parts))
-    if problem["type"] == "extra_forbidden":
-        parents: dict[str, type[BaseModel]] = {"training": TrainingConfig, "data": DataConfig}
-        settings = parents.get(str(problem["loc"][0]))
-        hint = f"; {nearest(str(problem['loc'][-1]), list(settings.model_fields))}" if settings else ""
-        return f"{place}: unknown key{hint}"
-    return f"{place}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r:.60}"
+        return validated_document(RunConfig, document, where)
+    except DocumentError as error:
+        raise BenchmarkError(str(error)) from error

@@ -22,7 +22,9 @@ import yaml
 from safetensors.torch import save
 from torch import Tensor
 
+from codec_adapters.errors import DocumentError
 from codec_adapters.files.checkpoint import load_strict, read_tensors, tensor_state
+from codec_adapters.files.documents import read_mapping
 from codec_adapters.files.hashing import sha256_of
 from codecfake_builder.benchmark.config import RunConfig, validate_config
 from codecfake_builder.benchmark.models import TracingModel, build_model, frozen_hash
@@ -79,10 +81,13 @@ def read_record(run: Path) -> RunRecord:
     if not path.is_file():
         raise BenchmarkError(f"{run}: no training run; expected {CONFIG}, as benchmark train writes it")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_mapping(path, "model, data, training, classes, dataset and frozen")
+    except DocumentError as error:
+        raise BenchmarkError(str(error)) from error
+    try:
         classes = {int(label): str(name) for label, name in document.pop("classes").items()}
         dataset, frozen = str(document.pop("dataset")), str(document.pop("frozen"))
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, ValueError, TypeError) as error:
+    except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise BenchmarkError(f"{path}: damaged ({' '.join(str(error).split())})") from error
     return RunRecord(validate_config(document, str(path)), classes, dataset, frozen)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-import yaml
 
 import codec_adapters
 from codec_adapters.classes import LABELS
 from codec_adapters.external.facts import CodecFacts
+from codec_adapters.files.documents import parsed_mapping
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.files import write_text
 
@@ -56,7 +56,7 @@ def write_skeleton(name: str, facts: CodecFacts, repo: str, checkout: Path | Non
             raise BuilderError(f"{path}: is there already; choose another --family")
     classes, lock = root / "codec_adapters" / "classes.py", root / "manifests" / "weights.lock"
     labels, locked = _with_label(classes, facts.family), lock.read_text(encoding="utf-8")
-    if name in yaml.safe_load(locked):
+    if name in parsed_mapping(locked, str(lock), "an entry per checkpoint"):
         raise BuilderError(f"{lock}: has an entry {name} already; choose another name")
     said = facts.model_dump(exclude={"taxonomy"}) | facts.taxonomy.model_dump()
     camel = "".join(part.capitalize() for part in facts.family.split("_"))

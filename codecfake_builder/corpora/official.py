@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import TypeAdapter
 
 from codec_adapters.builtin import builtin_catalogue
 from codec_adapters.errors import DownloadError
 from codec_adapters.files.cache import cache_root
+from codec_adapters.files.documents import read_mapping
 from codec_adapters.files.download import download, keep_download
 from codecfake_builder.corpora import AnyCorpus, CorpusConfig
 from codecfake_builder.corpora.archives import unpack
@@ -48,8 +47,7 @@ class OfficialCorpus:
 @cache
 def lock() -> Mapping[str, OfficialCorpus]:
     """Read the entries of ``corpora.lock``, by name."""
-    text = (resource_folder("manifests") / "corpora.lock").read_text(encoding="utf-8")
-    entries: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    entries = read_mapping(resource_folder("manifests") / "corpora.lock", "an entry per corpus")
     return {name: OfficialCorpus(name=name, **values) for name, values in entries.items()}
 
 

@@ -13,10 +13,11 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from codec_adapters.errors import DocumentError
-from codec_adapters.files.documents import read_text
+from codec_adapters.files.documents import parsed_mapping, parsed_yaml, read_text
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.files import write_text
 from codecfake_builder.recipe.edit import Document
+from codecfake_builder.recipe.load import EXPECTED
 
 
 class _Representer(RoundTripRepresenter):
@@ -47,13 +48,13 @@ def edited_text(text: str, where: str, edit: Callable[[Document], Document]) -> 
     writer.width = 1_000_000  # no line is broken anew
     stream = io.StringIO()
     try:
+        before = parsed_mapping(text, where, EXPECTED)
         writer.indent(**_indents(text))
-        before = yaml.safe_load(text)
-        if not isinstance(before, dict):
-            raise RecipeError("expected a mapping with name, corpora and splits")
         writer.dump(edit(writer.load(text)), stream)
-        after = yaml.safe_load(stream.getvalue())
-    except (YAMLError, yaml.YAMLError, RecursionError) as error:
+        after = parsed_yaml(stream.getvalue(), where)
+    except DocumentError as error:
+        raise RecipeError(str(error)) from error
+    except (YAMLError, RecursionError) as error:
         raise RecipeError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
     except RecipeError as error:
         raise RecipeError(f"{where}: {error}") from error

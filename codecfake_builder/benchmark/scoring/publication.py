@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import yaml
-
+from codec_adapters.files.documents import read_mapping
 from codecfake_builder.resources import resource_folder
 
 
@@ -40,7 +39,7 @@ class ReleasedSet:
 
 @cache
 def _document() -> dict[str, Any]:
-    return yaml.safe_load((resource_folder("manifests") / "ncst_benchmark.yaml").read_text(encoding="utf-8"))
+    return read_mapping(resource_folder("manifests") / "ncst_benchmark.yaml", "sets and tables")
 
 
 @cache
