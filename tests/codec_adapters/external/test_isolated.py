@@ -79,6 +79,7 @@ def test_the_template_gives_its_input_back() -> None:
     assert torch.equal(adapter.resynthesize(LONG, [5]), LONG)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -296,6 +297,7 @@ def uv_there() -> bool:
     return subprocess.run([sys.executable, "-m", "uv", "--version"], capture_output=True).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not uv_there(), reason="uv is not installed: pip install '.[isolated]'")
 def test_an_environment_is_made_once_with_uv(repository: tuple[Path, str], tmp_path: Path) -> None:
     """With its own interpreter and a requirement out of the repository itself, so that no network is needed."""

@@ -124,6 +124,7 @@ def test_parts_that_a_prompt_lacks_are_null(tmp_path: Path) -> None:
     assert (made.stop, made.cut, len(made.wav)) == ("length", 0, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -145,6 +146,7 @@ def test_a_worker_that_misbehaves_costs_one_request(tmp_path: Path, fault: str, 
     assert starts(tmp_path) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "words"),
     [

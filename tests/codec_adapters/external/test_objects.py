@@ -157,6 +157,7 @@ def test_a_command_never_meets_a_shell(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "words"),
     [

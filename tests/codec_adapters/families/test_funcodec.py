@@ -236,6 +236,7 @@ def test_a_config_must_be_a_plain_mapping(golden: Golden, text: str, tmp_path: P
         codec_adapters.load(VARIANT, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", goldens("funcodec", full_size=False))
 def test_wrong_inputs_are_refused(golden: Golden) -> None:
     adapter = _load(golden)

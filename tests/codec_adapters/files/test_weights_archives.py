@@ -93,6 +93,7 @@ def test_members_cannot_leave_the_folder(server: Server, lock: dict[str, LockedC
     assert not list(tmp_path.rglob("evil"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(archive_of(other="x"), "the archive holds no exp/model"), (b"no zip", "zip"), (None, "404")],

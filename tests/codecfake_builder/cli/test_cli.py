@@ -140,6 +140,7 @@ def test_an_interrupted_build_says_what_is_left(vctk: Path, aishell3: Path, tmp_
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_failing_corpus_root_is_one_line(tmp_path: Path) -> None:
     done = run("build", "lyra", "--out", str(tmp_path / "d"), "--set", f"corpora.vctk.root={tmp_path}",
                "--set", f"corpora.aishell3.root={tmp_path}")  # fmt: skip

@@ -37,6 +37,7 @@ def test_a_sound_dataset_passes_without_the_builders_state(dataset: Path) -> Non
     assert verify(dataset).problems == []
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_in_any_file_is_named(dataset: Path) -> None:
     for name, content in files(dataset).items():
         if name == "checksums.sha256":

@@ -62,6 +62,7 @@ def misbehaving(folder: Path, fault: str, label: int = 12, **limits: Any) -> dic
     }
 
 
+@pytest.mark.slow
 def test_an_isolated_codec_builds_like_any_other(vctk: Path, tmp_path: Path) -> None:
     made = recipe(tmp_path, vctk, {"g711_64kbps": G711}, workers=2)
     result = build(made, tmp_path / "d")
