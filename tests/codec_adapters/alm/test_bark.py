@@ -85,6 +85,7 @@ def test_presets_are_checked(tiny: dict[str, Path], tiny_alms: dict[str, Path], 
         loaded(tiny, folder)
 
 
+@pytest.mark.slow
 def test_a_model_that_ends_at_once_says_nothing(
     tiny: dict[str, Path], tiny_alms: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def test_prompts_of_different_lengths_run_together(model: Moshi) -> None:
         torch.testing.assert_close(one.wav, alone.wav, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_moshi_hears_the_prompt(model: Moshi) -> None:
     first, second = model.generate([prompt(0.5, 1), prompt(0.5, 2)], [7, 7])
     assert not torch.equal(first.wav, second.wav)

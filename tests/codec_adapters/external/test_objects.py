@@ -136,6 +136,7 @@ soundfile.write(target, samples * float(gain) + int(seed), found, subtype="FLOAT
 """
 
 
+@pytest.mark.slow
 def test_a_command(tmp_path: Path) -> None:
     assert torch.equal(loaded(tmp_path, COMMAND).resynthesize(WAV), WAV)
     (tmp_path / "scale.py").write_text(SCRIPT)

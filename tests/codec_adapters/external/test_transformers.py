@@ -188,6 +188,7 @@ def test_a_variational_codec_draws_from_the_clips_seed(tmp_path: Path) -> None:
     assert not torch.equal(adapter.resynthesize(wav[1:], [3])[0], out[1])
 
 
+@pytest.mark.slow
 def test_bandwidths_and_options(tmp_path: Path) -> None:
     made(tmp_path / "model", "xcodec")
     half = add(tmp_path, "model", {"bandwidth": 0.5})
@@ -234,6 +235,7 @@ def test_a_class_that_is_no_codec(tmp_path: Path) -> None:
         model_class(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_hub_repository_at_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 

@@ -149,6 +149,7 @@ def test_digital_silence(golden: Golden) -> None:
         adapter.resynthesize(torch.zeros(1, 151))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", CASES)
 def test_wrong_codes_are_refused(golden: Golden) -> None:
     adapter = _load(golden)
@@ -164,6 +165,7 @@ def test_wrong_codes_are_refused(golden: Golden) -> None:
             adapter.decode(Codes(tensors, side=codes.side))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", CASES)
 def test_training_heads_are_not_kept(golden: Golden) -> None:
     adapter = _load(golden)

@@ -182,6 +182,7 @@ def test_damaged_weights_are_refused(golden: Golden, damage: str, tmp_path: Path
         codec_adapters.load(VARIANT, folder)
 
 
+@pytest.mark.slow
 def test_weights_must_fit_the_config(golden: Golden, tmp_path: Path) -> None:
     folder = writable_copy(golden.folder / "checkpoint", tmp_path / "checkpoint")
     edit_torch_file(folder / "model.pth", lambda state: state.pop("quantizer.rq.model.embed"))

@@ -347,6 +347,7 @@ WAVTOKENIZER_CONFIGS: dict[str, tuple[str, Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", [_first("wavtokenizer")])
 @pytest.mark.parametrize("name", WAVTOKENIZER_CONFIGS)
 def test_bad_wavtokenizer_configs_are_refused(golden: Golden, copy: Path, name: str) -> None:

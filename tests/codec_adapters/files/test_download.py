@@ -110,6 +110,7 @@ def test_a_download_that_was_whole_already(server: FileServer, tmp_path: Path) -
     assert download(server.url, tmp_path / "x").read_bytes() == server.content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("statuses", "fails"), [([503, 429], False), ([404], True), ([403], True)])
 def test_answers_that_may_pass_and_such_that_do_not(
     server: FileServer, tmp_path: Path, statuses: list[int], fails: bool

@@ -174,6 +174,7 @@ def test_a_dask_cluster_makes_the_same_bytes(vctk: Path, aishell3: Path, tiny: d
     assert files(tmp_path / "there") == files(tmp_path / "here")
 
 
+@pytest.mark.slow
 def test_an_absent_scheduler_is_one_line(
     vctk: Path, aishell3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,6 +151,7 @@ def test_a_name_that_is_taken(vctk: Path, tmp_path: Path) -> None:
         recipe(tmp_path, vctk, {"dac_16khz": G711})
 
 
+@pytest.mark.slow
 def test_the_recipes_of_the_documentation(vctk: Path, tmp_path: Path) -> None:
     """Entries load within a recipe; recipes build as they stand."""
     text = (REPOSITORY / "docs" / "isolated_environments.md").read_text()
