@@ -1,1 +1,1 @@
-"""``add-codec``: a codec that nobody here has seen, measured, judged, written down and brought into a dataset."""
+"""Change a dataset: build it, add a codec to it, remove one, or import clips."""

@@ -1,4 +1,6 @@
-"""``add-codec``: load, learn the facts, judge, write down, and extend a dataset; nothing is left of what fails."""
+"""``add-codec``: load a codec, collect its facts, run conformance, write its codec file, and extend a dataset. A codec
+that fails leaves no file behind.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from codec_adapters.entry import Entry
 from codec_adapters.errors import CodecError
 from codec_adapters.loading import load_codec
 from codecfake_builder.changes.drafts import CODEC_FILE, FOLDER, Draft
-from codecfake_builder.changes.fact_sheet import Ask, Facts, first_facts, learn_by_measuring, rough_hop
+from codecfake_builder.changes.fact_sheet import Ask, FactSheet, first_facts, learn_by_measuring, rough_hop
 from codecfake_builder.changes.target import Target, codec_edit
 from codecfake_builder.conformance.settings import THOROUGH, Settings
 from codecfake_builder.conformance.suite import CheckResult, failed, run_suite
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for."""
+    """What the user asked to add."""
 
     name: str
     draft: Callable[[Path], Draft]
@@ -49,9 +51,9 @@ class Request:
 
 @dataclass
 class Added:
-    """What came of it."""
+    """The result of adding a codec."""
 
-    facts: Facts
+    facts: FactSheet
     results: list[CheckResult]
     splits: list[str] = field(default_factory=list)
     folder: Path | None = None
@@ -99,7 +101,7 @@ def refuse_name(name: str, catalogue: Catalogue) -> None:
 
 @contextmanager
 def _drafted(request: Request) -> Iterator[Draft]:
-    """The draft in a folder that is gone afterwards, unless it was moved to its place."""
+    """Make the draft in a temporary folder, which is deleted afterwards unless it was moved to its final place."""
     parent = request.target.folder / FOLDER
     made = not parent.exists()
     parent.mkdir(parents=True, exist_ok=True)
@@ -116,10 +118,10 @@ def _drafted(request: Request) -> Iterator[Draft]:
             parent.rmdir()
 
 
-def _learned(request: Request, draft: Draft) -> tuple[Facts, list[str]]:
-    """All facts, and the splits that the codec goes into, which are asked for before minutes of measuring."""
+def _learned(request: Request, draft: Draft) -> tuple[FactSheet, list[str]]:
+    """Return all facts, and the splits that the codec goes into; asks before measuring, which takes minutes."""
     name, target = request.name, request.target
-    figures = draft.config_figures(request.given.get("bitrate"))
+    figures = draft.config_facts(request.given.get("bitrate"))
     facts = first_facts(name, request.given, figures, target.label_of)
     splits = target.splits(request.splits, facts.values["family"])
     target.check(codec_edit(name, splits, target.catalogue, {}))
@@ -141,7 +143,7 @@ def _loaded(entry: Entry, device: str) -> Adapter:
 
 
 def _settle(draft: Draft, place: Path) -> Path:
-    """Move what was prepared to its place, over what a run left that was cut off before the recipe named it."""
+    """Move the prepared folder to its final place, over what an interrupted run left before the recipe named it."""
     if place.exists() and not (place / CODEC_FILE).is_file() and not (place / "driver.py").is_file():
         raise BuilderError(f"{place}: is there already, and holds no codec; move it away or choose another name")
     shutil.rmtree(place, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""``add-codec --imported``: clips that somebody else's codec has made already, with nothing to run or measure."""
+"""``add-codec --imported``: add clips that somebody else's codec made, with nothing to run or measure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def add_imported(name: str, clips: Path, family: str, split: str | None, target:
 
 
 def imported_edit(name: str, clips: Path, family: str, split: str, target: Target) -> Callable[[Document], Document]:
-    """The edit that puts the clips into a recipe."""
+    """Return the edit that puts the clips into a recipe."""
     label = target.label_of(family, None)
     is_new = family not in LABELS and family not in target.catalogue
 

@@ -1,4 +1,4 @@
-"""``build``: recipe in, dataset folder out. The folder is the state: what is there with the right key is kept.
+"""``build``: make a dataset folder from a recipe. Shards that are there with the right content key are kept.
 
 A folder that holds a finished dataset stays one: what changes is made beside it and takes its place in one step (see
 ``staging``). A new or unfinished folder is worked on as it lies.
@@ -41,7 +41,7 @@ from codecfake_builder.shards.shard import Shard, Utterance
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build left: the dataset's contents and root hash, and how many shards it had to make."""
+    """The result of a build: the dataset's contents and root hash, and how many shards it made."""
 
     contents: Contents
     root: str
@@ -96,8 +96,9 @@ def build(resolved: Resolved, out: Path, limit: int | None = None) -> BuildResul
 
 
 def _next_version(out: Path, done: list[ShardRecord], missing: list[Shard]) -> Path:
-    """The folder in which the next version of a finished dataset grows: with all that stays, and with the new shards
-    that a killed run left there."""
+    """Prepare the folder of a finished dataset's next version, with all shards that stay, and the new shards of an
+    interrupted run.
+    """
     kept = {record.file for record in done}
     kept |= {layout.record_of(file) for file in kept}
     left, _ = split_done(missing, layout.next_version(out))
@@ -115,7 +116,7 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _shards(recipe: Recipe, plan: Plan, made_by: dict[str, ResolvedVariant]) -> Iterator[Shard]:
-    """All shards, sorted by variant so that a worker seldom changes its codec."""
+    """Yield all shards, sorted by variant, so that a worker seldom loads another codec."""
     utterances = {split.name: _utterances(plan, split.rows) for split in plan.splits}
     for variant in [REAL, *made_by]:
         made = made_by.get(variant)
@@ -142,7 +143,7 @@ def _utterances(plan: Plan, rows: object) -> tuple[Utterance, ...]:
 
 
 def _stale(out: Path, shards: list[Shard]) -> list[Path]:
-    """Shards of an earlier recipe that this one does not have."""
+    """Return the shards of an earlier recipe that this recipe does not have."""
     wanted = {shard.file for shard in shards}
     return [path for path in layout.shard_files(out) if path.relative_to(out).as_posix() not in wanted]
 

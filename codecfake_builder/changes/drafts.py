@@ -1,4 +1,4 @@
-"""Drafts: codecs that are being added. A draft can be loaded before a recipe names it, and its facts may change."""
+"""Drafts: codecs that are being added, which can be loaded before a recipe names them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from codec_adapters.external.facts import CodecFacts
 from codec_adapters.external.transformers import TransformersBackend
 from codec_adapters.external.worker.entry import IsolatedEntry, packaged_drivers
 from codec_adapters.spec import OptionValue
-from codecfake_builder.changes.fact_sheet import config_figures
+from codecfake_builder.changes.fact_sheet import config_facts
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.files import write_text
 
@@ -42,7 +42,7 @@ class Draft(ABC):
             CodecfakeError: a file that the user named is not there, or cannot be downloaded.
         """
 
-    def config_figures(self, bitrate: float | None) -> Mapping[str, Any]:
+    def config_facts(self, bitrate: float | None) -> Mapping[str, Any]:
         """Return the facts that the codec's own config tells; ``bitrate`` (bits/s) chooses among several bandwidths."""
         return {}
 
@@ -67,11 +67,11 @@ class FileDraft(Draft):
     def copy_files(self) -> None:
         self.backend = self.make_backend(self.folder)
 
-    def config_figures(self, bitrate: float | None) -> Mapping[str, Any]:
+    def config_facts(self, bitrate: float | None) -> Mapping[str, Any]:
         if not isinstance(self.backend, TransformersBackend):
             return {}
         self.backend.prepare()
-        return config_figures(self.backend.files_folder, bitrate)
+        return config_facts(self.backend.files_folder, bitrate)
 
     def entry(self, facts: CodecFacts) -> Entry:
         assert self.backend is not None
@@ -94,7 +94,7 @@ class WorkerDraft(Draft):
 
     @property
     def packaged(self) -> bool:
-        """Whether the driver comes with this package."""
+        """Return whether the driver comes with this package."""
         return self.driver in packaged_drivers()
 
     def copy_files(self) -> None:

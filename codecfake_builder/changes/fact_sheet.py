@@ -1,4 +1,4 @@
-"""What is said of a codec, and where from: by the user, by its config, by measurement, or, last, by assumption."""
+"""Collect the facts of a codec, each with its origin: the user, its config, a measurement, or, last, an assumption."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ Ask = Callable[[str, str], Any]
 
 
 @dataclass
-class Facts:
-    """Facts by name, each with where it comes from, and remarks on them."""
+class FactSheet:
+    """The facts by name, each with its origin, and remarks on them."""
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
     def learn(self, origin: str, facts: Mapping[str, Any]) -> None:
-        """Take facts over that are not known yet."""
+        """Add facts; those that are known already stay."""
         for name, value in facts.items():
             if value is not None and name not in self.values:
                 self.values[name], self.origins[name] = value, origin
 
     def complete(self, name: str, ask: Ask | None, among: Iterable[str] = tuple(QUESTIONS)) -> None:
-        """Ask for what is missing ``among`` the facts that must be known.
+        """Ask for the required facts that are missing; ``among`` names them.
 
         Raises:
             BuilderError: there is nobody to ask; one line with the options that would say it.
@@ -77,7 +77,7 @@ class Facts:
             self.learn(GIVEN, {fact: ask(fact, QUESTIONS[fact])})
 
     def codec(self, provisional_hop: int | None = None) -> CodecFacts:
-        """As a codec file has them.
+        """Return the facts in the form of a codec file's section.
 
         Args:
             provisional_hop: with this and other stand-ins for what can only be measured once the codec is loaded.
@@ -99,7 +99,7 @@ class Facts:
             raise BuilderError("\n".join(line.replace("_", "-", 1) for line in problems)) from error
 
     def rows(self) -> list[list[str]]:
-        """Fact, value, origin: for people."""
+        """Return a table for users: fact, value, origin."""
         known = [name for name in ORDER if name in self.values]
         return [[name, _printed(self.values[name]), self.origins[name]] for name in known]
 
@@ -110,15 +110,15 @@ def _printed(value: Any) -> str:
 
 def first_facts(
     name: str, given: Mapping[str, Any], config: Mapping[str, Any], label_of: Callable[[str, int | None], int]
-) -> Facts:
-    """What is known before the codec has run.
+) -> FactSheet:
+    """Return what is known before the codec has run.
 
     Args:
         given: by the user; ``None`` where nothing was said.
         config: what the checkpoint's own config tells.
         label_of: the label of a family in the dataset that the codec goes into; refuses another one that was given.
     """
-    facts = Facts()
+    facts = FactSheet()
     facts.learn(GIVEN, given)
     facts.learn(ASSUMED, {"family": name.lower()})
     family = facts.values["family"]
@@ -131,8 +131,8 @@ def first_facts(
     return facts
 
 
-def config_figures(folder: Path, bitrate: float | None) -> dict[str, float]:
-    """What the config of a transformers codec in ``folder`` tells.
+def config_facts(folder: Path, bitrate: float | None) -> dict[str, float]:
+    """Return the facts that the config of a transformers codec in ``folder`` states.
 
     Args:
         bitrate: that is wanted, bit/s, for codecs of several.
@@ -144,7 +144,8 @@ def config_figures(folder: Path, bitrate: float | None) -> dict[str, float]:
 
 
 def rough_hop(adapter: Adapter) -> int:
-    """The hop of a codec of which nothing is known yet, so that it can be given whole frames; 1 if it cannot be told.
+    """Estimate the hop of a codec of which nothing is known yet, so that it can be given whole frames; 1 where no
+    estimate works.
 
     From the frames of a length that most hops divide; :func:`learn_by_measuring` finds the true one.
     """
@@ -158,8 +159,10 @@ def rough_hop(adapter: Adapter) -> int:
     return max(hops, default=1)
 
 
-def learn_by_measuring(facts: Facts, adapter: Adapter) -> None:
-    """Measure what is not known: hop, codebooks and bit rate from codes, delay, dependence on what is appended."""
+def learn_by_measuring(facts: FactSheet, adapter: Adapter) -> None:
+    """Measure the facts that are not known: hop, codebooks, bit rate, delay, and whether a clip's end depends on what
+    follows.
+    """
     waves = bundled_speech(adapter.sample_rate, SPEECH_CLIPS, SPEECH_SECONDS)
     codes = measure.measure_codes(adapter, waves)
     if codes is not None:
@@ -188,8 +191,8 @@ def learn_by_measuring(facts: Facts, adapter: Adapter) -> None:
     facts.learn(ASSUMED, dict.fromkeys(LICENCES[:2], "not stated"))
 
 
-def _bitrate(facts: Facts, adapter: Adapter, waves: list[Any]) -> float:
-    """From the size of the codebooks: as given, or the power of two that the codes of speech stay below."""
+def _bitrate(facts: FactSheet, adapter: Adapter, waves: list[Any]) -> float:
+    """Compute the bit rate from the size of the codebooks: as stated, or the power of two above the codes of speech."""
     scales = [adapter.encode(torch.from_numpy(wave)[None]) for wave in waves]
     size = facts.values.get("codebook_size")
     if size is None:

@@ -1,4 +1,4 @@
-"""``import``: recipes for clips that exist already. What builds them is the same engine that builds everything else."""
+"""``import``: write recipes for clips that exist already; ``build`` makes the dataset from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = ("clips", "st-codecfake", "speechgpt-gen")
 
 
 def release_recipe(root: Path, overrides: list[str]) -> Resolved:
-    """The recipe of the parts of ST-Codecfake's release that are under ``root``.
+    """Return the recipe for the parts of ST-Codecfake's release that are under ``root``.
 
     Raises:
         CorpusError: no part of it is there, or one is there twice.
@@ -34,7 +34,9 @@ def release_recipe(root: Path, overrides: list[str]) -> Resolved:
 
 
 def demo_recipe(root: Path, overrides: list[str]) -> Resolved:
-    """The recipe of the 18 clips of SpeechGPT-Gen's demo page, under their names there or in ST-Codecfake's release."""
+    """Return the recipe for the 18 clips of SpeechGPT-Gen's demo page, under their names there or in ST-Codecfake's
+    release.
+    """
     corpus = {"kind": "imported", "root": str(root), "table": "speechgpt_gen_clips"}
     return _recipe("speechgpt_gen", "SpeechGPT-Gen's demo clips", corpus, "alm", overrides)
 
@@ -50,7 +52,7 @@ def clips_recipe(
     split: str,
     overrides: list[str],
 ) -> Resolved:
-    """The recipe of a folder of clips.
+    """Return the recipe for a folder of clips.
 
     Args:
         root: the folder.

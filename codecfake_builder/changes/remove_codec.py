@@ -1,4 +1,4 @@
-"""``remove-codec``: a codec's clips go out of a finished dataset, in one step, and everything else stays as it is.
+"""``remove-codec``: remove a codec's clips from a finished dataset, in one step; everything else stays as it is.
 
 Needs neither the corpora nor any codec: what is left is described from what the dataset's folder holds. The outcome is
 what a build of the recipe without the codec would have made.
@@ -43,7 +43,7 @@ from codecfake_builder.recipe.variants import ResolvedVariant, speaking_codec
 
 @dataclass(frozen=True)
 class _Finished:
-    """What a finished dataset's folder says of itself."""
+    """The records and documents in a finished dataset's folder."""
 
     document: Document
     summary: PlanSummary
@@ -51,21 +51,23 @@ class _Finished:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """The variants as the dataset tells of them, over the default catalogue for those of splits that it lacks."""
+        """Return a catalogue of the variants as the dataset records them; others that its splits name are the default
+        ones.
+        """
         recorded = {made.spec.name: made.spec for made in self.made_by.values()}
         recorded |= {spec.name: spec for spec in (speaking_codec(made).spec for made in self.made_by.values())}
         plugins = self.summary.plugins
-        own = [Entry(spec, _Told(next(iter(plugins.get(name, ())), None))) for name, spec in recorded.items()]
+        own = [Entry(spec, _Recorded(next(iter(plugins.get(name, ())), None))) for name, spec in recorded.items()]
         return Catalogue((*(entry for entry in default_catalogue().entries if entry.name not in recorded), *own))
 
     def family(self, variant: str) -> str:
-        """The class of a variant's clips."""
+        """Return the codec family of a variant's clips."""
         return speaking_codec(self.made_by[variant]).spec.family
 
 
 @dataclass(frozen=True)
-class _Told(Provider):
-    """Stands for what made a variant's clips; it is not at hand, and not needed."""
+class _Recorded(Provider):
+    """Provider for a variant that the dataset records; its codec is not at hand, and not needed."""
 
     plugin: str | None
 
@@ -119,7 +121,7 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
 
 
 def _read(dataset: Path) -> _Finished:
-    """What the folder says of itself.
+    """Read the records and documents in the folder.
 
     Raises:
         BuilderError: a part of the builder's state, or of what it is read from, is absent or damaged.
@@ -135,7 +137,7 @@ def _read(dataset: Path) -> _Finished:
 
 
 def _records(dataset: Path) -> list[ShardRecord]:
-    """The records of all shards.
+    """Read the records of all shards.
 
     Raises:
         DatasetError: a shard is not what its record says, or has none.
@@ -150,7 +152,7 @@ def _records(dataset: Path) -> list[ShardRecord]:
 
 
 def _variants(there: _Finished, name: str) -> list[str]:
-    """The variants of a dataset that a name stands for.
+    """Return the variants of a dataset that a name stands for.
 
     Raises:
         RecipeError: it stands for clips that cannot be removed.
@@ -166,7 +168,7 @@ def _variants(there: _Finished, name: str) -> list[str]:
 
 
 def _cut_off(dataset: Path, name: str) -> _Finished | None:
-    """The old version that a run did not come to delete, if it is one that has the codec."""
+    """Return the old version that an interrupted run did not delete, where that version has the codec."""
     try:
         old = _read(layout.next_version(dataset))
     except (BuilderError, OSError, ValueError, KeyError):
@@ -177,7 +179,7 @@ def _cut_off(dataset: Path, name: str) -> _Finished | None:
 def _without(
     document: Document, variants: list[str], there: _Finished, folder: Path = Path(), again: bool = False
 ) -> Document:
-    """The recipe without those of the variants that it has; ``again`` where it may be without them already."""
+    """Return the recipe without those of the variants that it has; with ``again``, it may lack them already."""
     named = [variant for variant in variants if variant in variants_of(document)]
     for variant in named if named or again else variants:
         document = without_codec(document, variant, there.catalogue, folder)
@@ -185,7 +187,7 @@ def _without(
 
 
 def _replace(dataset: Path, there: _Finished, variants: list[str], locks: ExitStack) -> BuildResult:
-    """Put the dataset without the variants in the place of the one with them."""
+    """Replace the dataset by its version without the variants."""
     gone = set(variants)
     if gone == set(there.made_by):
         raise RecipeError(f"{', '.join(variants)}: no other codec is in {dataset}; delete the folder instead")
@@ -201,7 +203,7 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], locks: ExitSt
 
 
 def _inputs(dataset: Path, there: _Finished, recipe: Recipe, summary: PlanSummary) -> DatasetInputs:
-    """What the dataset is written from when it holds no more than this summary tells of."""
+    """Return what a dataset is written from, with the splits and variants of ``summary`` only."""
     rejected = pq.read_table(dataset / layout.REJECTED)
     left_out = rejected.filter(rejected["split"].is_null()).select(LEFT_OUT.names).cast(LEFT_OUT)
     cells = {(name, v) for name, split in summary.splits.items() for v in (*split.variants, *split.imported)}
@@ -211,7 +213,7 @@ def _inputs(dataset: Path, there: _Finished, recipe: Recipe, summary: PlanSummar
 
 
 def _checked(document: Document) -> Recipe:
-    """The recipe; what it names need not be there."""
+    """Validate the recipe; the files that it names need not exist."""
     try:
         return read_recipe(deepcopy(document), layout.RECIPE)
     except RecipeError as error:
@@ -219,7 +221,7 @@ def _checked(document: Document) -> Recipe:
 
 
 def _refuse_other_selection(before: Recipe, after: Recipe, summary: PlanSummary) -> None:
-    """Refuse a removal after which the recipe would give the splits that are left other utterances."""
+    """Refuse a removal that would change which utterances the remaining splits select."""
     for name in before.splits.keys() - after.splits.keys():
         if before.splits[name].same_as is None:
             raise RecipeError(

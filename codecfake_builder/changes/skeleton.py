@@ -1,4 +1,4 @@
-"""``add-codec --builtin``: the files that a codec family of this project consists of, to be filled in."""
+"""``add-codec --builtin``: write the files of a new codec family of this project, to be filled in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Skeleton:
-    """What was written into the source tree."""
+    """The files that were written into the source tree."""
 
     written: tuple[Path, ...]
     edited: tuple[Path, ...]

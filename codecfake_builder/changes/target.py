@@ -1,4 +1,4 @@
-"""Where a codec is to go: a recipe file of the user's, the recipe that a finished dataset keeps, or neither yet."""
+"""Where a codec is added: to a recipe file of the user, to the recipe inside a finished dataset, or to neither yet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNKNOWN_SPLIT = "eval_ood"
 
 @dataclass(frozen=True)
 class Target:
-    """The recipe that takes the codec in, and the dataset that is extended; either may be absent."""
+    """The recipe that the codec is added to, and the dataset that is extended; either may be absent."""
 
     recipe: Path | None
     dataset: Path | None
@@ -38,7 +38,7 @@ class Target:
 
     @classmethod
     def of(cls, recipe: Path | None, dataset: Path | None) -> Target:
-        """Look at recipe and dataset.
+        """Read the recipe and the dataset.
 
         Raises:
             RecipeError, DatasetError: one of them is not there, or not valid.
@@ -56,13 +56,13 @@ class Target:
 
     @property
     def folder(self) -> Path:
-        """The recipe's, which its relative paths are relative to."""
+        """Return the recipe's folder, which its relative paths start from."""
         if self.recipe is not None:
             return self.recipe.parent
         return self.dataset / layout.STATE if self.dataset is not None else Path()
 
     def label_of(self, family: str, given: int | None) -> int:
-        """The label of a family here: its own, or the next free one.
+        """Return the label of a family here: its own, or the next free one.
 
         Raises:
             BuilderError: another is ``given``.
@@ -73,7 +73,7 @@ class Target:
         return label if given is None else given
 
     def splits(self, given: list[str] | None, family: str) -> list[str]:
-        """The splits that take the codec in.
+        """Return the splits that the codec is added to.
 
         Raises:
             BuilderError: one that the recipe does not have, or it cannot be told which.
@@ -89,14 +89,14 @@ class Target:
         raise BuilderError(f"--split: say which splits get the codec; the recipe has {', '.join(known)}")
 
     def check(self, edit: Callable[[Document], Document]) -> None:
-        """Raise what stands against the edit, before anything is measured."""
+        """Raise whatever forbids the edit, before anything is measured."""
         if self.recipe is not None:
             edited_text(read_recipe_text(self.recipe), str(self.recipe), edit)
         elif self.document:
             edit(self.document)
 
     def edited(self, edit: Callable[[Document], Document]) -> Resolved | None:
-        """The recipe with the codec; the user's file is edited."""
+        """Return the recipe with the codec; a user's file is edited in place."""
         if self.recipe is not None:
             write_edited(self.recipe, edit)
             return load_recipe(str(self.recipe))

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe that only shows when its parts are held against each other, and against the catalogue."""
+"""Check a recipe's parts against each other and against the catalogue."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def cross_checks(recipe: Recipe, catalogue: Catalogue) -> Iterator[str]:
 
 
 def nearest_variant(catalogue: Catalogue, variant: str, allowed: list[str]) -> str:
-    """Suggest a variant among the ``allowed``; a family's bare name is answered with its variants."""
+    """Suggest the nearest of the ``allowed`` variants; for a family's bare name, list its variants."""
     own = [name for name in allowed if name in catalogue and catalogue.speaking_codec(name).family == variant]
     return f"choose a variant of it: {', '.join(own)}" if own else nearest(variant, allowed)
 

@@ -1,4 +1,4 @@
-"""Editing recipes: a codec goes into one, or out of it.
+"""Edit recipes: add a codec to one, or remove it.
 
 The functions take a recipe as plain YAML mapping and return another; the given one stays as it is. ``file``
 lets a user's file keep its comments and layout meanwhile.
@@ -25,7 +25,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class VariantUse:
-    """What a recipe holds for a variant's sake."""
+    """The parts of a recipe that are there for one variant only."""
 
     family: str
     label: int
@@ -38,7 +38,7 @@ class VariantUse:
 
 
 def _use(catalogue: Catalogue, name: str) -> VariantUse:
-    """What a recipe holds for a variant; of one that the catalogue does not have, only its name is known."""
+    """Return the parts that a recipe has for a variant; the variant need not be in the catalogue."""
     if name not in catalogue:
         return VariantUse("", 0, (name,))
     codec = catalogue.speaking_codec(name)
@@ -49,7 +49,7 @@ def _use(catalogue: Catalogue, name: str) -> VariantUse:
 
 
 def variants_of(document: Mapping[str, Any]) -> list[str]:
-    """Every codec variant and ALM that a recipe's splits name, in order."""
+    """Return every codec variant and ALM that a recipe's splits name, in order."""
     splits = [split for split in (document.get("splits") or {}).values() if split]
     named = dict.fromkeys(variant for split in splits for variant in split.get("variants") or ())
     return [variant for variant in named if variant not in (REAL, IMPORTED)]
@@ -81,7 +81,7 @@ def with_codec(
     weights: str | None = None,
     isolated: Mapping[str, Any] | None = None,
 ) -> Document:
-    """The recipe with variant ``name`` in some of its splits.
+    """Return the recipe with variant ``name`` in some of its splits.
 
     Args:
         document: a recipe.
@@ -126,7 +126,7 @@ def with_codec(
 
 
 def without_codec(document: Document, name: str, catalogue: Catalogue, folder: Path = Path()) -> Document:
-    """The recipe without variant ``name``, and without what it holds for that variant alone.
+    """Return the recipe without variant ``name``, and without the parts that only this variant needs.
 
     A split that has no other variant goes too. The label of a new family (12 and up) of which no variant is left is
     retired: no other class changes its own.
@@ -172,7 +172,7 @@ def _retired(document: Mapping[str, Any]) -> dict[int, str]:
 
 
 def _sharing(splits: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The splits by their list of variants, which YAML aliases make several share: the first's name, then all."""
+    """Group splits by their list of variants, which YAML aliases let several share: the first's name, then all."""
     groups: dict[int, list[str]] = {}
     for name, split in splits.items():
         if split:
@@ -187,7 +187,7 @@ def _group(document: Document, part: str) -> Any:
 
 
 def _drop(document: Document, part: str, keys: Iterable[str | int]) -> None:
-    """Take keys out of a part of the recipe, and the part with its last one."""
+    """Remove keys from a section of the recipe, and the section itself when it is empty afterwards."""
     group = document.get(part) or {}
     for key in [key for key in keys if key in group]:
         del group[key]

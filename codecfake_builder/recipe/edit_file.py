@@ -1,4 +1,4 @@
-"""Editing a recipe file in place: comments, order, quotes and aliases stay as they are where they can."""
+"""Edit a recipe file in place, and keep its comments, order, quotes and aliases where possible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from codecfake_builder.recipe.load import EXPECTED
 
 
 class _Representer(RoundTripRepresenter):
-    """Writes ``null`` for what is nothing, where ruamel.yaml would leave it out."""
+    """Write an absent value as ``null``; ruamel.yaml would leave it empty."""
 
     def represent_null(self, data: None) -> ScalarNode:
         return self.represent_scalar("tag:yaml.org,2002:null", "null")
@@ -31,7 +31,7 @@ _Representer.add_representer(type(None), _Representer.represent_null)
 
 
 def edited_text(text: str, where: str, edit: Callable[[Document], Document]) -> str:
-    """A recipe file's text after an edit: comments, order, quotes and aliases stay as they are where they can.
+    """Return a recipe file's text after an edit, with its comments, order, quotes and aliases kept where possible.
 
     The file is data: YAML tags make no objects.
 
@@ -87,7 +87,7 @@ def read_recipe_text(path: Path) -> str:
 
 
 def _indents(text: str) -> dict[str, int]:
-    """How the file indents, as ruamel.yaml's settings: by its first mapping in a mapping, and first list in one."""
+    """Measure how the file indents, as ruamel.yaml's settings, at its first nested mapping and first nested list."""
     found = list(_indentations(yaml.compose(text, Loader=yaml.SafeLoader)))
     mapping = next((columns for kind, columns in found if kind is yaml.MappingNode), 2)
     offset = next((columns for kind, columns in found if kind is yaml.SequenceNode), 2)
@@ -95,7 +95,7 @@ def _indents(text: str) -> dict[str, int]:
 
 
 def _indentations(node: yaml.Node | None, seen: frozenset[int] = frozenset()) -> Iterator[tuple[type[yaml.Node], int]]:
-    """How far each block that is a mapping's value stands right of its key, with its kind."""
+    """Yield how far each block below a key is indented relative to that key, with the block's kind."""
     if not isinstance(node, yaml.MappingNode) or node.flow_style or id(node) in seen:
         return
     for key, value in node.value:

@@ -1,4 +1,4 @@
-"""Reading recipes: from a file or the package, with overrides; data alone, nothing runs and nothing is remembered."""
+"""Read recipes from a file or from the package, with overrides. Recipes are data: reading one runs no code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolving a recipe: once, into the catalogue that holds all that the recipe names; nothing else changes by it."""
+"""Resolve a recipe, once, into the recipe and the catalogue of everything that it may name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from codecfake_builder.recipe.schema import IMPORTED, Recipe
 
 @dataclass(frozen=True)
 class Resolved:
-    """A recipe, and the catalogue of everything that it may name: its own plugins' and isolated variants among it."""
+    """A recipe and its catalogue: the built-in variants, and those of its plugins, codec files and ``isolated``
+    section.
+    """
 
     recipe: Recipe
     catalogue: Catalogue
@@ -62,7 +64,7 @@ def resolve(recipe: Recipe, where: str, folder: Path, base: Catalogue | None = N
 
 
 def _with_isolated(catalogue: Catalogue, recipe: Recipe) -> Catalogue:
-    """The catalogue with the codecs and ALMs of ``isolated``, codecs first, since ALMs may speak through them."""
+    """Add the codecs and ALMs of ``isolated`` to the catalogue; codecs first, since ALMs may speak through them."""
     codecs = [*(spec.name for spec in catalogue.codecs()), *(n for n, entry in recipe.isolated.items() if entry.codec)]
     problems = list(_isolated_problems(catalogue, recipe, codecs))
     if problems:

@@ -1,4 +1,4 @@
-"""What a recipe may say, as models: unknown keys and wrong values are refused."""
+"""The pydantic models of a recipe; unknown keys and wrong values are refused."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Split(_Part):
 
     @property
     def own_corpora(self) -> list[str] | None:
-        """The corpora that the split names, by a list or with the numbers to draw."""
+        """Return the corpora that the split itself names, in a list or with the numbers to draw."""
         return list(self.draw) if isinstance(self.draw, dict) else self.corpora
 
 
@@ -90,7 +90,7 @@ class Assignment(_Part):
 
 
 class CardSettings(_Part):
-    """What the dataset card tells beyond the tables."""
+    """Texts for the dataset card, beside its tables."""
 
     weights_licence: str = ""
     """Licence of the checkpoints of ``weights:``; by default the card tells that of the official ones."""
@@ -146,14 +146,15 @@ class Recipe(_Part):
     execution: Execution = Execution()
 
     def selected_by(self, name: str) -> str:
-        """The split whose selection decides the utterances of split ``name``: itself, or the one it is the same as,
-        all of it or (``only``) a part."""
+        """Return the split that selects the utterances of split ``name``: itself, or the split whose utterances it
+        takes, all of them or (``only``) a part.
+        """
         while (parent := self.splits[name].same_as) is not None:
             name = parent
         return name
 
     def split_corpora(self, name: str) -> list[str]:
-        """The corpora that split ``name`` takes its utterances from."""
+        """Return the corpora that split ``name`` takes its utterances from."""
         own = self.splits[name].own_corpora
         selecting = self.splits[self.selected_by(name)].own_corpora if own is None else own
         if selecting is not None:

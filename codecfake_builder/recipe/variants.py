@@ -1,4 +1,4 @@
-"""The variants of a recipe, resolved: options, checkpoint folders and hashes of all that decides their output."""
+"""Resolve the variants of a recipe: options, checkpoint folders, and hashes of everything that decides their output."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class _ResolvedEntry:
     """How it is loaded; ``None`` for one that a finished dataset tells of, which is not to be loaded."""
 
     def entry(self) -> Entry:
-        """Return its entry in the catalogue, to load it from."""
+        """Return the entry in the catalogue, to load the codec or ALM from."""
         assert self.provider is not None, "a dataset's own account of a variant cannot be loaded"
         return Entry(self.spec, self.provider)
 
     def _fingerprint(self, beside: str) -> str:
-        """Spec with its options, weights, and what else decides the output; fields that say nothing are left out."""
+        """Return the spec with options, weights and all else that decides the output; empty fields are left out."""
         spec = {name: value for name, value in asdict(self.spec).items() if value is not None}
         spec["options"] = self.options
         return json.dumps([spec, sorted(self.checkpoint_hashes.items()), beside], sort_keys=True)
@@ -49,7 +49,7 @@ class ResolvedCodec(_ResolvedEntry):
     dtype: str
 
     def fingerprint(self) -> str:
-        """Return what makes this codec's output what it is: spec, options, weights, adapter version, precision."""
+        """Return everything that decides this codec's output: spec, options, weights, adapter version, precision."""
         return self._fingerprint(self.dtype)
 
 
@@ -62,7 +62,7 @@ class ResolvedAlm(_ResolvedEntry):
     """The codec that speaks; of a model that decodes by itself it has the spec alone, and nothing of it is loaded."""
 
     def fingerprint(self) -> str:
-        """Return what makes this ALM's output what it is: its own spec, options and weights, and all of its codec."""
+        """Return everything that decides this ALM's output: its spec, options and weights, and its codec's."""
         return self._fingerprint(self.codec.fingerprint())
 
 
@@ -110,7 +110,7 @@ def _alm(resolved: Resolved, name: str) -> ResolvedAlm:
 
 
 def _checkpoint(resolved: Resolved, entry: Entry) -> tuple[Path | None, dict[str, str]]:
-    """The checkpoint folder of an entry, and the sha256 of all that makes its output what it is."""
+    """Return the checkpoint folder of an entry, and the sha256 of every file that decides its output."""
     spec, given = entry.spec, resolved.recipe.weights
     folder = given.get(spec.name) or given.get(spec.checkpoint)
     if folder is None and spec.checkpoint:

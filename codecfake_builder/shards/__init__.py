@@ -1,1 +1,1 @@
-"""Makes shards: content keys and records, batching, the work inside one shard, and running many of them."""
+"""Make shards: content keys, records, batches, the work inside one shard, and running many of them."""

@@ -1,4 +1,4 @@
-"""Running one ALM inside a worker: prompts out of utterances, speech, and clips out of that."""
+"""Run an ALM in a worker: turn utterances into prompts, generate speech, and make clips of it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def loaded_alm(alm: ResolvedAlm, device: str) -> Alm:
 
 
 def spoken_clips(shard: Shard, alm: Alm, batch_seconds: float | None) -> list[Spoken | RejectedError]:
-    """What the ALM made of each prompt of the shard, in the shard's order."""
+    """Generate the clip for each prompt of the shard, in the shard's order."""
     size = PROMPTS_PER_BATCH if batch_seconds is None else max(1, int(batch_seconds / alm.max_seconds))
     if alm.device.type == "cpu":
         size = 1
@@ -77,7 +77,7 @@ def spoken_clips(shard: Shard, alm: Alm, batch_seconds: float | None) -> list[Sp
 
 
 def prompt_of(utterance: Utterance, alm: Alm) -> Prompt:
-    """The parts of an utterance that the ALM needs.
+    """Return the parts of an utterance that the ALM needs as a prompt.
 
     Raises:
         RejectedError: ``no_text``, or what reading the audio finds.
@@ -100,7 +100,9 @@ def prompt_of(utterance: Utterance, alm: Alm) -> Prompt:
 def _generated(
     shard: Shard, alm: Alm, prompts: list[tuple[int, Prompt]]
 ) -> Iterator[tuple[int, Generation | RejectedError]]:
-    """A batch through the ALM; when it fails as a whole, prompt by prompt, so that one bad prompt costs only itself."""
+    """Yield the clips of a batch of prompts; if it fails as a whole, prompt by prompt, so that a bad one costs only
+    itself.
+    """
     seeds = [seed_of(shard.utterances[position]) for position, _ in prompts]
     try:
         made = halving(alm.generate, [prompt for _, prompt in prompts], seeds)
@@ -128,7 +130,7 @@ def _finished(shard: Shard, alm: Alm, generation: Generation | RejectedError) ->
 
 
 def endings(outcomes: Iterable[object]) -> dict[str, int]:
-    """How the clips of an ALM ended, and how many lost ids; empty for a codec."""
+    """Count how the clips of an ALM ended, and how many lost ids; empty for a codec."""
     spoken = [outcome for outcome in outcomes if isinstance(outcome, Spoken)]
     counts = Counter(outcome.stop for outcome in spoken)
     cut = sum(1 for outcome in spoken if outcome.cut)

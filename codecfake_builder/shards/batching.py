@@ -1,4 +1,4 @@
-"""How much audio goes into one batch: one clip on a CPU, a measured amount on a GPU."""
+"""Choose how much audio goes into one batch: one clip on a CPU, a measured amount on a GPU."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEAST_GAIN = 1.1
 
 
 def equal_length_batches(lengths: list[int], limit: int) -> list[list[int]]:
-    """Positions of clips, batched by equal padded length, shortest first.
+    """Group the positions of clips into batches of equal padded length, shortest first.
 
     Args:
         lengths: padded length per clip, samples.
@@ -42,7 +42,7 @@ def equal_length_batches(lengths: list[int], limit: int) -> list[list[int]]:
 
 
 def batch_limit(adapter: Adapter, codec: ResolvedCodec, batch_seconds: float | None, dataset: Path) -> int:
-    """Samples per batch for an adapter on its device.
+    """Return how many samples a batch may have for an adapter on its device.
 
     On a CPU a batch of one is the fastest, and makes clips bit-equal whatever stands beside them. On a GPU the size is
     measured once per dataset, variant and kind of device and kept in the dataset's state, so that a resumed build
@@ -62,7 +62,7 @@ def batch_limit(adapter: Adapter, codec: ResolvedCodec, batch_seconds: float | N
 
 
 def fastest_batch(run_seconds: Callable[[int], float]) -> int:
-    """The batch size after which doubling no longer pays, or no longer fits.
+    """Find the batch size after which doubling no longer pays, or no longer fits.
 
     Args:
         run_seconds: runs a batch of that many equal clips and says how long it took; raises

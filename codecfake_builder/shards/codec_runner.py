@@ -1,4 +1,4 @@
-"""The codec that a worker process keeps loaded, and the seed of each clip."""
+"""Keep one codec loaded in a worker process, and derive the seed of each clip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def seed_of(utterance: Utterance) -> int:
-    """The seed of a clip's random step: a function of its utterance alone."""
+    """Return the seed of a clip's random step, a function of its utterance alone."""
     return int.from_bytes(hashlib.sha256(utterance.name.encode()).digest()[:8], "big") >> 1
 
 
@@ -32,7 +32,7 @@ def loaded_adapter(codec: ResolvedCodec, device: str) -> Adapter:
 
 
 def kept(key: tuple[str, ...], load: Callable[[], _Made]) -> _Made:
-    """What a process loaded last, if it is what ``key`` names, else what ``load`` loads."""
+    """Return what this process loaded last if ``key`` is the same; otherwise load it with ``load``."""
     if key not in _kept:
         _kept.clear()  # before loading the next: two large codecs need not fit side by side
         _kept[key] = load()
@@ -41,5 +41,5 @@ def kept(key: tuple[str, ...], load: Callable[[], _Made]) -> _Made:
 
 
 def release() -> None:
-    """Let go of the adapter that this process keeps."""
+    """Release the adapter that this process keeps."""
     _kept.clear()

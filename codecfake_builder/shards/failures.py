@@ -1,4 +1,4 @@
-"""What a failing codec or ALM means: a clip's own failure, or the device's, which ends the build."""
+"""Tell a codec's or ALM's failure on one clip from a failing device, which ends the build."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from codecfake_builder.rejections import RejectedError, RejectionReason
 
 
 def refuse_sick_device(variant: str, longest: float, limit: str, error: Exception) -> None:
-    """End the build where it is the device that failed: its failures must not be taken for the clips' own.
+    """End the build where the device failed, so that its failures are not recorded as the clips' own.
 
     Args:
         longest: seconds of the longest clip of the batch, for the message.
@@ -32,7 +32,9 @@ def refuse_sick_device(variant: str, longest: float, limit: str, error: Exceptio
 
 
 def rejection_for(error: Exception, reason: RejectionReason) -> RejectedError:
-    """The rejection of a clip on which a codec or ALM raised ``error``; a failed worker process is called so."""
+    """Return the rejection of a clip on which a codec or ALM raised ``error``; a failed worker process has its own
+    reason.
+    """
     said = str(error).splitlines()[0] if str(error) else ""
     kind = RejectionReason.WORKER_FAILED if isinstance(error, WorkerError) else reason
     return RejectedError(kind, f"{type(error).__name__}: {said}")

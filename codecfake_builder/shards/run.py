@@ -1,4 +1,4 @@
-"""Running shards: what is there already is kept, the rest goes to worker processes through joblib."""
+"""Run shards: keep those that are there, and give the rest to worker processes through joblib."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FEW_SECONDS = 180
 
 
 def chosen_devices(execution: Execution) -> tuple[str, ...]:
-    """Return the devices that a build uses; none where each machine of a cluster is to look for its own.
+    """Return the devices that a build uses; none where each machine of a cluster chooses its own.
 
     The devices that are named for a cluster are those of its machines, so that they cannot be checked here.
 
@@ -47,7 +47,9 @@ def chosen_devices(execution: Execution) -> tuple[str, ...]:
 
 @contextmanager
 def _workers(execution: Execution, devices: tuple[str, ...]) -> Iterator[int]:
-    """Where joblib runs its tasks, and how many at a time: processes here, or the workers of a dask scheduler."""
+    """Choose where joblib runs its tasks, processes here or the workers of a dask scheduler; yield how many run at a
+    time.
+    """
     if execution.scheduler is None:
         yield execution.workers or (len(devices) if devices[0] != "cpu" else len(os.sched_getaffinity(0)))
         return
@@ -64,7 +66,7 @@ def _workers(execution: Execution, devices: tuple[str, ...]) -> Iterator[int]:
 
 
 def split_done(shards: Iterable[Shard], dataset: Path) -> tuple[list[ShardRecord], list[Shard]]:
-    """Records of the shards that are there with the right content key, and the shards that must be made.
+    """Return the records of the shards that are there with the right content key, and the shards that must be made.
 
     A shard from which clips are missing for reasons that may be gone (an unreadable disk) is tried again.
     """
@@ -79,8 +81,9 @@ def split_done(shards: Iterable[Shard], dataset: Path) -> tuple[list[ShardRecord
 
 
 def _few(shards: Iterable[Shard]) -> bool:
-    """Whether shards are so little work that starting processes for it would take longer; how much a model will say is
-    not known before it has, so an ALM's never are."""
+    """Return whether the shards are so little work that starting processes would take longer. An ALM's never are, since
+    how long it speaks is not known before.
+    """
     shards = list(shards)
     seconds = sum(utterance.samples / utterance.sample_rate for shard in shards for utterance in shard.utterances)
     return seconds <= FEW_SECONDS and not any(isinstance(shard.made_by, ResolvedAlm) for shard in shards)

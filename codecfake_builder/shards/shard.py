@@ -1,4 +1,4 @@
-"""The unit of work: the clips of one (split, variant, chunk), and its content key."""
+"""Shards, the unit of work: the clips of one (split, variant, chunk), and their content key."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Utterance:
 
     @property
     def name(self) -> str:
-        """``corpus/utterance_id``, unique within a dataset."""
+        """Return ``corpus/utterance_id``, unique within a dataset."""
         return f"{self.corpus}/{self.utterance_id}"
 
     def identity(self) -> list[str | None]:
-        """What of an utterance decides its row, but for where it lies; the file's hash stands for the samples."""
+        """Return what decides the utterance's row, without its path; the file's hash stands for the samples."""
         origin = [self.variant, self.alm, self.prompt_id] if self.codec else []
         return [self.corpus, self.utterance_id, self.speaker, self.language, self.text, self.sha256, *origin]
 
@@ -63,12 +63,12 @@ class Shard:
 
     @property
     def file(self) -> str:
-        """Path of the shard within the dataset."""
+        """Return the path of the shard within the dataset."""
         return layout.shard(self.split, self.variant, self.chunk)
 
     @cached_property
     def key(self) -> str:
-        """Content key: equal keys, equal clips. Holds no path and no device."""
+        """Return the content key: equal keys mean equal clips. It depends on no path and no device."""
         return sha256_text(
             f"chain {CHAIN_VERSION}",
             self.policy.model_dump_json(),

@@ -1,4 +1,4 @@
-"""The Parquet file of a shard: one row per clip."""
+"""Write the Parquet file of a shard: one row per clip."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROWS_PER_GROUP = 100
 def clip_row(
     shard: Shard, utterance: Utterance, made: FinishedClip | Spoken, codec: Adapter | CodecSpec | None
 ) -> dict[str, Any]:
-    """One row of the dataset (see ``features.COLUMNS``).
+    """Return one row of the dataset (see ``features.COLUMNS``).
 
     Args:
         utterance: the source, or the prompt of an ALM.
@@ -62,7 +62,7 @@ def clip_row(
 
 
 def _class_of(codec: Adapter | CodecSpec | None) -> ClipClass:
-    """The class of clips that a codec makes, with the figures of the network that was really loaded, where one was."""
+    """Return the class of clips that a codec makes, with the properties of the loaded network where one was loaded."""
     if codec is None:
         return ClipClass(REAL, 0)
     spec = codec if isinstance(codec, CodecSpec) else codec.spec
@@ -78,7 +78,7 @@ def _class_of(codec: Adapter | CodecSpec | None) -> ClipClass:
 
 
 def write_shard(path: Path, rows: list[dict[str, Any]]) -> tuple[str, int]:
-    """Write a shard whole; returns its sha256 and its size in bytes.
+    """Write a shard whole; return its sha256 and its size in bytes.
 
     A shard without clips has no file, since ``datasets`` cannot read one without rows: no hash, 0 bytes.
     """
@@ -102,7 +102,7 @@ def write_shard(path: Path, rows: list[dict[str, Any]]) -> tuple[str, int]:
 
 
 def _leaves(arrow: pa.Schema) -> list[str]:
-    """Parquet column paths of a schema whose only nested column is the audio."""
+    """Return the Parquet column paths of a schema whose only nested column is the audio."""
     leaves = []
     for column in arrow:
         if pa.types.is_struct(column.type):

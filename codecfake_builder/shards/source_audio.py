@@ -1,4 +1,4 @@
-"""Source utterances as a worker reads them."""
+"""Read source utterances in a worker."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from codecfake_builder.shards.shard import Utterance
 
 @dataclass(frozen=True)
 class Source:
-    """A source utterance at the rate that it was asked for, and its level at its own."""
+    """A source utterance, resampled to the requested rate, with its level at its own rate."""
 
     wave: Wave
     rms: float
 
 
 def read_source(utterance: Utterance, rate: int) -> Source:
-    """The utterance at ``rate`` Hz, checked to be the file that was indexed.
+    """Read the utterance at ``rate`` Hz, and check that its file is the one that was indexed.
 
     Raises:
         RejectedError: ``missing``, ``source_changed``, or what :func:`codecfake_builder.audio.decode` finds.

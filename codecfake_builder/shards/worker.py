@@ -1,4 +1,4 @@
-"""Making one shard: read ahead, run the codec, encode behind, write the file and its record.
+"""Make one shard: read ahead, run the codec, encode in the background, write the file and its record.
 
 The shards of ALMs have a way of their own from prompt to clip (``alm_runner.py``); the rest is the same.
 """
@@ -43,7 +43,7 @@ IO_THREADS = 2
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How a worker works; nothing here changes a clip."""
+    """Settings of a worker; none of them changes a clip."""
 
     dataset: Path
     devices: tuple[str, ...]
@@ -53,7 +53,7 @@ class WorkerSettings:
     batch_seconds: float | None
 
     def device(self) -> str:
-        """This process's device: the same for all shards it makes, and processes spread evenly over the devices."""
+        """Return this process's device: the same for all its shards; processes are spread evenly over the devices."""
         devices = self.devices or local_devices()
         if len(devices) == 1:
             return devices[0]
@@ -107,7 +107,7 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
 
 
 def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | CodecSpec | None, str | None, Sequence[_Outcome]]:
-    """What made the clips (see ``clip_row``), on which kind of device, and what became of each utterance."""
+    """Return what made the clips (see ``clip_row``), the kind of device, and the outcome of each utterance."""
     if isinstance(shard.made_by, ResolvedAlm):
         alm = alm_runner.loaded_alm(shard.made_by, settings.device())
         codec = shard.made_by.codec.spec if alm.spec.decodes_itself else alm.codec
@@ -117,7 +117,7 @@ def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | CodecSpec |
 
 
 def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -> list[FinishedClip | RejectedError]:
-    """What became of each utterance, in the shard's order."""
+    """Return the outcome of each utterance, in the shard's order."""
     rate = adapter.sample_rate if adapter else audio.RATE
     lengths = [audio.samples_at(u.samples, u.sample_rate, rate) for u in shard.utterances]
     limit = 1
@@ -140,7 +140,7 @@ def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -
 
 
 def _settled(outcome: Future[_Result] | RejectedError) -> _Result | RejectedError:
-    """What a future gave; a rejection that it raised, or that stands in its place, is a result too."""
+    """Return a future's result; a rejection, raised or returned, is a result too."""
     if isinstance(outcome, RejectedError):
         return outcome
     try:
@@ -152,7 +152,7 @@ def _settled(outcome: Future[_Result] | RejectedError) -> _Result | RejectedErro
 def _read_ahead(
     pool: ThreadPoolExecutor, utterances: tuple[Utterance, ...], batches: list[list[int]], rate: int
 ) -> Iterator[tuple[list[int], list[Source | RejectedError]]]:
-    """Each batch with its sources, a bounded number of batches being read while the codec works."""
+    """Yield each batch with its sources; a bounded number of batches is read while the codec works."""
     waiting: deque[tuple[list[int], list[Future[Source]]]] = deque()
     upcoming = iter(batches)
     while True:
@@ -172,7 +172,7 @@ def _through_codec(
     lengths: list[int],
     outcomes: dict[int, Any],
 ) -> Iterator[tuple[int, Wave, Source]]:
-    """Outputs of one batch by position; what cannot be read, or fails, goes into ``outcomes`` as a rejection."""
+    """Yield the outputs of one batch by position; unreadable or failing clips go into ``outcomes`` as rejections."""
     good: list[tuple[int, Source]] = []
     for position, source in zip(positions, sources, strict=True):
         if isinstance(source, RejectedError):
@@ -192,7 +192,9 @@ def _through_codec(
 def _resynthesized(
     shard: Shard, adapter: Adapter, batch: list[tuple[int, Source]], lengths: list[int]
 ) -> Iterator[tuple[int, Source, Wave | RejectedError]]:
-    """A batch through the codec; when it fails as a whole, clip by clip, so that one bad clip costs only itself."""
+    """Resynthesize a batch and yield its clips; when it fails as a whole, clip by clip, so that one bad clip costs only
+    itself.
+    """
     if not batch:
         return
     waves = [source.wave for _, source in batch]
