@@ -10,7 +10,6 @@ One tree holds all errors of both packages::
     |   +-- DocumentError            a codec file or plugin that is not valid
     |   +-- CheckpointError          weights that are missing, damaged, foreign or unsafe
     |   +-- DownloadError            a server that refuses, breaks off or cannot be reached
-    |   +-- DownloadError            a download that broke off, or was refused
     |   +-- InputError               a waveform or codes of the wrong shape
     |   +-- OutputError              an external codec failed on a clip
     |   +-- EnvironmentFailedError   an isolated environment cannot be made
