@@ -8,12 +8,12 @@ EXAMPLE = "Example: python -m codecfake_builder codecs"
 
 
 def codecs(recipe: ListedRecipeOption = None, set_: SetOption = None) -> None:
-    """List every codec variant: class, rate, frame rate, codebooks, bit rate, taxonomy, licence, weights in cache."""
+    """List every codec variant: class, rate, frame rate, codebooks, bit rate, taxonomy, licences, weights in cache."""
     from codec_adapters.files import weights
     from codecfake_builder.tables import format_table
 
     header = ["variant", "label", "family", "Hz", "frames/s", "codebooks", "bit/s"]
-    header += ["quantizer", "auxiliary", "decoder", "weights' licence", "cached"]
+    header += ["quantizer", "auxiliary", "decoder", "code's licence", "weights' licence", "cached"]
     rows = []
     for spec in catalogue_of(recipe, set_).codecs():
         there = "yes" if not spec.checkpoint or weights.cached(spec.checkpoint) else "no"
@@ -27,5 +27,5 @@ def codecs(recipe: ListedRecipeOption = None, set_: SetOption = None) -> None:
         ]
         kind = spec.taxonomy
         taxonomy = [kind.quantizer, kind.auxiliary, kind.decoder_domain]
-        rows.append([spec.name, *figures, *taxonomy, spec.weights_licence, there])
+        rows.append([spec.name, *figures, *taxonomy, spec.code_licence, spec.weights_licence, there])
     print(format_table(header, rows))

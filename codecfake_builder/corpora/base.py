@@ -88,6 +88,12 @@ class CorpusConfig(BaseModel, ABC):
     """Shorter utterances are rejected."""
     max_seconds: float | None = Field(default=None, gt=0)
     """Longer utterances are rejected."""
+    licence: str | None = Field(default=None, min_length=1)
+    """Of the speech, for the card; by default that of the official corpus of the kind, or "not stated"."""
+    source: str | None = Field(default=None, min_length=1)
+    """Where the speech is from, for the card: an address, or words."""
+    citation: str | None = Field(default=None, min_length=1)
+    """How to cite it, for the card: a BibTeX entry, or words."""
 
     @abstractmethod
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:

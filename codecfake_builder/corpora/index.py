@@ -46,6 +46,9 @@ _CACHE_VERSION = "2"
 """To be raised whenever the columns of the cache change."""
 _CACHE_SCHEMA = pa.schema([("path", pa.string()), *_READ, ("bytes", pa.int64()), ("mtime_ns", pa.int64())])
 
+_NOT_OF_THE_FILES = {"root", "optional", "min_seconds", "max_seconds", "licence", "source", "citation"}
+"""Fields of a corpus that change nothing about what its files hold."""
+
 _Row = dict[str, object]
 
 
@@ -105,7 +108,7 @@ def _contents(name: str, files: list[SourceFile], root: Path, cache: Path) -> di
 
 
 def _cache_key(config: CorpusConfig, root: Path) -> str:
-    options = config.model_dump_json(exclude={"root", "optional", "min_seconds", "max_seconds"})
+    options = config.model_dump_json(exclude=_NOT_OF_THE_FILES)
     return sha256_text(_CACHE_VERSION, str(root), options)[:16]
 
 

@@ -35,6 +35,10 @@ class OfficialCorpus:
     unpacked: int = 0
     sha256: str | None = None
     how: str | None = None
+    checked: str = ""
+    """Month in which the licence was looked up."""
+    citation: str = ""
+    """Key of its entry in ``citations.bib``."""
 
     def terms(self) -> str:
         """Return licence and sizes in a sentence, to be shown before the download."""

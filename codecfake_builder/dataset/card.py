@@ -20,6 +20,8 @@ from codecfake_builder.dataset.contents import ALL_CONFIG, NO_AUDIO_CONFIG, Cont
 from codecfake_builder.dataset.metadata import NetworkRates
 from codecfake_builder.dataset.quality import StoiScores
 from codecfake_builder.dataset.schema import COLUMNS, yaml_features
+from codecfake_builder.dataset.sources import SpeechSource, bibliography, weights_licence
+from codecfake_builder.dataset.split_notes import split_notes
 
 PAPER = "https://arxiv.org/abs/2501.06514"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -34,6 +36,7 @@ def card_text(
     languages: list[str],
     root: str,
     rates: Mapping[str, NetworkRates],
+    speech: Sequence[SpeechSource],
     scores: Sequence[StoiScores] = (),
 ) -> str:
     """Return the text of ``README.md``.
@@ -43,7 +46,8 @@ def card_text(
         languages: language codes of the utterances.
         root: the dataset's root hash, see :func:`~codecfake_builder.dataset.checksums.root_hash`.
         rates: sampling rate, bit rate and codebooks of the networks that made the clips, by variant.
-        scores: measured STOI, where the recipe wants it in the card.
+        speech: the corpora that the clips come from, see :func:`~codecfake_builder.dataset.sources.speech_sources`.
+        scores: measured STOI; none where there is no pair of clips to compare, or the recipe wants none.
     """
     environment = jinja2.Environment(  # noqa: S701 - Markdown, not HTML
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -64,7 +68,10 @@ def card_text(
         splits=_split_rows(contents),
         alms=_alm_rows(contents),
         scores=[(s.split, s.variant, s.clips, f"{s.median:.3f}", f"{s.lowest:.3f}") for s in scores],
-        variants=[_variant_row(spec, rates.get(spec.name), recipe.card.weights_licence) for spec in contents.codecs],
+        split_notes=split_notes(contents),
+        speech=[(s.corpus, s.title, _dated(s), s.source) for s in speech],
+        bibliography=[entry.replace("```", "") for entry in bibliography(contents, speech)],
+        variants=[_variant_row(contents, spec, rates.get(spec.name)) for spec in contents.codecs],
         imported=_imported_rows(contents),
         columns=[(name, kind, meaning) for name, (kind, meaning) in COLUMNS.items()],
     )
@@ -113,11 +120,17 @@ def _split_rows(contents: Contents) -> list[_Row]:
     return rows
 
 
-def _variant_row(spec: CodecSpec, found: NetworkRates | None, licence: str) -> _Row:
+def _dated(source: SpeechSource) -> str:
+    """Return a corpus's licence, with the month in which it was looked up."""
+    return f"{source.licence} (as of {source.checked})" if source.checked else source.licence
+
+
+def _variant_row(contents: Contents, spec: CodecSpec, found: NetworkRates | None) -> _Row:
     """Return a codec's line; its rates are those of the checkpoint that was used, where it made clips of its own."""
     rate, bitrate, codebooks = found or (spec.sample_rate, spec.bitrate, spec.codebooks)
-    weights_licence = licence or spec.weights_licence
-    return (spec.name, f"{spec.label} {spec.family}", rate, f"{bitrate:.6g}", codebooks, spec.paper, weights_licence)
+    figures = (rate, f"{bitrate:.6g}", codebooks)
+    licences = (spec.code_licence, weights_licence(spec, contents.recipe))
+    return (spec.name, f"{spec.label} {spec.family}", *figures, spec.paper, spec.repo, *licences)
 
 
 def _alm_rows(contents: Contents) -> list[_Row]:
@@ -128,7 +141,8 @@ def _alm_rows(contents: Contents) -> list[_Row]:
         counts = sum((Counter(cell.endings) for cell in contents.cells if cell.variant == name), Counter())
         ends = " / ".join(str(counts[key]) for key in ("eos", "length", "cut"))
         label = f"{codec.label} {codec.family}"
-        rows.append((f"{spec.title} ({name})", label, codec.name, ends, spec.paper, spec.weights_licence))
+        licences = (spec.code_licence, weights_licence(spec, contents.recipe))
+        rows.append((f"{spec.title} ({name})", label, codec.name, ends, spec.paper, spec.repo, *licences))
     return rows
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.card import PAPER
 from codecfake_builder.dataset.contents import NO_AUDIO_CONFIG, Contents
 from codecfake_builder.dataset.schema import COLUMNS
+from codecfake_builder.dataset.sources import NOT_STATED, SpeechSource, bibliography, licences
 
 _TYPES = {
     "string": "sc:Text",
@@ -59,11 +61,12 @@ _CONTEXT = {
 }
 
 
-def croissant_text(contents: Contents, files_sha256: str) -> str:
+def croissant_text(contents: Contents, speech: Sequence[SpeechSource], files_sha256: str) -> str:
     """Return the text of ``croissant.json``.
 
     Args:
         contents: splits, classes and specs of the dataset.
+        speech: the corpora that the clips come from, see :func:`~codecfake_builder.dataset.sources.speech_sources`.
         files_sha256: sha256 over the checksum lines of the Parquet files, which serves as the folder's hash.
     """
     recipe = contents.recipe
@@ -75,13 +78,13 @@ def croissant_text(contents: Contents, files_sha256: str) -> str:
         "description": f"{recipe.title}: speech and the same speech re-synthesized through neural audio codecs.",
         "version": "1.0.0",
         "url": PAPER,
-        "license": sorted(_licences(contents)) or ["see the corpora"],
-        "citeAs": "Xie et al., Neural Codec Source Tracing, arXiv 2501.06514",
-        "rai:dataCollection": "Speech of public corpora, re-synthesized through neural audio codecs by a program.",
+        "license": licences(contents, speech) or [NOT_STATED],
+        "citeAs": "\n\n".join(bibliography(contents, speech)),
+        "rai:dataCollection": f"Speech of {_named(speech)}, re-synthesized through neural audio codecs by a program.",
         "rai:dataUseCases": "Detecting synthetic speech and tracing the codec it came through.",
-        "rai:dataLimitations": "Read speech, recorded closely, in few languages; real clips are 16 kHz copies.",
+        "rai:dataLimitations": "Real clips are 16 kHz copies of their sources; what the speech is like, those say.",
         "rai:dataBiases": "Speakers, accents and texts are those of the source corpora.",
-        "rai:personalSensitiveInformation": "Voices of the source corpora's speakers, who agreed to publication.",
+        "rai:personalSensitiveInformation": "Voices of the source corpora's speakers; what they agreed to, those say.",
         "rai:dataSocialImpact": "Helps to recognise synthetic speech; must not be used to imitate speakers.",
         "distribution": [
             {
@@ -100,10 +103,9 @@ def croissant_text(contents: Contents, files_sha256: str) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def _licences(contents: Contents) -> set[str]:
-    """Return the licences of the weights that made the clips."""
-    codecs, alms = contents.specs.values(), contents.alms.values()
-    return {spec.weights_licence for spec in codecs} | {spec.weights_licence for spec in alms}
+def _named(speech: Sequence[SpeechSource]) -> str:
+    """Return the corpora in words, with their sources."""
+    return "; ".join(f"{source.corpus} ({source.title}, {source.source})" for source in speech) or "no corpus"
 
 
 def _file_set(split: str) -> dict[str, Any]:

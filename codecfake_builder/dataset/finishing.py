@@ -26,6 +26,7 @@ from codecfake_builder.dataset.quality import measure_stoi
 from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.dataset.saved import save_plan_summary, save_recipe
 from codecfake_builder.dataset.schema import class_names
+from codecfake_builder.dataset.sources import SpeechSource, speech_sources
 from codecfake_builder.errors import CheckFailedError
 from codecfake_builder.files import sha256_text, write_text
 from codecfake_builder.plan.summary import PlanSummary
@@ -61,6 +62,12 @@ class DatasetInputs:
         return contents
 
     @cached_property
+    def speech(self) -> list[SpeechSource]:
+        """Return the corpora that have clips in the dataset, with licences and citations."""
+        taken = {corpus for split in self.summary.splits for corpus in self.recipe.split_corpora(split)}
+        return speech_sources(self.recipe, taken & self.summary.corpora.keys())
+
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """Return the class names by label."""
         return classes_of(self.recipe, self.summary, self.made_by)
@@ -68,7 +75,7 @@ class DatasetInputs:
     @cached_property
     def provenance(self) -> str:
         """Return the text of ``provenance.json``."""
-        return provenance_text(provenance_document(self.recipe, self.summary, self.made_by, self.records))
+        return provenance_text(provenance_document(self.recipe, self.summary, self.made_by, self.records, self.speech))
 
     @property
     def fingerprint(self) -> str:
@@ -117,14 +124,16 @@ def finish(dataset: Path, inputs: DatasetInputs) -> str:
     write_rejected(dataset, inputs.left_out, records)
     write_text(dataset / layout.PROVENANCE, inputs.provenance)
     files = sha256_text(*sorted(f"{record.sha256}  {record.file}" for record in records))
-    write_text(dataset / layout.CROISSANT, croissant_text(contents, files))
+    write_text(dataset / layout.CROISSANT, croissant_text(contents, inputs.speech, files))
     save_state(dataset, inputs)
     (dataset / layout.CARD).unlink(missing_ok=True)
     hashes = hash_files(dataset, {record.file: record.sha256 for record in records if record.clips})
     root = root_hash(hashes)
     scores = measure_stoi(dataset, clips) if (clips := contents.recipe.card.stoi_clips) else []
     rates = read_network_rates(dataset, contents.splits)
-    write_text(dataset / layout.CARD, card_text(contents, list(inputs.summary.languages), root, rates, scores))
+    write_text(
+        dataset / layout.CARD, card_text(contents, list(inputs.summary.languages), root, rates, inputs.speech, scores)
+    )
     write_text(dataset / layout.FINISHED, inputs.fingerprint)
     write_checksums(dataset, {**hashes, layout.CARD: sha256_of(dataset / layout.CARD)})
     return root

@@ -18,6 +18,7 @@ from codec_adapters import AlmSpec, CodecSpec, Taxonomy
 from codec_adapters.files.paths import paths_in
 from codecfake_builder.audio import CHAIN_VERSION
 from codecfake_builder.dataset.records import ShardRecord
+from codecfake_builder.dataset.sources import SpeechSource
 from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.recipe.schema import Recipe
 from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedCodec, ResolvedVariant
@@ -39,7 +40,11 @@ _PACKAGES = (
 
 
 def provenance_document(
-    recipe: Recipe, summary: PlanSummary, made_by: Mapping[str, ResolvedVariant], records: Iterable[ShardRecord]
+    recipe: Recipe,
+    summary: PlanSummary,
+    made_by: Mapping[str, ResolvedVariant],
+    records: Iterable[ShardRecord],
+    speech: Iterable[SpeechSource],
 ) -> dict[str, Any]:
     """Return the content of ``provenance.json`` as data.
 
@@ -48,6 +53,7 @@ def provenance_document(
         summary: summary of its plan.
         made_by: what made the clips of each variant but ``real``.
         records: of all shards; they say on which kinds of device (``cpu``, ``cuda``) the codecs ran.
+        speech: the corpora that the clips come from.
     """
     return {
         "format": FORMAT,
@@ -58,6 +64,7 @@ def provenance_document(
         "audio_chain": CHAIN_VERSION,
         "recipe": _portable(recipe),
         "corpora": {name: {"usable_utterances": count} for name, count in summary.corpora.items()},
+        "sources": {source.corpus: asdict(source) for source in speech},
         "splits": {
             name: {
                 "variants": list(split.variants),

@@ -94,8 +94,9 @@ class CardSettings(_Part):
 
     weights_licence: str = ""
     """Licence of the checkpoints of ``weights:``; by default the card tells that of the official ones."""
-    stoi_clips: int = Field(default=0, ge=0)
-    """Clips of each split and variant whose intelligibility (STOI) against their source is measured for the card."""
+    stoi_clips: int = Field(default=16, ge=0)
+    """Clips of each split and variant whose intelligibility (STOI) against their source is measured for the card; 0
+    leaves it out."""
 
 
 class Execution(_Part):

@@ -17,6 +17,7 @@ from codecfake_builder.dataset.card import card_text
 from codecfake_builder.dataset.contents import Cell, Contents
 from codecfake_builder.dataset.metadata import NetworkRates
 from codecfake_builder.dataset.quality import StoiScores
+from codecfake_builder.dataset.sources import speech_sources
 from codecfake_builder.recipe.load import load_recipe
 
 ENCODEC, DAC, ALM, SPOKEN = "encodec_24khz_6kbps", "dac_16khz", "moshiko", "mimi_8codebooks"
@@ -77,7 +78,8 @@ def contents(also: Sequence[str] = (), **changes: Any) -> Contents:
 
 
 def card(there: Contents, **given: Any) -> str:
-    return card_text(there, ["en", "zh"], "ab" * 32, given.get("rates", {}), given.get("scores", ()))
+    speech = given.get("speech", speech_sources(there.recipe, ["espeak_recorded"]))
+    return card_text(there, ["en", "zh"], "ab" * 32, given.get("rates", {}), speech, given.get("scores", ()))
 
 
 def section(text: str, title: str) -> list[str]:
@@ -133,6 +135,11 @@ def test_the_table_of_splits_counts_classes() -> None:
         "| train | 30 | 30 | 30 | 30 | 30 | 30 | 180 | 3.00 |",
         "| dev | 4 | 4 | 4 | 4 | 4 | 4 | 24 | 3.00 |",
         "",
+        "| split | utterances | new against `train` |",
+        "| --- | --- | --- |",
+        "| train | drawn from `espeak_recorded` |  |",
+        "| dev | drawn from `espeak_recorded` | no speaker of `train` |",
+        "",
         "What was left out, with reasons, is in `rejected.parquet`.",
     ]
 
@@ -140,24 +147,26 @@ def test_the_table_of_splits_counts_classes() -> None:
 def test_a_variants_line_has_the_rates_of_the_network_that_was_used() -> None:
     spec = builtin_catalogue().codec(ENCODEC)
     text = card(contents(), rates={DAC: NetworkRates(8000, 1234.5, 3)})
-    lines = section(text, "Variants and licences")
+    lines = section(text, "Sources and licences")
     # the recipe of the embedded edition states the licence of its own weights
-    assert lines[-2] == f"| {ENCODEC} | 4 encodec | 24000 | 6000 | 8 | {spec.paper} | Apache-2.0 |"
+    own = f"{spec.paper} | {spec.repo} | {spec.code_licence} | Apache-2.0 |"
+    assert lines[-2] == f"| {ENCODEC} | 4 encodec | 24000 | 6000 | 8 | {own}"
     assert lines[-1].startswith(f"| {DAC} | 11 dac | 8000 | 1234.5 | 3 | ")
 
 
 def test_sections_stand_where_there_is_something_to_say() -> None:
-    always = ["Use", "Splits", "How a clip was made", "Variants and licences", "Columns", "Limits"]
+    always = ["Use", "Splits", "How a clip was made", "Sources and licences", "Columns", "Limits", "Citation"]
     assert headings(card(contents())) == always
     text = card(contents([ALM, "told"]), scores=[StoiScores("dev", DAC, 3, 0.98765, 0.5)])
     assert headings(text) == [
         *always[:3],
         "Audio language models",
         "Intelligibility",
-        "Variants and licences",
+        "Sources and licences",
         "Imported clips",
         "Columns",
         "Limits",
+        "Citation",
     ]
     assert section(text, "Intelligibility")[-1] == f"| dev | {DAC} | 3 | 0.988 | 0.500 |"
     assert section(text, "Imported clips")[-1] == "| told | 6 snac | 34 |"
@@ -178,10 +187,10 @@ def test_every_line_of_a_table_has_the_cells_of_its_header() -> None:
             assert following.replace("\\|", "").count("|") == cells
         elif line.startswith("|"):
             assert not following, "a table ends with an empty line"
-    assert tables == 6
+    assert tables == 8
 
 
 def test_paragraphs_are_one_empty_line_apart() -> None:
     text = card(contents([ALM, "told"], notes=["A note."]), scores=[StoiScores("dev", DAC, 3, 0.9, 0.5)])
     assert "\n\n\n" not in text
-    assert text.endswith("other conditions.\n")
+    assert text.endswith("\n}\n```\n")
