@@ -43,7 +43,9 @@ class Asvspoof2019LaConfig(CorpusConfig):
         if home is None:
             raise self.wrong_layout(root)
         protocol = home / "ASVspoof2019_LA_cm_protocols" / f"ASVspoof2019.LA.cm.{_PROTOCOLS[self.part]}.txt"
-        files = [self._file(root, home, protocol, fields) for fields in read_file_list(protocol, 5, _FORM)]
+        files = [
+            self._file(root, home, protocol, fields) for fields in read_file_list(protocol, 5, _FORM, self.encoding)
+        ]
         checked = check_against_list(files, root, self._audio(home), protocol)
         return [
             file for file in checked if self.select == "all" or (file.imported is None) == (self.select == "bonafide")

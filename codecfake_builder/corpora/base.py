@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.paths import DocumentPath
 from codecfake_builder.corpora.utterance_lists import read_ids
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
+from codecfake_builder.text_files import known_encoding
 
 _Expanded = BeforeValidator(lambda value: Path(value).expanduser() if isinstance(value, str) else value)
 UserPath = Annotated[Path, _Expanded, DocumentPath()]
@@ -94,6 +95,15 @@ class CorpusConfig(BaseModel, ABC):
     """Where the speech is from, for the card: an address, or words."""
     citation: str | None = Field(default=None, min_length=1)
     """How to cite it, for the card: a BibTeX entry, or words."""
+    encoding: str | None = None
+    """Of the corpus's own lists, tables and transcripts where they are not UTF-8: ``gbk``, ``cp1252``, ..."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str | None) -> str | None:
+        if encoding is not None and not known_encoding(encoding):
+            raise ValueError("no such text encoding; e.g. utf-8, gbk, cp1252")
+        return encoding
 
     @abstractmethod
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:

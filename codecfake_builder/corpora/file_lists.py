@@ -10,18 +10,20 @@ from codecfake_builder.audio import AUDIO_SUFFIXES
 from codecfake_builder.corpora.base import SourceFile, relative
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
+from codecfake_builder.text_files import read_lines
 
 
-def read_file_list(path: Path, fields: int, form: str) -> list[list[str]]:
+def read_file_list(path: Path, fields: int, form: str, encoding: str | None = None) -> list[list[str]]:
     """Read the whitespace-separated fields of every line that is not empty.
 
     Raises:
-        CorpusError: no such file, or a line with another number of fields; ``form`` says in words what is expected.
+        CorpusError: no such file, no text in ``encoding`` (UTF-8 by default), or a line with another number of fields;
+            ``form`` says in words what is expected.
     """
     if not path.is_file():
         raise CorpusError(f"{path}: no such file (the list of this corpus)")
     lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path, encoding), start=1):
         words = line.split()
         if words and len(words) != fields:
             raise CorpusError(f"{path}: line {number}: expected '{form}', found {line[:60]!r}")

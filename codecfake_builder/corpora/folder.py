@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from codecfake_builder.corpora.base import (
 )
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
+from codecfake_builder.text_files import read_text
 
 _COLUMNS = ("path", "utterance_id", "speaker", "language", "text")
 
@@ -56,7 +58,7 @@ class FolderConfig(CorpusConfig):
 
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         if self.table is not None:
-            return [self._from_row(root, row, line) for line, row in table_rows(self.table)]
+            return [self._from_row(root, row, line) for line, row in table_rows(self.table, self.encoding)]
         paths = find_audio(root)
         if not paths:
             raise self.wrong_layout(root)
@@ -89,7 +91,7 @@ class FolderConfig(CorpusConfig):
         )
 
 
-def table_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def table_rows(table: Path, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the line number and the values of each row of a CSV (with header) or JSONL table, unknown columns included.
 
     Raises:
@@ -99,7 +101,7 @@ def table_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise CorpusError(f"{table}: no such file (table of a corpus)")
     if table.suffix.lower() not in (".csv", ".jsonl"):
         raise CorpusError(f"{table}: a table must be .csv (with a header) or .jsonl")
-    with table.open(encoding="utf-8-sig", newline="") as stream:
+    with io.StringIO(read_text(table, encoding)) as stream:
         if table.suffix.lower() == ".csv":
             reader = csv.DictReader(stream)
             if "path" not in (reader.fieldnames or ()):

@@ -67,7 +67,7 @@ class ImportedConfig(CorpusConfig):
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         if self.table is not None:
             table = _table(self.table)
-            return [self._from_row(root, catalogue, table, line, row) for line, row in table_rows(table)]
+            return [self._from_row(root, catalogue, table, line, row) for line, row in table_rows(table, self.encoding)]
         paths = find_audio(root)
         if not paths:
             raise self.wrong_layout(root)

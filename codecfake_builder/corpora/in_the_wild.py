@@ -7,6 +7,7 @@ known.
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -15,6 +16,7 @@ from codec_adapters.classes import VOCODER
 from codecfake_builder.corpora.base import CorpusConfig, ImportedClip, SourceFile, relative
 from codecfake_builder.corpora.file_lists import check_against_list
 from codecfake_builder.errors import CorpusError
+from codecfake_builder.text_files import read_text
 
 TABLE = "meta.csv"
 FAKE_VARIANT = "in_the_wild_fake"
@@ -46,12 +48,11 @@ class InTheWildConfig(CorpusConfig):
         ]
 
     def _listed(self, root: Path, folder: Path, table: Path) -> list[SourceFile]:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if not {"file", "speaker", "label"} <= set(reader.fieldnames or ()):
-                found = ", ".join(reader.fieldnames or ()) or "nothing"
-                raise CorpusError(f"{table}: expected columns file, speaker, label; found {found}")
-            return [self._file(root, folder, table, reader.line_num, row) for row in reader]
+        reader = csv.DictReader(io.StringIO(read_text(table, self.encoding)))
+        if not {"file", "speaker", "label"} <= set(reader.fieldnames or ()):
+            found = ", ".join(reader.fieldnames or ()) or "nothing"
+            raise CorpusError(f"{table}: expected columns file, speaker, label; found {found}")
+        return [self._file(root, folder, table, reader.line_num, row) for row in reader]
 
     def _file(self, root: Path, folder: Path, table: Path, line: int, row: dict[str, str | None]) -> SourceFile:
         name, label = row["file"] or "", (row["label"] or "").strip()

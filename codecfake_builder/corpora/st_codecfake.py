@@ -115,7 +115,8 @@ class StCodecfakeConfig(CorpusConfig):
         if folder is None:
             raise self.wrong_layout(root)
         lists = [p for places in LABEL_FILES[self.part] if (p := self._label_file(root, places)) is not None]
-        files = [self._listed(root, folder, fields) for path in lists for fields in read_file_list(path, 3, _FORM)]
+        lines = [fields for path in lists for fields in read_file_list(path, 3, _FORM, self.encoding)]
+        files = [self._listed(root, folder, fields) for fields in lines]
         if not files:
             raise self.wrong_layout(root, f"no {' or '.join(LABEL_FILES[self.part][0])}, which says what the files are")
         return check_against_list(files, root, folder, lists[0])

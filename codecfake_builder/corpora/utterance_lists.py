@@ -7,6 +7,7 @@ from pathlib import Path
 from codec_adapters.files.documents import nearest
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.resources import resource_folder
+from codecfake_builder.text_files import read_lines
 
 PACKAGED_SUFFIX = "_utterances.txt"
 
@@ -15,12 +16,13 @@ def read_ids(name: str) -> list[str]:
     """Read utterance ids, one a line, from a packaged list by name (``stcodecfake_eval``) or from a file.
 
     Raises:
-        RecipeError: there is neither a file nor a packaged list of that name.
+        RecipeError: there is neither a file nor a packaged list of that name, or the file is no text.
     """
     folder = resource_folder("manifests")
     for path in (folder / f"{name}{PACKAGED_SUFFIX}", Path(name).expanduser()):
         if path.is_file():
-            return list(dict.fromkeys(path.read_text(encoding="utf-8").split()))
+            lines = (line.strip() for line in read_lines(path, error=RecipeError))
+            return list(dict.fromkeys(line for line in lines if line))
     packaged = sorted(path.name.removesuffix(PACKAGED_SUFFIX) for path in folder.glob(f"*{PACKAGED_SUFFIX}"))
     raise RecipeError(f"ids: {name}: neither a file nor a packaged list of utterances; {nearest(name, packaged)}")
 
@@ -36,7 +38,7 @@ def read_labels(path: Path) -> list[str]:
     if not path.is_file():
         raise RecipeError(f"labels: {path}: no such file")
     ids: dict[str, None] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path, error=RecipeError), start=1):
         fields = line.split()
         if not fields:
             continue

@@ -7,6 +7,7 @@ class. Parquet files that ``evaluate`` wrote hold ``logits`` and ``embedding`` a
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from codec_adapters.files.documents import nearest
 from codecfake_builder.benchmark.detectors.outputs import FloatArray, IntArray
 from codecfake_builder.benchmark.scoring.truth import stem
 from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.text_files import read_lines, read_text
 
 LOGIT = "logit_"
 """Beginning of the names of columns with logits."""
@@ -67,19 +69,16 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype={"id": str, "file": str, "predicted": str})
-    except (ValueError, UnicodeDecodeError) as error:
+        text = io.StringIO(read_text(path, error=BenchmarkError))
+        return pd.read_csv(text, dtype={"id": str, "file": str, "predicted": str})
+    except ValueError as error:
         raise BenchmarkError(f"{path}: cannot be read as CSV ({str(error).splitlines()[0]})") from error
 
 
 def _read_text(path: Path) -> pd.DataFrame:
     """Read lines ``file predicted score``; the score is the largest softmax probability."""
     rows = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise BenchmarkError(f"{path}: cannot be read as text ({error})") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(path, error=BenchmarkError), 1):
         parts = line.split()
         if not parts:
             continue

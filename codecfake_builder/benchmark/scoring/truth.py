@@ -19,6 +19,7 @@ from codecfake_builder.benchmark.detectors.outputs import TRAIN
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import BenchmarkError, DatasetError
+from codecfake_builder.text_files import read_lines
 
 COLUMNS = ["id", "split", "label", "group", "speaker"]
 GROUPED_BY = {"unseen_real": "corpus", "id_config": "variant", "id_source": "variant", "alm": "alm"}
@@ -111,11 +112,9 @@ def label_file_truth(path: Path, split: str, group: str | None) -> pd.DataFrame:
     """
     known = range(len(LABELS))
     rows = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path}: cannot be read as a label file ({error})") from error
-    for number, line in enumerate(lines, 1):
+    if not path.is_file():
+        raise BenchmarkError(f"{path}: cannot be read as a label file (no such file)")
+    for number, line in enumerate(read_lines(path, error=BenchmarkError), 1):
         parts = line.split()
         if not parts:
             continue
