@@ -17,6 +17,8 @@ OUT ?=
 VCTK ?=
 AISHELL3 ?=
 NCSSD ?=
+# paths reach the shell through the environment, so that they may hold spaces
+export OUT VCTK AISHELL3 NCSSD
 # further options of the build command, e.g. ARGS='--limit 100 --set execution.device=cuda:1'
 ARGS ?=
 
@@ -63,14 +65,14 @@ COMPLETE := make build-stcodecfake VCTK=/data/VCTK-Corpus-0.92 AISHELL3=/data/AI
 
 build-stcodecfake: $(STAMP)
 ifeq ($(VCTK)$(AISHELL3)$(NCSSD),)
-	$(RUN) build mini --out $(or $(OUT),build/st-codecfake-mini) $(ARGS)
+	$(RUN) build mini --out "$${OUT:-build/st-codecfake-mini}" $(ARGS)
 	@echo
 	@echo 'This is the embedded edition: synthesized speech, small codecs. The complete dataset, from the corpora:'
 	@echo '  $(COMPLETE)'
 else
-	@test -n "$(VCTK)" -a -n "$(AISHELL3)" || { echo 'error: give both corpora: $(COMPLETE)' >&2; exit 2; }
-	$(RUN) build stcodecfake --out $(or $(OUT),build/st-codecfake) --set corpora.vctk.root=$(VCTK) \
-		--set corpora.aishell3.root=$(AISHELL3) $(if $(NCSSD),--set corpora.ncssd.root=$(NCSSD)) $(ARGS)
+	@test -n "$$VCTK" -a -n "$$AISHELL3" || { echo 'error: give both corpora: $(COMPLETE)' >&2; exit 2; }
+	$(RUN) build stcodecfake --out "$${OUT:-build/st-codecfake}" --set corpora.vctk.root="$$VCTK" \
+		--set corpora.aishell3.root="$$AISHELL3" $${NCSSD:+--set} $${NCSSD:+corpora.ncssd.root="$$NCSSD"} $(ARGS)
 endif
 
 clean:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -22,7 +21,7 @@ from codecfake_builder.cli.add_codec_options import (
     TransformersOptions,
     WorkerOptions,
 )
-from codecfake_builder.cli.options import grouped, parsed_options
+from codecfake_builder.cli.options import command_line, grouped, parsed_options
 from codecfake_builder.errors import BuilderError
 
 if TYPE_CHECKING:
@@ -121,10 +120,10 @@ def _conclude(request: Request, added: Added) -> None:
         made, kept = added.build.shards_made, added.build.shards_kept
         print(f"extended   {', '.join(added.splits)}: {made} shards made, {kept} kept")
         print(f"root hash  {added.build.root}")
-        print(f"check it   python -m codecfake_builder verify {target.dataset}")
+        print(f"check it   {command_line('verify', target.dataset)}")
     else:
         print(f"recipe     {target.recipe}: {request.name} in {', '.join(added.splits)}")
-        print(f"build it   python -m codecfake_builder build {shlex.quote(str(target.recipe))} --out DIR")
+        print(f"build it   {command_line('build', target.recipe, '--out', 'DIR')}")
 
 
 def _import(name: str, clips: Path, family: str, splits: list[str] | None, target: Target) -> None:

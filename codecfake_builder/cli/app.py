@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from codec_adapters.errors import CodecfakeError
+from codec_adapters.files.cache import cache_root
 from codecfake_builder import __version__
 from codecfake_builder.cli import (
     add_codec,
@@ -93,8 +95,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(str(error), error.exit_code)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{error.strerror or error}", 1)
+        _fail(f"{place}{error.strerror or error}{_of_the_cache(error.filename)}", 1)
     sys.exit(0)
+
+
+def _of_the_cache(file: object) -> str:
+    """Return what to do about a file of the user's cache that cannot be written, since the path alone does not tell."""
+    place = cache_root()
+    path = Path(file) if isinstance(file, str) else None
+    inside = path is not None and (path.is_relative_to(place) or path in place.parents[:-1])
+    return f" (of the cache, {place}; set CODECFAKE_CACHE to a folder that can be written)" if inside else ""
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from codecfake_builder.cli.options import DeviceOption
+from codecfake_builder.cli.options import DeviceOption, command_line
 from codecfake_builder.devices import resolve_device
 from codecfake_builder.errors import BenchmarkError, CheckFailedError
 
@@ -96,7 +96,7 @@ def train(
     chosen = [*(set_ or []), *([] if seed is None else [f"training.seed={seed}"])]
     run(dataset, load_config(preset, chosen), out, resolve_device(device))
     print(f"trained    {out}")
-    print(f"judge it   python -m codecfake_builder benchmark evaluate {out} --dataset {dataset}")
+    print(f"judge it   {command_line('benchmark', 'evaluate', out, '--dataset', dataset)}")
 
 
 @app.command(epilog="Example: python -m codecfake_builder benchmark evaluate runs/aasist --dataset st-codecfake")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codecfake_builder.cli.options import LimitOption, RecipeArgument, SetOption
+from codecfake_builder.cli.options import LimitOption, RecipeArgument, SetOption, command_line
 
 if TYPE_CHECKING:
     from codecfake_builder.dataset.contents import Contents
@@ -41,8 +42,9 @@ def build_and_report(recipe: Resolved, out: Path, limit: int | None) -> None:
         print(f"\nNothing to do: all {result.shards_kept} shards were there with the right content.")
     print(f"\nroot hash  {result.root}")
     print("open it    import datasets")
-    print(f'           ds = datasets.load_dataset("{out}", split="{result.contents.splits[0]}")')
-    print(f"check it   python -m codecfake_builder verify {out}")
+    place, split = (json.dumps(text, ensure_ascii=False) for text in (str(out), result.contents.splits[0]))
+    print(f"           ds = datasets.load_dataset({place}, split={split})")
+    print(f"check it   {command_line('verify', out)}")
 
 
 def contents_table(contents: Contents) -> str:

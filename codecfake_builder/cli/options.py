@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -49,6 +50,11 @@ def catalogue_of(recipe: str | None, overrides: list[str] | None) -> Catalogue:
     if overrides:
         raise BuilderError("--set overrides fields of a recipe; give one with --recipe")
     return default_catalogue()
+
+
+def command_line(*words: object) -> str:
+    """Return a command of this program as it can be pasted into a shell, whatever characters its paths have."""
+    return shlex.join(["python", "-m", "codecfake_builder", *map(str, words)])
 
 
 def parsed_options(given: list[str] | None) -> dict[str, OptionValue]:

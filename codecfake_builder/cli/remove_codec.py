@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from codecfake_builder.cli.build import contents_table
+from codecfake_builder.cli.options import command_line
 
 EXAMPLE = "Example: python -m codecfake_builder remove-codec snac_24khz --from st-codecfake-mini"
 
@@ -24,4 +25,4 @@ def remove_codec(
     print(contents_table(result.contents))
     print(f"\n{result.shards_kept} shards are left as they were.")
     print(f"\nroot hash  {result.root}")
-    print(f"check it   python -m codecfake_builder verify {dataset}")
+    print(f"check it   {command_line('verify', dataset)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -126,5 +127,5 @@ def _checked(entry: OfficialCorpus, folder: Path) -> Path:
     """Return the folder after checking that it is in the layout of its kind."""
     config: CorpusConfig = TypeAdapter(AnyCorpus).validate_python({"kind": entry.name, "root": folder})
     count = len(config.wanted_files(builtin_catalogue()))
-    say(f"{entry.name}: {count} utterances; use it with --set corpora.{entry.name}.root={folder}")
+    say(f"{entry.name}: {count} utterances; use it with --set {shlex.quote(f'corpora.{entry.name}.root={folder}')}")
     return folder

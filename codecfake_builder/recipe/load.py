@@ -17,6 +17,9 @@ EXPECTED = "name, corpora and splits"
 """Of every recipe."""
 
 
+_PATH_STARTS = ("/", "./", "../", "~/")
+
+
 def packaged_recipes() -> list[str]:
     """List the recipes that travel with the package."""
     return sorted(path.stem for path in resource_folder("recipes").glob("*.yaml"))
@@ -87,7 +90,9 @@ def recipe_document(path: Path) -> dict[str, Any]:
 
 
 def apply_override(document: dict[str, Any], override: str) -> None:
-    """Set the field ``a.b`` of a YAML document to the value of an override ``a.b=value``, which is YAML too.
+    """Set the field ``a.b`` of a YAML document to the value of an override ``a.b=value``.
+
+    The value is YAML, but a path as it stands: one with ``: `` or `` #`` in it would be something else in YAML.
 
     Raises:
         RecipeError: no such form, or ``a`` is a value.
@@ -95,10 +100,12 @@ def apply_override(document: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise RecipeError(f"--set {override}: expected KEY=VALUE with dots in KEY, e.g. corpora.vctk.root=/data/VCTK")
-    try:
-        value = parsed_yaml(text, "")
-    except DocumentError as error:
-        raise RecipeError(f"--set {override}: the value is not valid YAML") from error
+    value: Any = text
+    if not text.startswith(_PATH_STARTS):
+        try:
+            value = parsed_yaml(text, "")
+        except DocumentError as error:
+            raise RecipeError(f"--set {override}: the value is not valid YAML") from error
     *parents, last = key.split(".")
     target = document
     for parent in parents:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from codecfake_builder.cli.options import command_line
+from codecfake_builder.recipe.load import apply_override
 from tests.conftest import REPOSITORY
 from tests.kit.marks import slow_unless
 
@@ -147,3 +151,25 @@ def test_a_failing_corpus_root_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "expected wav48_silence_trimmed" in done.stderr
+
+
+def test_a_cache_that_cannot_be_written_says_which_variable_moves_it(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("no folder, so that nobody can write into it")
+    environment = {**os.environ, "CODECFAKE_CACHE": str(tmp_path / "home" / "cache")}
+    command = [sys.executable, "-m", "codecfake_builder", "plan", "mini"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "CODECFAKE_CACHE" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("folder", ["/data/a b: c #1", "./x: y", "~/z #", "../[1]"])
+def test_a_path_is_taken_from_set_as_it_stands(folder: str) -> None:
+    document: dict[str, Any] = {}
+    apply_override(document, f"corpora.vctk.root={folder}")
+    assert document == {"corpora": {"vctk": {"root": folder}}}
+
+
+def test_printed_commands_can_be_pasted_whatever_the_path() -> None:
+    line = command_line("verify", Path("/data/my sets/it's"))
+    assert shlex.split(line) == ["python", "-m", "codecfake_builder", "verify", "/data/my sets/it's"]
