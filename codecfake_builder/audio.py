@@ -17,6 +17,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from codecfake_builder.folders import files_below
 from codecfake_builder.rejections import RejectedError, RejectionReason
 
 Wave = np.ndarray[Any, np.dtype[np.float32]]
@@ -54,8 +55,8 @@ def samples_at(samples: int, rate: int, target_rate: int) -> int:
 
 
 def find_audio(folder: Path) -> list[Path]:
-    """Return the audio files below a folder, at any depth, sorted by path."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    """Return the audio files below a folder, at any depth, sorted by path; hidden ones are left out."""
+    return [path for path in files_below(folder) if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
 
 
 def decode(data: bytes) -> tuple[Wave, int]:

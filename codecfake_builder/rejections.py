@@ -30,6 +30,7 @@ class RejectionReason(StrEnum):
 
     MISSING = "missing", "The file is not there, or cannot be opened.", True
     SOURCE_CHANGED = "source_changed", "The file is not the one that was indexed: its sha256 differs.", True
+    UNUSABLE_NAME = "unusable_name", "The file's name is no UTF-8 or has control characters, so that no id can be made."
     NOT_LISTED = "not_listed", "No line of the corpus's own list names the file."
     NO_MIC1 = "no_mic1", "VCTK: the utterance has no recording of microphone 1."
     NO_MIC2 = "no_mic2", "VCTK: the utterance has no recording of microphone 2."

@@ -55,6 +55,25 @@ def read_lines(path: Path, encoding: str | None = None, error: type[BuilderError
     return read_text(path, encoding, error).removesuffix("\n").split("\n")
 
 
+def read_transcript(path: Path, place: str, encoding: str | None = None) -> tuple[str | None, str | None]:
+    """Read a clip's own text file; return its text on one line, and why there is none where it cannot be read.
+
+    One such file in ten thousand is no reason to end a plan.
+
+    Args:
+        path: the file; no text and no reason where there is none.
+        place: how a reason names it.
+        encoding: see :func:`read_text`.
+    """
+    if not path.exists():
+        return None, None
+    try:
+        text = " ".join(read_text(path, encoding).split())
+    except CorpusError as error:
+        return None, str(error).replace(str(path), place, 1)
+    return text or None, None if text else f"{place}: is empty"
+
+
 def known_encoding(name: str) -> bool:
     """Return whether Python knows a text encoding of that name."""
     try:
@@ -62,6 +81,22 @@ def known_encoding(name: str) -> bool:
         return isinstance(b"".decode(name), str)
     except (LookupError, ValueError):
         return False
+
+
+def escaped(text: str) -> str:
+    r"""Return text, or the name of a file, with control characters and bytes that are no UTF-8 as escapes.
+
+    >>> escaped("caf\udce9\n.wav")
+    'caf\\xe9\\n.wav'
+    """
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:  # how Python holds a byte of a file name that is no UTF-8
+        return f"\\x{number - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _decoded(path: Path, data: bytes, encoding: str | None, error: type[BuilderError]) -> str:

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import VOCODER
 from codecfake_builder.corpora.base import CorpusConfig, ImportedClip, SourceFile
-from codecfake_builder.corpora.file_lists import check_against_list, read_file_list
+from codecfake_builder.corpora.listing.file_lists import check_against_list, read_file_list
 from codecfake_builder.errors import CorpusError
 
 _PROTOCOLS = {"train": "train.trn", "dev": "dev.trl", "eval": "eval.trl"}
@@ -43,9 +43,8 @@ class Asvspoof2019LaConfig(CorpusConfig):
         if home is None:
             raise self.wrong_layout(root)
         protocol = home / "ASVspoof2019_LA_cm_protocols" / f"ASVspoof2019.LA.cm.{_PROTOCOLS[self.part]}.txt"
-        files = [
-            self._file(root, home, protocol, fields) for fields in read_file_list(protocol, 5, _FORM, self.encoding)
-        ]
+        lines = read_file_list(protocol, 5, _FORM, self.encoding)
+        files = [self._file(root, home, place, fields) for place, fields in lines]
         checked = check_against_list(files, root, self._audio(home), protocol)
         return [
             file for file in checked if self.select == "all" or (file.imported is None) == (self.select == "bonafide")
@@ -54,13 +53,13 @@ class Asvspoof2019LaConfig(CorpusConfig):
     def _audio(self, home: Path) -> Path:
         return home / f"ASVspoof2019_LA_{self.part}" / "flac"
 
-    def _file(self, root: Path, home: Path, protocol: Path, fields: list[str]) -> SourceFile:
+    def _file(self, root: Path, home: Path, place: str, fields: list[str]) -> SourceFile:
         speaker, name, _, attack, key = fields
         if key not in ("bonafide", "spoof") or Path(name).name != name:
-            raise CorpusError(f"{protocol}: expected '{_FORM}', found {' '.join(fields)[:60]!r}")
+            raise CorpusError(f"{place}: expected '{_FORM}', found {' '.join(fields)[:60]!r}")
         path = (self._audio(home) / f"{name}.flac").relative_to(root).as_posix()
         imported = ImportedClip(VOCODER, f"asvspoof2019_{_plain(attack)}") if key == "spoof" else None
-        return SourceFile(name, path, speaker, self.language, imported=imported)
+        return SourceFile(name, path, speaker, self.language, imported=imported, place=place)
 
 
 def _plain(attack: str) -> str:

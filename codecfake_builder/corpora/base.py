@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from codec_adapters.catalogue import Catalogue
+from codec_adapters.files.documents import nearest
 from codec_adapters.files.paths import DocumentPath
-from codecfake_builder.corpora.utterance_lists import read_ids
+from codecfake_builder.corpora.utterance_lists import as_known, read_ids, unlike
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
-from codecfake_builder.text_files import known_encoding
+from codecfake_builder.text_files import escaped, known_encoding
 
 _Expanded = BeforeValidator(lambda value: Path(value).expanduser() if isinstance(value, str) else value)
 UserPath = Annotated[Path, _Expanded, DocumentPath()]
@@ -27,6 +28,10 @@ ListName = Annotated[str, DocumentPath(packaged=True)]
 """The name of a packaged list, or a path."""
 TableName = Annotated[str, DocumentPath(packaged=True, hidden=True)]
 """The name of a packaged table, or a path of which nothing is published."""
+
+
+UNKNOWN_SPEAKER = "unknown"
+"""The speaker of utterances of which none is known."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,12 @@ class SourceFile:
     """What made the clip; ``None`` for speech, which is re-synthesized."""
     sha256: str | None = None
     """Hash of the file that a list states. A file with another hash is used, and noted."""
+    place: str | None = None
+    """Where a list names it: file and line."""
+    speaker_by: str | None = None
+    """What says who the speaker is, where that is not plain from the kind of corpus: ``the table``, ..."""
+    text_problem: str | None = None
+    """Why a transcript that is there could not be read; the utterance is used without its text, and this noted."""
 
 
 class CorpusConfig(BaseModel, ABC):
@@ -74,6 +85,8 @@ class CorpusConfig(BaseModel, ABC):
     """What such a section of a recipe is called, for messages."""
     layout: ClassVar[str]
     """The folder layout that this kind expects, in words, for error messages."""
+    says_speaker: ClassVar[str] = ""
+    """The fields that say who speaks, in words, for error messages; empty where the kind has none."""
 
     kind: str
     root: DataPath | None = None
@@ -125,16 +138,20 @@ class CorpusConfig(BaseModel, ABC):
         """Return the utterances that the recipe wants, by speaker and by list, sorted by id.
 
         Raises:
-            CorpusError: the root is not given, not there, or in another layout.
+            CorpusError: the root is not given, not there, cannot be read, or is in another layout; the corpus lacks
+                one of the ``speakers``, or all of the ``ids``.
             RecipeError: ``ids`` names no list.
         """
-        root = self.root_folder()
+        try:
+            root = self.root_folder()
+            scanned = [_with_plain_name(file) for file in self.scan(root, catalogue)]
+        except OSError as error:
+            raise CorpusError(f"{escaped(str(error.filename))}: {error.strerror or error}") from error
+        _check_speakers(self.speakers, scanned)
         wanted = None if self.speakers is None else set(self.speakers)
         unwanted = set(self.exclude_speakers)
         files = [
-            file
-            for file in self.scan(root, catalogue)
-            if file.speaker not in unwanted and (wanted is None or file.speaker in wanted)
+            file for file in scanned if file.speaker not in unwanted and (wanted is None or file.speaker in wanted)
         ]
         if not files:
             raise self.wrong_layout(root, "no utterance of the wanted speakers")
@@ -166,25 +183,49 @@ class CorpusConfig(BaseModel, ABC):
     def wrong_layout(self, root: Path, found: str | None = None) -> CorpusError:
         """Return the error for a root in another layout; ``found`` says what is there instead."""
         if found is None:
-            entries = sorted(path.name for path in root.iterdir())
+            entries = sorted(escaped(path.name) for path in root.iterdir())
             found = ", ".join(entries[:6]) + (", ..." if len(entries) > 6 else "") if entries else "nothing"
         return CorpusError(f"{root}: not a corpus of kind {self.kind}: expected {self.layout}; found {found}")
 
 
+def _with_plain_name(file: SourceFile) -> SourceFile:
+    """Return the file, rejected where its path or id cannot stand in a table or a list."""
+    if (file.path + file.utterance_id).isprintable():
+        return file
+    return replace(
+        file,
+        utterance_id=escaped(file.utterance_id),
+        path=escaped(file.path),
+        speaker=escaped(file.speaker),
+        reason=RejectionReason.UNUSABLE_NAME,
+        detail="rename the file: its name holds bytes that are no UTF-8, or control characters",
+    )
+
+
+def _check_speakers(wanted: list[str] | None, files: list[SourceFile]) -> None:
+    """Refuse wanted speakers whom the corpus does not have."""
+    known = sorted({file.speaker for file in files})
+    unknown = [name for name in wanted or () if name not in known]
+    if unknown:
+        names = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
+        raise CorpusError(
+            f"speakers: the corpus has no utterance of the wanted speakers {names}; {nearest(unknown[0], known)}"
+        )
+
+
 def _only_listed(files: list[SourceFile], name: str) -> list[SourceFile]:
     """Return the files whose utterance is on the list ``name``, and those that the corpus lacks as missing."""
-    wanted = dict.fromkeys(read_ids(name))
-    found = [file for file in files if file.utterance_id in wanted]
-    absent = wanted.keys() - {file.utterance_id for file in found}
+    listed = read_ids(name)
+    known = {file.utterance_id for file in files}
+    wanted = as_known(listed, known)
+    if not known & set(wanted):
+        raise CorpusError(f"ids: none of the {len(listed)} ids of {name} is in this corpus{unlike(listed, known)}")
     detail = f"the list {Path(name).name} names it, the corpus has no such utterance"
-    return found + [
-        SourceFile(identity, "", "", "und", reason=RejectionReason.MISSING, detail=detail) for identity in absent
+    return [file for file in files if file.utterance_id in set(wanted)] + [
+        SourceFile(identity, "", "", "und", reason=RejectionReason.MISSING, detail=detail)
+        for identity in wanted
+        if identity not in known
     ]
-
-
-def safe_path(root: Path, path: str) -> bool:
-    """Return whether ``path``, as a list has it, is relative and stays below ``root`` after links are followed."""
-    return not Path(path).is_absolute() and (root / path).resolve().is_relative_to(root.resolve())
 
 
 def relative(path: Path, root: Path) -> str:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
 from codec_adapters.catalogue import Catalogue
-from codecfake_builder.audio import AUDIO_SUFFIXES, find_audio
-from codecfake_builder.corpora.base import (
-    CorpusConfig,
-    DataPath,
-    SourceFile,
-    relative,
-    safe_path,
-)
+from codecfake_builder.audio import AUDIO_SUFFIXES
+from codecfake_builder.corpora.base import UNKNOWN_SPEAKER, CorpusConfig, DataPath, SourceFile
+from codecfake_builder.corpora.listing.paths import listed_path
+from codecfake_builder.corpora.listing.repeats import without_repeats
+from codecfake_builder.corpora.listing.tables import TableRow, table_rows
+from codecfake_builder.corpora.listing.trees import FoundFile, audio_below
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
-from codecfake_builder.text_files import read_text
 
 _COLUMNS = ("path", "utterance_id", "speaker", "language", "text")
+_NO_SPEAKER = re.compile(
+    r"(train|training|dev|devel|test|eval|evaluation|val|valid|validation|validated|unseen|seen|other|clean"
+    r"|wavs?\d*|flacs?|mp3s?|ogg|opus|audios?|clips|data|dataset|speech|recordings?|samples|files|corpus|corpora)"
+    r"([-_. ].*)?",
+    re.IGNORECASE,
+)
+"""Names of folders that no speaker has: of splits, formats and heaps of files."""
 
 
 class FolderConfig(CorpusConfig):
@@ -33,11 +33,14 @@ class FolderConfig(CorpusConfig):
 
     Columns of the table: ``path`` (relative to the root), and where known ``utterance_id``, ``speaker``, ``language``,
     ``text``. Without a table, ``pattern`` (a regular expression searched in the relative path) may have the groups
-    ``utterance``, ``speaker`` and ``language``. Defaults: the id is the path without its suffix and with ``-`` for
-    ``/``; the speaker is the folder of the file, so that a speaker-disjoint plan keeps a folder in one split.
+    ``utterance``, ``speaker`` and ``language``. The id is by default the path without its suffix and with ``-`` for
+    ``/``. The speaker is by default the first folder below the root (``84`` in ``84/121123/x.flac``), unless it has a
+    name that is no speaker's (``train-clean-100``, ``wav48``); that of other files is not known, and a speaker-disjoint
+    plan refuses them.
     """
 
     layout: ClassVar[str] = f"audio files ({', '.join(AUDIO_SUFFIXES)}) at any depth"
+    says_speaker: ClassVar[str] = "pattern (with a group speaker), table (with a column speaker) or speaker"
 
     kind: Literal["folder"]
     table: DataPath | None = None
@@ -52,69 +55,68 @@ class FolderConfig(CorpusConfig):
         if pattern is not None:
             try:
                 re.compile(pattern)
-            except re.error as error:
+            except (re.error, RecursionError, OverflowError) as error:
                 raise ValueError(f"not a regular expression ({error})") from error
         return pattern
 
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         if self.table is not None:
-            return [self._from_row(root, row, line) for line, row in table_rows(self.table, self.encoding)]
-        paths = find_audio(root)
-        if not paths:
+            rows = table_rows(self.table, ("path",), _COLUMNS, self.encoding)
+            files = without_repeats(self._from_row(root, row) for row in rows)
+            if not files:
+                raise CorpusError(f"{self.table}: lists no file")
+            return files
+        found = audio_below(root)
+        if not found:
             raise self.wrong_layout(root)
-        return [self._from_path(relative(path, root)) for path in paths]
+        return [self._from_tree(file) for file in found]
 
-    def _from_path(self, path: str) -> SourceFile:
-        match = re.search(self.pattern, path) if self.pattern else None
-        return self._file(path, match.groupdict() if match else {})
-
-    def _from_row(self, root: Path, row: dict[str, Any], line: int) -> SourceFile:
-        path = row.get("path")
-        if not path:
-            raise CorpusError(f"{self.table}: line {line}: no value for path")
-        if not safe_path(root, path):
-            raise CorpusError(f"{self.table}: line {line}: path {path} leads out of the corpus root {root}")
-        missing = None if (root / path).is_file() else RejectionReason.MISSING
-        return self._file(str(PurePosixPath(path)), {**row, "utterance": row.get("utterance_id")}, missing)
-
-    def _file(self, path: str, known: dict[str, Any], reason: RejectionReason | None = None) -> SourceFile:
-        relative_path = PurePosixPath(path)
-        folder = "-".join(relative_path.parent.parts) or "root"
+    def _from_tree(self, found: FoundFile) -> SourceFile:
+        match = re.search(self.pattern, found.path) if self.pattern else None
+        known = match.groupdict() if match else {}
+        in_pattern = self.pattern is not None and "speaker" in re.compile(self.pattern).groupindex
+        speaker, said_by = self._speaker(
+            known.get("speaker") or None, "the pattern", None if in_pattern else found.path
+        )
         return SourceFile(
-            utterance_id=known.get("utterance") or "-".join(relative_path.with_suffix("").parts),
-            path=path,
-            speaker=known.get("speaker") or self.speaker or folder,
+            utterance_id=known.get("utterance") or _path_as_id(found.path),
+            path=found.path,
+            speaker=speaker,
             language=known.get("language") or self.language,
-            text=known.get("text") or None,
-            reason=reason,
-            detail=reason and f"no such file; {self.table} names it",
+            reason=found.reason,
+            detail=found.detail,
+            speaker_by=said_by,
         )
 
+    def _from_row(self, root: Path, row: TableRow) -> SourceFile:
+        named = row.text("path")
+        if named is None:
+            raise CorpusError(f"{row.place}: no value for path")
+        path, there = listed_path(root, named, row.place)
+        speaker, said_by = self._speaker(row.text("speaker"), "the table", path)
+        return SourceFile(
+            utterance_id=row.text("utterance_id") or _path_as_id(path),
+            path=path,
+            speaker=speaker,
+            language=row.text("language") or self.language,
+            text=row.text("text"),
+            reason=None if there else RejectionReason.MISSING,
+            detail=None if there else f"no such file; {Path(row.place).name} names it",
+            place=row.place,
+            speaker_by=said_by,
+        )
 
-def table_rows(table: Path, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the line number and the values of each row of a CSV (with header) or JSONL table, unknown columns included.
+    def _speaker(self, stated: str | None, said_by: str, path: str | None) -> tuple[str, str]:
+        """Return a file's speaker, and in words what says so; ``path`` is ``None`` where it says nothing of them."""
+        if stated is not None:
+            return stated, said_by
+        if self.speaker is not None:
+            return self.speaker, "the recipe"
+        top = PurePosixPath(path or "").parts[:-1][:1]
+        if top and not _NO_SPEAKER.fullmatch(top[0]):
+            return top[0], "the first folder below the root"
+        return UNKNOWN_SPEAKER, "nothing"
 
-    Raises:
-        CorpusError: no such file, another suffix, no column ``path``, or a line that is no JSON object.
-    """
-    if not table.is_file():
-        raise CorpusError(f"{table}: no such file (table of a corpus)")
-    if table.suffix.lower() not in (".csv", ".jsonl"):
-        raise CorpusError(f"{table}: a table must be .csv (with a header) or .jsonl")
-    with io.StringIO(read_text(table, encoding)) as stream:
-        if table.suffix.lower() == ".csv":
-            reader = csv.DictReader(stream)
-            if "path" not in (reader.fieldnames or ()):
-                raise CorpusError(f"{table}: no column path in the header; known columns: {', '.join(_COLUMNS)}")
-            yield from ((reader.line_num, row) for row in reader)
-            return
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise CorpusError(f"{table}: line {number}: not JSON ({error})") from error
-            if not isinstance(row, dict):
-                raise CorpusError(f"{table}: line {number}: expected an object with path, found {line.strip()[:40]}")
-            yield number, row
+
+def _path_as_id(path: str) -> str:
+    return "-".join(PurePosixPath(path).with_suffix("").parts)

@@ -7,16 +7,25 @@ nothing here trusts remote code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, model_validator
+from scipy.io import wavfile
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.cache import cache_root
 from codecfake_builder.audio import AUDIO_SUFFIXES
-from codecfake_builder.corpora.base import CorpusConfig, SourceFile
+from codecfake_builder.corpora.base import UNKNOWN_SPEAKER, CorpusConfig, SourceFile
+from codecfake_builder.corpora.listing.paths import is_file
+from codecfake_builder.corpora.listing.values import listed_text
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import progress
@@ -34,7 +43,8 @@ class Columns(BaseModel):
 
     audio: str = "audio"
     utterance_id: str | None = None
-    """Where it is ``None``, the id is the name of the audio file, or else the number of the row."""
+    """Where it is ``None``, the id is the name of the audio file (with the number of the row where several share it),
+    or else the number of the row."""
     speaker: str | None = None
     language: str | None = None
     text: str | None = None
@@ -45,6 +55,8 @@ class HuggingFaceConfig(CorpusConfig):
 
     layout: ClassVar[str] = "a dataset that load_dataset or load_from_disk opens"
 
+    says_speaker: ClassVar[str] = "columns.speaker or speaker"
+
     kind: Literal["hf"]
     hub: str | None = None
     config: str | None = None
@@ -52,8 +64,8 @@ class HuggingFaceConfig(CorpusConfig):
     split: str = "train"
     columns: Columns = Columns()
     language: str = "und"
-    speaker: str = "unknown"
-    """The speaker of rows for which none is given."""
+    speaker: str | None = None
+    """The speaker of rows for which none is given; by default they are not known."""
 
     @model_validator(mode="after")
     def _one_place(self) -> HuggingFaceConfig:
@@ -75,13 +87,18 @@ class HuggingFaceConfig(CorpusConfig):
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         dataset = self._opened(root)
         self._check_columns(dataset.column_names)
+        names = _class_names(dataset.features)
         folder = self.audio_folder()
         files = []
         with progress(f"reading {self.hub or root}", len(dataset), "rows") as advance:
-            for number, row in enumerate(dataset):
-                files.append(self._file(folder, number, row))
-                advance(1)
-        return files
+            try:
+                for number, row in enumerate(dataset):
+                    files.append(self._file(folder, number, row, names))
+                    advance(1)
+            except (pa.ArrowException, ValueError, TypeError) as error:
+                place = f"{self.hub or root}: row {len(files)}"
+                raise CorpusError(f"{place}: cannot be read ({_first_line(error)})") from error
+        return files if self.columns.utterance_id else _numbered(files)
 
     def wanted_files(self, catalogue: Catalogue) -> list[SourceFile]:
         self.audio_folder().mkdir(parents=True, exist_ok=True)
@@ -99,13 +116,11 @@ class HuggingFaceConfig(CorpusConfig):
                 opened = opened[self.split] if isinstance(opened, datasets.DatasetDict) else opened
             else:
                 opened = datasets.load_dataset(str(root), self.config, split=self.split)
+            if self.columns.audio in opened.column_names and not _holds_samples(opened.features[self.columns.audio]):
+                opened = opened.cast_column(self.columns.audio, datasets.Audio(decode=False))
         except Exception as error:  # the libraries raise a dozen kinds; the user needs one sentence
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise CorpusError(
-                f"{self.hub or root}: cannot be opened as a dataset, split {self.split}: {reason}"
-            ) from error
-        if self.columns.audio in opened.column_names:
-            opened = opened.cast_column(self.columns.audio, datasets.Audio(decode=False))
+            place = f"{self.hub or root}: cannot be opened as a dataset, split {self.split}"
+            raise CorpusError(f"{place}: {_first_line(error)}") from error
         return opened
 
     def _check_columns(self, there: list[str]) -> None:
@@ -115,36 +130,121 @@ class HuggingFaceConfig(CorpusConfig):
                     f"{self.hub or self.root}: columns.{use}: no column {name!r}; there are {', '.join(there)}"
                 )
 
-    def _file(self, folder: Path, number: int, row: Mapping[str, Any]) -> SourceFile:
-        def value(column: str | None) -> str | None:
-            return str(row[column]) if column is not None and row[column] not in (None, "") else None
+    def _file(
+        self, folder: Path, number: int, row: Mapping[str, Any], names: Mapping[str, Sequence[str]]
+    ) -> SourceFile:
+        place = f"{self.hub or self.root}: row {number}"
 
-        audio: dict[str, Any] = row[self.columns.audio] or {}
-        own = Path(audio.get("path") or "").name
-        data = audio.get("bytes") or self._beside(audio.get("path"))
-        identity = value(self.columns.utterance_id) or Path(own).stem or f"{number:08d}"
-        speaker = value(self.columns.speaker) or self.speaker
-        language = value(self.columns.language) or self.language
-        text = value(self.columns.text)
+        def value(use: str) -> str | None:
+            column = getattr(self.columns, use)
+            if column is None:
+                return None
+            held = row[column]
+            if column in names and isinstance(held, int):
+                held = names[column][held] if 0 <= held < len(names[column]) else None
+            return listed_text(held, place, f"columns.{use}")
+
+        own, data = self._audio(row[self.columns.audio], place)
+        said_by = "the column" if (speaker := value("speaker")) else "the recipe" if self.speaker else "nothing"
+        file = SourceFile(
+            utterance_id=value("utterance_id") or Path(own).stem or f"{number:08d}",
+            path="",
+            speaker=speaker or self.speaker or UNKNOWN_SPEAKER,
+            language=value("language") or self.language,
+            text=value("text"),
+            place=place,
+            speaker_by=said_by,
+        )
         if not data:
             detail = f"row {number} holds no audio" + (" and names a file elsewhere" if own else "")
-            return SourceFile(identity, "", speaker, language, text, RejectionReason.MISSING, detail)
-        return SourceFile(identity, _stored(folder, number, own, data), speaker, language, text)
+            return replace(file, reason=RejectionReason.MISSING, detail=detail)
+        return replace(file, path=_stored(folder, number, own, data))
+
+    def _audio(self, held: Any, place: str) -> tuple[str, bytes | None]:
+        """Return the name and the bytes of a row's audio; samples with their rate become a WAV file."""
+        if held is None:
+            return "", None
+        if not isinstance(held, dict):
+            raise CorpusError(
+                f"{place}: columns.audio: expected audio (bytes, a path, or array and sampling_rate), found "
+                f"a {type(held).__name__}"
+            )
+        path = held.get("path")
+        name = Path(path).name if isinstance(path, str) else ""
+        if held.get("array") is not None:
+            return f"{Path(name).stem}.wav" if name else "", _as_wav(held["array"], held.get("sampling_rate"), place)
+        return name, held.get("bytes") or self._beside(path)
 
     def _beside(self, path: str | None) -> bytes | None:
         """Read the file that a row names, if it lies in the dataset's folder or in the caches of the libraries."""
         import datasets
         from huggingface_hub.constants import HF_HUB_CACHE
 
-        if not path or not Path(path).is_file():
+        if not path:
+            return None
+        places = [Path(path), *([] if self.root is None else [self.root / path])]
+        there = next((place for place in places if is_file(place)), None)
+        if there is None:
             return None
         homes = [
             Path(datasets.config.HF_DATASETS_CACHE),
             Path(HF_HUB_CACHE),
             *([] if self.root is None else [self.root]),
         ]
-        file = Path(path).resolve()
+        file = there.resolve()
         return file.read_bytes() if any(file.is_relative_to(home.resolve()) for home in homes) else None
+
+
+def _holds_samples(feature: Any) -> bool:
+    """Return whether a column holds decoded audio: a structure of samples (``array``) and their rate."""
+    return isinstance(feature, dict) and "array" in feature
+
+
+def _class_names(features: Mapping[str, Any]) -> dict[str, Sequence[str]]:
+    """Return the names of the classes of each column that holds numbers of classes."""
+    import datasets
+
+    return {name: kind.names for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)}
+
+
+def _as_wav(samples: Any, rate: Any, place: str) -> bytes:
+    """Return a WAV file of float32 samples; the same ones make the same bytes.
+
+    Args:
+        samples: ``[samples]``, or with channels before or after them; integers are 16-bit PCM, or 32-bit where they are
+            larger.
+        rate: Hz.
+        place: dataset and row, for messages.
+    """
+    hertz = listed_text(rate, place, "columns.audio: sampling_rate") or ""
+    if not re.fullmatch(r"[1-9]\d{0,8}", hertz):
+        raise CorpusError(f"{place}: columns.audio: sampling_rate {rate!r:.40} is no rate")
+    try:
+        wave = np.asarray(samples)
+        if wave.dtype.kind in "iu":
+            peak = max(abs(int(wave.min())), abs(int(wave.max())))
+            wave = wave / (1 << 15 if peak <= 1 << 15 else 1 << 31)
+        if wave.dtype.kind != "f" or wave.ndim not in (1, 2):
+            raise ValueError(f"{wave.ndim} dimensions of {wave.dtype}")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise CorpusError(f"{place}: columns.audio: array is no samples of audio ({_first_line(error)})") from error
+    channels_last = wave if wave.ndim == 1 or wave.shape[0] > wave.shape[1] else wave.T
+    buffer = io.BytesIO()
+    wavfile.write(buffer, int(hertz), np.ascontiguousarray(channels_last, dtype=np.float32))
+    return buffer.getvalue()
+
+
+def _numbered(files: list[SourceFile]) -> list[SourceFile]:
+    """Return the files of all rows; those that share their id, the name of a file, get the number of the row added."""
+    counts = Counter(file.utterance_id for file in files)
+    return [
+        file if counts[file.utterance_id] == 1 else replace(file, utterance_id=f"{file.utterance_id}-{number:08d}")
+        for number, file in enumerate(files)
+    ]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _stored(folder: Path, number: int, name: str, data: bytes) -> str:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.documents import nearest
-from codecfake_builder.audio import AUDIO_SUFFIXES, find_audio
+from codecfake_builder.audio import AUDIO_SUFFIXES
 from codecfake_builder.corpora.base import (
+    UNKNOWN_SPEAKER,
     CorpusConfig,
     ImportedClip,
     SourceFile,
     TableName,
-    relative,
-    safe_path,
 )
-from codecfake_builder.corpora.folder import table_rows
+from codecfake_builder.corpora.listing.paths import listed_path
+from codecfake_builder.corpora.listing.repeats import without_repeats
+from codecfake_builder.corpora.listing.tables import TableRow, table_rows
+from codecfake_builder.corpora.listing.trees import FoundFile, audio_below
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
 from codecfake_builder.resources import resource_folder
+from codecfake_builder.text_files import escaped
 
+_COLUMNS = (
+    *("path", "other_path", "variant", "codec", "label", "alm", "prompt_id"),
+    *("utterance_id", "speaker", "language", "text", "sha256"),
+)
 OTHER_NAMES = {"descript-audio-codec": "dac", "hificodec": "academicodec", "hifi-codec": "academicodec"}
 """Codec families by the names that they have elsewhere."""
 
@@ -43,6 +51,8 @@ class ImportedConfig(CorpusConfig):
     """
 
     layout: ClassVar[str] = f"a folder per codec with audio files ({', '.join(AUDIO_SUFFIXES)}) at any depth in it"
+
+    says_speaker: ClassVar[str] = "table (with a column speaker) or speaker"
 
     kind: Literal["imported"]
     table: TableName | None = None
@@ -67,25 +77,28 @@ class ImportedConfig(CorpusConfig):
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         if self.table is not None:
             table = _table(self.table)
-            return [self._from_row(root, catalogue, table, line, row) for line, row in table_rows(table, self.encoding)]
-        paths = find_audio(root)
-        if not paths:
+            rows = table_rows(table, ("path",), _COLUMNS, self.encoding)
+            return without_repeats(self._from_row(root, catalogue, table, row) for row in rows)
+        found = audio_below(root)
+        if not found:
             raise self.wrong_layout(root)
-        return self._from_paths(root, catalogue, [PurePosixPath(relative(path, root)) for path in paths])
+        return self._from_tree(root, catalogue, found)
 
-    def _from_paths(self, root: Path, catalogue: Catalogue, paths: list[PurePosixPath]) -> list[SourceFile]:
+    def _from_tree(self, root: Path, catalogue: Catalogue, found: list[FoundFile]) -> list[SourceFile]:
+        paths = [PurePosixPath(file.path) for file in found]
         tops = sorted({path.parts[0] for path in paths if len(path.parts) > 1})
         classes = {top: self._folder_class(catalogue, top) for top in tops}
         unknown = [top for top, found in classes.items() if found is None]
         loose = [str(path) for path in paths if len(path.parts) == 1]
         if unknown or (loose and self.codec is None):
-            names = ", ".join([*unknown, *loose[:3]])
+            names = escaped(", ".join([*unknown, *loose[:3]]))
             raise CorpusError(
                 f"{root}: what made the clips in {names} is not known; say so with folders: {{NAME: CODEC}} or codec: "
                 f"CODEC, where CODEC is a variant or one of {', '.join(catalogue.classes)}"
             )
         default = None if self.codec is None else class_and_variant(catalogue, self.codec)
-        return [self._file(path, classes.get(path.parts[0]) or default or ("", "")) for path in paths]
+        files = [self._file(path, classes.get(path.parts[0]) or default or ("", "")) for path in paths]
+        return [replace(file, reason=own.reason, detail=own.detail) for file, own in zip(files, found, strict=True)]
 
     def _folder_class(self, catalogue: Catalogue, folder: str) -> tuple[str, str] | None:
         """Return class and variant of a folder's clips, or ``None`` where they are not known."""
@@ -105,46 +118,45 @@ class ImportedConfig(CorpusConfig):
         )
         identity = "-".join(inner.with_suffix("").parts)
         imported = ImportedClip(codec, variant, self.alm)
-        return SourceFile(identity, str(path), self.speaker or "unknown", self.language, imported=imported)
+        return SourceFile(identity, str(path), self.speaker or UNKNOWN_SPEAKER, self.language, imported=imported)
 
-    def _from_row(self, root: Path, catalogue: Catalogue, table: Path, line: int, row: dict[str, Any]) -> SourceFile:
-        place = f"{table.name}: line {line}"
-        names = [str(row[key]) for key in ("path", "other_path") if row.get(key)]
+    def _from_row(self, root: Path, catalogue: Catalogue, table: Path, row: TableRow) -> SourceFile:
+        names = [name for key in ("path", "other_path") if (name := row.text(key))]
         if not names:
-            raise CorpusError(f"{place}: no value for path")
-        for name in names:
-            if not safe_path(root, name):
-                raise CorpusError(f"{place}: path {name} leads out of the corpus root {root}")
-        path = next((name for name in names if (root / name).is_file()), None)
-        codec, variant = self._row_class(catalogue, place, row)
+            raise CorpusError(f"{row.place}: no value for path")
+        found = [listed_path(root, name, row.place) for name in names]
+        path, there = next((one for one in found if one[1]), found[0])
+        codec, variant = self._row_class(catalogue, row)
         return SourceFile(
-            utterance_id=row.get("utterance_id") or "-".join(PurePosixPath(names[0]).with_suffix("").parts),
-            path=str(PurePosixPath(path or names[0])),
-            speaker=row.get("speaker") or self.speaker or "unknown",
-            language=row.get("language") or self.language,
-            text=row.get("text") or None,
-            reason=None if path else RejectionReason.MISSING,
-            detail=None if path else f"no such file; {table.name} names it",
-            imported=ImportedClip(codec, variant, row.get("alm") or self.alm, row.get("prompt_id") or None),
-            sha256=row.get("sha256") or None,
+            utterance_id=row.text("utterance_id") or "-".join(PurePosixPath(found[0][0]).with_suffix("").parts),
+            path=path,
+            speaker=row.text("speaker") or self.speaker or UNKNOWN_SPEAKER,
+            language=row.text("language") or self.language,
+            text=row.text("text"),
+            reason=None if there else RejectionReason.MISSING,
+            detail=None if there else f"no such file; {table.name} names it",
+            imported=ImportedClip(codec, variant, row.text("alm") or self.alm, row.text("prompt_id")),
+            sha256=row.text("sha256"),
+            place=row.place,
         )
 
-    def _row_class(self, catalogue: Catalogue, place: str, row: dict[str, Any]) -> tuple[str, str]:
+    def _row_class(self, catalogue: Catalogue, row: TableRow) -> tuple[str, str]:
         """Return class and variant of a row; the columns that say them must agree."""
         found: list[tuple[str, str]] = []
         for key in ("variant", "codec", "label"):
-            if row.get(key) not in (None, ""):
+            named = row.text(key)
+            if named is not None:
                 try:
                     find = _by_label if key == "label" else class_and_variant
-                    found.append(find(catalogue, str(row[key])))
+                    found.append(find(catalogue, named))
                 except ValueError as error:
-                    raise CorpusError(f"{place}: {key}: {error}") from error
+                    raise CorpusError(f"{row.place}: {key}: {error}") from error
         if not found and self.codec is not None:
             found.append(class_and_variant(catalogue, self.codec))
         if not found:
-            raise CorpusError(f"{place}: no value for variant, codec or label, so what made the clip is not known")
+            raise CorpusError(f"{row.place}: no value for variant, codec or label, so what made the clip is not known")
         if len({codec for codec, _ in found}) > 1:
-            raise CorpusError(f"{place}: {' and '.join(codec for codec, _ in found)} contradict each other")
+            raise CorpusError(f"{row.place}: {' and '.join(codec for codec, _ in found)} contradict each other")
         return found[0]
 
 
@@ -169,13 +181,13 @@ def class_and_variant(catalogue: Catalogue, name: str) -> tuple[str, str]:
     if name in catalogue.classes:
         return name, unspecified(name)
     known = [*catalogue.classes, *(spec.name for spec in catalogue.codecs())]
-    raise ValueError(f"{name!r} is neither a codec family nor a variant; {nearest(name, known)}")
+    raise ValueError(f"{name!r:.80} is neither a codec family nor a variant; {nearest(name, known)}")
 
 
 def _by_label(catalogue: Catalogue, text: str) -> tuple[str, str]:
     families = {label: name for name, label in catalogue.classes.items()}
-    if not text.lstrip("-").isdigit() or int(text) not in families:
-        raise ValueError(f"{text!r} is no class; known: {', '.join(f'{n} {name}' for n, name in families.items())}")
+    if not re.fullmatch(r"-?[0-9]{1,9}", text) or int(text) not in families:
+        raise ValueError(f"{text!r:.40} is no class; known: {', '.join(f'{n} {name}' for n, name in families.items())}")
     return families[int(text)], unspecified(families[int(text)])
 
 

@@ -6,20 +6,19 @@ known.
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import VOCODER
-from codecfake_builder.corpora.base import CorpusConfig, ImportedClip, SourceFile, relative
-from codecfake_builder.corpora.file_lists import check_against_list
+from codecfake_builder.corpora.base import UNKNOWN_SPEAKER, CorpusConfig, ImportedClip, SourceFile, relative
+from codecfake_builder.corpora.listing.file_lists import check_against_list
+from codecfake_builder.corpora.listing.tables import TableRow, table_rows
 from codecfake_builder.errors import CorpusError
-from codecfake_builder.text_files import read_text
 
 TABLE = "meta.csv"
 FAKE_VARIANT = "in_the_wild_fake"
+_COLUMNS = ("file", "speaker", "label")
 _LABELS = {"bona-fide": False, "bonafide": False, "spoof": True}
 
 
@@ -48,18 +47,15 @@ class InTheWildConfig(CorpusConfig):
         ]
 
     def _listed(self, root: Path, folder: Path, table: Path) -> list[SourceFile]:
-        reader = csv.DictReader(io.StringIO(read_text(table, self.encoding)))
-        if not {"file", "speaker", "label"} <= set(reader.fieldnames or ()):
-            found = ", ".join(reader.fieldnames or ()) or "nothing"
-            raise CorpusError(f"{table}: expected columns file, speaker, label; found {found}")
-        return [self._file(root, folder, table, reader.line_num, row) for row in reader]
+        rows = table_rows(table, _COLUMNS, _COLUMNS, self.encoding)
+        return [self._file(root, folder, row) for row in rows]
 
-    def _file(self, root: Path, folder: Path, table: Path, line: int, row: dict[str, str | None]) -> SourceFile:
-        name, label = row["file"] or "", (row["label"] or "").strip()
+    def _file(self, root: Path, folder: Path, row: TableRow) -> SourceFile:
+        name, label = row.text("file") or "", row.text("label") or ""
         if not name or Path(name).name != name:
-            raise CorpusError(f"{table}: line {line}: {name!r} is no file name")
-        if label not in _LABELS:
-            raise CorpusError(f"{table}: line {line}: label {label!r} is neither bona-fide nor spoof")
-        imported = ImportedClip(VOCODER, FAKE_VARIANT) if _LABELS[label] else None
-        path = relative(folder / name, root)
-        return SourceFile(Path(name).stem, path, row["speaker"] or "unknown", self.language, imported=imported)
+            raise CorpusError(f"{row.place}: {name!r:.80} is no file name")
+        if label.lower() not in _LABELS:
+            raise CorpusError(f"{row.place}: label {label!r:.40} is neither bona-fide nor spoof")
+        imported = ImportedClip(VOCODER, FAKE_VARIANT) if _LABELS[label.lower()] else None
+        path, speaker = relative(folder / name, root), row.text("speaker") or UNKNOWN_SPEAKER
+        return SourceFile(Path(name).stem, path, speaker, self.language, imported=imported, place=row.place)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -23,7 +24,7 @@ from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.cache import cache_root
 from codecfake_builder.audio import decode
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile
-from codecfake_builder.corpora.index_notes import changed_files, identical_clips
+from codecfake_builder.corpora.index_notes import changed_files, identical_clips, speaker_sources, unread_texts
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import Advance, progress, say
 from codecfake_builder.rejections import RejectedError, RejectionReason
@@ -42,6 +43,8 @@ SCHEMA = pa.schema([*_LISTED, *_READ])
 """Schema of an index. ``reason`` (a :class:`RejectionReason`) is null for an utterance that can be used; ``samples``
 counts per channel at ``sample_rate`` (Hz). ``codec``, ``variant``, ``alm`` and ``prompt_id`` say what made an imported
 clip (``corpora.base.ImportedClip``), and ``audio_sha256`` is the hash of its samples; all are null for speech."""
+_NOT_READ = (RejectionReason.MISSING, RejectionReason.UNUSABLE_NAME, RejectionReason.UNREADABLE)
+"""Reasons of a list by which there is nothing to read."""
 _CACHE_VERSION = "2"
 """To be raised whenever the columns of the cache change."""
 _CACHE_SCHEMA = pa.schema([("path", pa.string()), *_READ, ("bytes", pa.int64()), ("mtime_ns", pa.int64())])
@@ -84,10 +87,10 @@ def index_corpus(name: str, config: CorpusConfig, catalogue: Catalogue) -> Corpu
     files = config.wanted_files(catalogue)
     root = config.audio_folder().resolve()
     cache = cache_root() / "index" / f"{config.kind}-{_cache_key(config, root)}.parquet"
-    contents = _contents(name, [file for file in files if file.reason != RejectionReason.MISSING], root, cache)
+    contents = _contents(name, [file for file in files if file.reason not in _NOT_READ], root, cache)
     rows = _without_duplicates(_row(file, contents.get(file.path, {})) for file in files)
     rows = [_within_limits(row, config) for row in rows]
-    notes = (*changed_files(files, rows), *identical_clips(rows))
+    notes = (*speaker_sources(files), *unread_texts(files), *changed_files(files, rows), *identical_clips(rows))
     return CorpusIndex(name, root, pa.Table.from_pylist(rows, schema=SCHEMA), notes)
 
 
@@ -168,14 +171,16 @@ def _row(file: SourceFile, contents: _Row) -> _Row:
 
 def _without_duplicates(rows: Iterator[_Row]) -> list[_Row]:
     """Return the rows, each usable file but the first of an utterance (and variant) rejected as a duplicate."""
-    seen: dict[object, object] = {}
+    seen: dict[tuple[str, object], object] = {}
     result = []
     for row in rows:
         if row.get("reason"):
             result.append(row)
             continue
-        first = seen.setdefault((row["utterance_id"], row.get("variant")), row["path"])
-        if first != row["path"]:
+        key = (unicodedata.normalize("NFC", str(row["utterance_id"])), row.get("variant"))
+        first = seen.get(key)
+        seen.setdefault(key, row["path"])
+        if first is not None:
             row = {**row, "reason": RejectionReason.DUPLICATE_ID, "detail": f"{first} has this utterance id already"}
         result.append(row)
     return result

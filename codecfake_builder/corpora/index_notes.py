@@ -1,4 +1,5 @@
-"""Notes on an index: files that are not the listed ones, and clips that are the same audio."""
+"""Notes on an index: who says the speakers, transcripts that cannot be read, files that are not the listed ones, and
+clips that are the same audio."""
 
 from __future__ import annotations
 
@@ -27,6 +28,22 @@ def changed_files(files: Sequence[SourceFile], rows: Sequence[_Row]) -> Iterator
         )
 
 
+def speaker_sources(files: Sequence[SourceFile]) -> Iterator[str]:
+    """Yield a sentence on what says who speaks, where the kind of corpus does not fix it."""
+    counts = Counter(file.speaker_by for file in files if file.speaker_by)
+    if counts:
+        said = [f"{source} ({count} utterances)" for source, count in counts.most_common()]
+        yield f"the speaker of an utterance is said by {', '.join(said)}"
+
+
+def unread_texts(files: Sequence[SourceFile]) -> Iterator[str]:
+    """Yield a sentence if there are transcripts that cannot be read: the utterances are used without them."""
+    problems = sorted({file.text_problem for file in files if file.text_problem})
+    if problems:
+        more = f"; and {len(problems) - _EXAMPLES} more" if len(problems) > _EXAMPLES else ""
+        yield f"{len(problems)} utterances have no text: {'; '.join(problems[:_EXAMPLES])}{more}"
+
+
 def identical_clips(rows: Sequence[_Row]) -> Iterator[str]:
     """Yield a sentence per set of variants that have the same samples: all but one are copies or mislabelled."""
     by_audio: dict[object, list[_Row]] = {}
@@ -36,7 +53,7 @@ def identical_clips(rows: Sequence[_Row]) -> Iterator[str]:
     found: dict[tuple[str, ...], list[_Row]] = {}
     for same in by_audio.values():
         if len(same) > 1:
-            found.setdefault(tuple(sorted(str(row["variant"]) for row in same)), []).append(same[0])
+            found.setdefault(tuple(sorted(str(row.get("variant")) for row in same)), []).append(same[0])
     for variants, firsts in sorted(found.items()):
         some = _some([str(row["utterance_id"]) for row in firsts])
         if len(set(variants)) == 1:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from codec_adapters.catalogue import Catalogue
-from codecfake_builder.audio import find_audio
-from codecfake_builder.corpora.base import CorpusConfig, SourceFile, relative
+from codecfake_builder.corpora.base import CorpusConfig, SourceFile
+from codecfake_builder.corpora.listing.trees import audio_below
 
 _NAME = re.compile(r"R-(?P<language>EN|ZH)_\d+_\d+_(?P<dialogue>d\d+)")
 
@@ -26,11 +26,12 @@ class NcssdConfig(CorpusConfig):
 
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
         files = []
-        for path in find_audio(root):
-            match = _NAME.fullmatch(path.stem)
+        for found in audio_below(root):
+            stem = Path(found.path).stem
+            match = _NAME.fullmatch(stem)
             if match:
-                speaker = f"R-{match['language']}-{match['dialogue']}"
-                files.append(SourceFile(path.stem, relative(path, root), speaker, match["language"].lower()))
+                speaker, language = f"R-{match['language']}-{match['dialogue']}", match["language"].lower()
+                files.append(SourceFile(stem, found.path, speaker, language, reason=found.reason, detail=found.detail))
         if not files:
             raise self.wrong_layout(root)
         return files

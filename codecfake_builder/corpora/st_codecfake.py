@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -18,10 +18,10 @@ from pydantic import Field
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import LABELS
-from codecfake_builder.audio import AUDIO_SUFFIXES
-from codecfake_builder.corpora.base import CorpusConfig, ImportedClip, SourceFile, relative
-from codecfake_builder.corpora.file_lists import check_against_list, read_file_list
+from codecfake_builder.corpora.base import UNKNOWN_SPEAKER, CorpusConfig, ImportedClip, SourceFile, relative
 from codecfake_builder.corpora.imported import OTHER_NAMES, unspecified
+from codecfake_builder.corpora.listing.file_lists import check_against_list, read_file_list
+from codecfake_builder.corpora.listing.trees import audio_below
 from codecfake_builder.corpora.utterance_lists import read_ids
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
@@ -115,8 +115,8 @@ class StCodecfakeConfig(CorpusConfig):
         if folder is None:
             raise self.wrong_layout(root)
         lists = [p for places in LABEL_FILES[self.part] if (p := self._label_file(root, places)) is not None]
-        lines = [fields for path in lists for fields in read_file_list(path, 3, _FORM, self.encoding)]
-        files = [self._listed(root, folder, fields) for fields in lines]
+        lines = [line for path in lists for line in read_file_list(path, 3, _FORM, self.encoding)]
+        files = [self._listed(root, folder, place, fields) for place, fields in lines]
         if not files:
             raise self.wrong_layout(root, f"no {' or '.join(LABEL_FILES[self.part][0])}, which says what the files are")
         return check_against_list(files, root, folder, lists[0])
@@ -124,10 +124,10 @@ class StCodecfakeConfig(CorpusConfig):
     def _label_file(self, root: Path, places: Iterable[str]) -> Path | None:
         return next((found for place in places if (found := find(root, place)) is not None), None)
 
-    def _listed(self, root: Path, folder: Path, fields: list[str]) -> SourceFile:
+    def _listed(self, root: Path, folder: Path, place: str, fields: list[str]) -> SourceFile:
         name, tag, number = fields
-        if Path(name).name != name or tag not in ("real", "fake") or not number.isdigit():
-            raise CorpusError(f"{self.part}: expected '{_FORM}', found {' '.join(fields)[:60]!r}")
+        if Path(name).name != name or tag not in ("real", "fake") or not (number.isdecimal() and len(number) < 10):
+            raise CorpusError(f"{place}: expected '{_FORM}', found {' '.join(fields)[:60]!r}")
         match = _IN_NAME.fullmatch(Path(name).stem)
         path = relative(folder / name, root)
         codec = self._codec(match["prefix"] if match else None, tag, int(number))
@@ -135,8 +135,10 @@ class StCodecfakeConfig(CorpusConfig):
             detail = (
                 f"its label line says {tag} {number}, which does not go with the name of the file or tells no codec"
             )
-            return _clip(path, Path(name).stem, match, reason=RejectionReason.UNKNOWN_CLASS, detail=detail)
-        return _clip(path, Path(name).stem, match, ImportedClip(codec, unspecified(codec)))
+            clip = _clip(path, Path(name).stem, match, reason=RejectionReason.UNKNOWN_CLASS, detail=detail)
+        else:
+            clip = _clip(path, Path(name).stem, match, ImportedClip(codec, unspecified(codec)))
+        return replace(clip, place=place)
 
     def _codec(self, prefix: str | None, tag: str, number: int) -> str | None:
         """Return the class of a clip, or ``None`` where its label line and the name of its file do not tell it."""
@@ -174,14 +176,15 @@ def _folders_in(folder: Path) -> list[Path]:
 
 def _in_folder(root: Path, folder: Folder, place: Path) -> list[SourceFile]:
     """Return the clips of a folder without labels, then as missing those that the authors' scores name and it lacks."""
-    paths = {path.stem: path for path in sorted(place.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES}
-    files = []
-    for stem, path in paths.items():
+    there, files = set(), []
+    for found in audio_below(place):
+        stem, path = Path(found.path).stem, relative(place / found.path, root)
         match = _IN_NAME.fullmatch(stem)
-        files.append(_clip(relative(path, root), stem, match, _imported(folder, stem, match)))
+        files.append(_clip(path, stem, match, _imported(folder, stem, match), found.reason, found.detail))
+        there.add(stem)
     detail = f"{folder.path} has no such file; the authors' released scores name it"
     for stem in (f"{folder.prefix}_{identity}" for identity in _expected(folder)):
-        if stem not in paths:
+        if stem not in there:
             match, absent = _IN_NAME.fullmatch(stem), relative(place / f"{stem}.wav", root)
             files.append(_clip(absent, stem, match, _imported(folder, stem, match), RejectionReason.MISSING, detail))
     return files
@@ -210,7 +213,7 @@ def _clip(
     detail: str | None = None,
 ) -> SourceFile:
     """Return a file of the release with the speaker and the language that its source utterance's id tells."""
-    speaker, language = "unknown", "und"
+    speaker, language = UNKNOWN_SPEAKER, "und"
     if match and not (imported and imported.alm):
         language = "en" if match["vctk"] or "R-EN" in match["id"] else "zh"
         speaker = match["vctk"] or match["aishell"] or f"{match['id'][:4]}-{match['id'].rpartition('_')[2]}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from codec_adapters.files.documents import nearest
+from codecfake_builder.audio import AUDIO_SUFFIXES
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.resources import resource_folder
 from codecfake_builder.text_files import read_lines
@@ -25,6 +28,36 @@ def read_ids(name: str) -> list[str]:
             return list(dict.fromkeys(line for line in lines if line))
     packaged = sorted(path.name.removesuffix(PACKAGED_SUFFIX) for path in folder.glob(f"*{PACKAGED_SUFFIX}"))
     raise RecipeError(f"ids: {name}: neither a file nor a packaged list of utterances; {nearest(name, packaged)}")
+
+
+def as_known(listed: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return listed ids, each as the corpus spells it: without a folder before it and an audio suffix behind it, and
+    composed of other characters (``é`` as one or as two), where only then it is known.
+
+    >>> as_known(["a.wav", "clips/b.flac", "c", "d"], {"a", "b", "c"})
+    ['a', 'b', 'c', 'd']
+    """
+    composed = {unicodedata.normalize("NFC", identity): identity for identity in known}
+    return list(dict.fromkeys(_as_known(identity, known, composed) for identity in listed))
+
+
+def _as_known(identity: str, known: Collection[str], composed: Mapping[str, str]) -> str:
+    if identity in known:
+        return identity
+    stem = Path(identity).stem if Path(identity).suffix.lower() in AUDIO_SUFFIXES else identity
+    path = identity.removesuffix(Path(identity).suffix) if stem != identity else identity
+    spellings = (path, "-".join(part for part in path.split("/") if part not in ("", ".")), Path(stem).name)
+    for spelling in spellings:
+        found = composed.get(unicodedata.normalize("NFC", spelling))
+        if found is not None:
+            return found
+    return identity
+
+
+def unlike(listed: Sequence[str], known: Collection[str]) -> str:
+    """Return the end of a message about a list of which no id is known: an id of each, to be compared."""
+    examples = [min(ids, default="") for ids in (listed, known)]
+    return f"; the list has {examples[0]!r:.60}, the corpus {examples[1]!r:.60}" if all(examples) else ""
 
 
 def read_labels(path: Path) -> list[str]:

@@ -12,10 +12,12 @@ from typing import ClassVar, Literal
 
 from codec_adapters.catalogue import Catalogue
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile, relative
+from codecfake_builder.corpora.listing.homes import home_of
 from codecfake_builder.rejections import RejectionReason
+from codecfake_builder.text_files import read_transcript
 
-_NAME_092 = re.compile(r"(?P<utterance>(?P<speaker>[ps]\d+)_\d+)_(?P<mic>mic[12])\.flac")
-_NAME_080 = re.compile(r"(?P<utterance>(?P<speaker>[ps]\d+)_\d+)\.wav")
+_NAME_092 = re.compile(r"(?P<utterance>(?P<speaker>[ps]\d+)_\d+)_(?P<mic>mic[12])(?i:\.flac|\.wav)")
+_NAME_080 = re.compile(r"(?P<utterance>(?P<speaker>[ps]\d+)_\d+)(?i:\.wav|\.flac)")
 _ABSENT = {"mic1": RejectionReason.NO_MIC1, "mic2": RejectionReason.NO_MIC2}
 
 
@@ -31,18 +33,17 @@ class VctkConfig(CorpusConfig):
     language: str = "en"
 
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
-        new, old = root / "wav48_silence_trimmed", root / "wav48"
+        home = home_of(root, ("wav48_silence_trimmed", "wav48"), self.wrong_layout)
+        new, old = home / "wav48_silence_trimmed", home / "wav48"
         if new.is_dir():
-            files = self._scan_092(root, new)
-        elif old.is_dir():
-            files = [self._file(root, path, match) for path, match in _matching(old, _NAME_080)]
+            files = self._scan_092(root, home, new)
         else:
-            raise self.wrong_layout(root)
+            files = [self._file(root, home, path, match) for path, match in _matching(old, _NAME_080)]
         if not files:
             raise self.wrong_layout(root, f"no such file under {new.name if new.is_dir() else old.name}")
         return files
 
-    def _scan_092(self, root: Path, folder: Path) -> list[SourceFile]:
+    def _scan_092(self, root: Path, home: Path, folder: Path) -> list[SourceFile]:
         recordings: dict[str, dict[str, tuple[Path, re.Match[str]]]] = {}
         for path, match in _matching(folder, _NAME_092):
             recordings.setdefault(match["utterance"], {})[match["mic"]] = (path, match)
@@ -50,13 +51,16 @@ class VctkConfig(CorpusConfig):
         for mics in recordings.values():
             chosen = mics.get(self.mic)
             path, match = chosen or next(iter(mics.values()))
-            files.append(self._file(root, path, match, None if chosen else _ABSENT[self.mic]))
+            files.append(self._file(root, home, path, match, None if chosen else _ABSENT[self.mic]))
         return files
 
-    def _file(self, root: Path, path: Path, match: re.Match[str], reason: RejectionReason | None = None) -> SourceFile:
-        transcript = root / "txt" / match["speaker"] / f"{match['utterance']}.txt"
-        text = transcript.read_text(encoding="utf-8").strip() if transcript.is_file() else None
-        return SourceFile(match["utterance"], relative(path, root), match["speaker"], self.language, text, reason)
+    def _file(
+        self, root: Path, home: Path, path: Path, match: re.Match[str], reason: RejectionReason | None = None
+    ) -> SourceFile:
+        transcript = home / "txt" / match["speaker"] / f"{match['utterance']}.txt"
+        text, problem = read_transcript(transcript, relative(transcript, root), self.encoding)
+        own = relative(path, root)
+        return SourceFile(match["utterance"], own, match["speaker"], self.language, text, reason, text_problem=problem)
 
 
 def _matching(folder: Path, name: re.Pattern[str]) -> list[tuple[Path, re.Match[str]]]:

@@ -5,6 +5,7 @@ The same recipe and the same indexes give the same plan on any machine.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -49,12 +50,16 @@ def make_plan(resolved: Resolved, limit: int | None = None) -> Plan:
         except CorpusError as error:
             raise CorpusError(f"corpora.{name}: {error}") from error
     utterances, left_out = _usable_and_left_out(recipe, indexes)
-    selection = Selection(recipe, utterances, limit)
+    try:
+        selection = Selection(recipe, utterances, limit)
+    except PlanError as error:
+        raise PlanError("; ".join([str(error), *_useless(indexes, left_out)])) from error
     splits = tuple(
         _planned_split(name, split, selection.rows[name], utterances) for name, split in recipe.splits.items()
     )
     _check_disjoint(splits)
     notes += [f"{index.name}: {note}" for index in indexes for note in index.notes]
+    notes += [said for said in _useless(indexes, left_out) if said.startswith("none ")]
     all_notes = [
         *(Note(text=note) for note in notes),
         *selection.notes,
@@ -166,6 +171,21 @@ def _usable_and_left_out(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa
         usable.append(good.filter(pc.invert(pc.or_(short, long))).select(UTTERANCES.names))
     order = [("corpus", "ascending"), ("utterance_id", "ascending"), ("path", "ascending")]
     return pa.concat_tables(usable).sort_by(order).combine_chunks(), pa.concat_tables(left_out).sort_by(order)
+
+
+def _useless(indexes: list[CorpusIndex], left_out: pa.Table) -> Iterator[str]:
+    """Yield per corpus how many of its utterances cannot be used, with the reasons and an example of the commonest."""
+    for index in indexes:
+        own = left_out.filter(pc.equal(left_out["corpus"], index.name)).to_pylist()
+        counts = Counter(row["reason"] for row in own).most_common()
+        if counts:
+            example = next(row for row in own if row["reason"] == counts[0][0])
+            number = "none" if len(own) == index.table.num_rows else f"only {index.table.num_rows - len(own)}"
+            reasons = ", ".join(f"{reason} {count}" for reason, count in counts)
+            yield (
+                f"{number} of the {index.table.num_rows} utterances of {index.name} can be used ({reasons}; e.g. "
+                f"{example['path'] or example['utterance_id']}: {example['detail']})"
+            )
 
 
 def _with_corpus(table: pa.Table, corpus: str) -> pa.Table:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from codecfake_builder.corpora.utterance_lists import read_ids, read_labels
+from codecfake_builder.corpora.base import UNKNOWN_SPEAKER
+from codecfake_builder.corpora.utterance_lists import as_known, read_ids, read_labels, unlike
 from codecfake_builder.errors import PlanError
 from codecfake_builder.files import sha256_text
 from codecfake_builder.plan.plan import Note, Rows
@@ -92,25 +93,31 @@ class Selection:
     def _rows_listed(self, name: str, listed: list[str]) -> Rows:
         """Return the rows of the listed utterances that the split's corpora have."""
         pool = self._pool(name)
-        wanted = set(listed)
+        there = {self._ids[row] for row in pool}
+        wanted = set(as_known(listed, there))
         rows = np.array([row for row in pool if self._ids[row] in wanted], dtype=np.int64)
-        absent = sorted(wanted - {self._ids[row] for row in rows})
+        absent = sorted(wanted - there)
         corpora = ", ".join(self.recipe.split_corpora(name))
         if not len(rows):
-            raise PlanError(f"splits.{name}: none of its {len(wanted)} listed utterances is left in {corpora}")
+            raise PlanError(
+                f"splits.{name}: none of its {len(wanted)} listed utterances is left in {corpora}"
+                f"{unlike(listed, there)}"
+            )
         self._check_absent(name, wanted, absent, f"in {corpora} (or belong to an earlier split)")
         self._free[rows] = False  # all of them: a trial must not draw the rest of an evaluation list for training
         return rows[: self._scaled(len(wanted))]
 
     def _narrowed(self, name: str, listing: str, parent: Rows) -> Rows:
         """Return the rows of another split that are on a list."""
-        wanted = set(read_ids(listing))
+        listed, there = read_ids(listing), {self._ids[row] for row in parent}
+        wanted = set(as_known(listed, there))
         rows = np.array([row for row in parent if self._ids[row] in wanted], dtype=np.int64)
         if self._limit is None:
-            absent = sorted(wanted - {self._ids[row] for row in rows})
-            self._check_absent(name, wanted, absent, f"in {self.recipe.splits[name].same_as}")
+            self._check_absent(name, wanted, sorted(wanted - there), f"in {self.recipe.splits[name].same_as}")
             if not len(rows):
-                raise PlanError(f"splits.{name}: none of the {len(wanted)} utterances of its list is there")
+                raise PlanError(
+                    f"splits.{name}: none of the {len(wanted)} utterances of its list is there{unlike(listed, there)}"
+                )
         return rows
 
     def _check_absent(self, name: str, wanted: set[str], absent: list[str], where: str) -> None:
@@ -172,6 +179,7 @@ class Selection:
 
     def _select_group(self, splits: dict[str, Split]) -> None:
         pool = self._pool(next(iter(splits)))
+        self._refuse_unknown_speakers(pool)
         wanted = {
             name: float(sum(_draws(split).values()) or (split.share or 0) * len(pool)) for name, split in splits.items()
         }
@@ -189,6 +197,19 @@ class Selection:
             self._take(
                 name, self._rows_by_target(name, by_language, {lang: t[name] for lang, t in targets.items()}, equal)
             )
+
+    def _refuse_unknown_speakers(self, pool: Rows) -> None:
+        names = self.utterances["speaker"].to_pylist()
+        for corpus, config in self.recipe.corpora.items():
+            own = pool[self._corpus[pool] == corpus]
+            unknown = [row for row in own if names[row] == UNKNOWN_SPEAKER]
+            if unknown and getattr(config, "speaker", None) != UNKNOWN_SPEAKER:
+                given = f"give corpora.{corpus} {config.says_speaker}, " if config.says_speaker else ""
+                raise PlanError(
+                    f"speaker_disjoint: who speaks is not known of {len(unknown)} of the {len(own)} utterances of "
+                    f"corpora.{corpus}, e.g. {min(self._ids[row] for row in unknown)}; {given}leave them out "
+                    f"(corpora.{corpus}.exclude_speakers=[{UNKNOWN_SPEAKER}]), or use assignment.method: paper"
+                )
 
     def _rows_by_target(self, name: str, by_language: dict[str, Rows], targets: dict[str, float], equal: bool) -> Rows:
         """Return the rows of one split out of those of its speakers: as many of each language as its target says."""
