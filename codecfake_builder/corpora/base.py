@@ -32,6 +32,8 @@ TableName = Annotated[str, DocumentPath(packaged=True, hidden=True)]
 
 UNKNOWN_SPEAKER = "unknown"
 """The speaker of utterances of which none is known."""
+NOBODY = "not known"
+"""What stands for the one who says the speaker, where nobody does."""
 
 
 @dataclass(frozen=True)

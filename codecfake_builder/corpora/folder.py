@@ -10,7 +10,7 @@ from pydantic import field_validator
 
 from codec_adapters.catalogue import Catalogue
 from codecfake_builder.audio import AUDIO_SUFFIXES
-from codecfake_builder.corpora.base import UNKNOWN_SPEAKER, CorpusConfig, DataPath, SourceFile
+from codecfake_builder.corpora.base import NOBODY, UNKNOWN_SPEAKER, CorpusConfig, DataPath, SourceFile
 from codecfake_builder.corpora.listing.paths import listed_path
 from codecfake_builder.corpora.listing.repeats import without_repeats
 from codecfake_builder.corpora.listing.tables import TableRow, table_rows
@@ -115,7 +115,7 @@ class FolderConfig(CorpusConfig):
         top = PurePosixPath(path or "").parts[:-1][:1]
         if top and not _NO_SPEAKER.fullmatch(top[0]):
             return top[0], "the first folder below the root"
-        return UNKNOWN_SPEAKER, "nothing"
+        return UNKNOWN_SPEAKER, NOBODY
 
 
 def _path_as_id(path: str) -> str:

@@ -23,7 +23,7 @@ from scipy.io import wavfile
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.cache import cache_root
 from codecfake_builder.audio import AUDIO_SUFFIXES
-from codecfake_builder.corpora.base import UNKNOWN_SPEAKER, CorpusConfig, SourceFile
+from codecfake_builder.corpora.base import NOBODY, UNKNOWN_SPEAKER, CorpusConfig, SourceFile
 from codecfake_builder.corpora.listing.paths import is_file
 from codecfake_builder.corpora.listing.values import listed_text
 from codecfake_builder.errors import CorpusError
@@ -113,7 +113,8 @@ class HuggingFaceConfig(CorpusConfig):
                 opened = datasets.load_dataset(self.hub, self.config, split=self.split, revision=self.revision)
             elif (root / _SAVED_SPLITS).is_file() or all((root / name).is_file() for name in _SAVED):
                 opened = datasets.load_from_disk(str(root))
-                opened = opened[self.split] if isinstance(opened, datasets.DatasetDict) else opened
+                if isinstance(opened, datasets.DatasetDict):
+                    opened = opened[self.split]
             else:
                 opened = datasets.load_dataset(str(root), self.config, split=self.split)
             if self.columns.audio in opened.column_names and not _holds_samples(opened.features[self.columns.audio]):
@@ -145,7 +146,7 @@ class HuggingFaceConfig(CorpusConfig):
             return listed_text(held, place, f"columns.{use}")
 
         own, data = self._audio(row[self.columns.audio], place)
-        said_by = "the column" if (speaker := value("speaker")) else "the recipe" if self.speaker else "nothing"
+        said_by = "the column" if (speaker := value("speaker")) else "the recipe" if self.speaker else NOBODY
         file = SourceFile(
             utterance_id=value("utterance_id") or Path(own).stem or f"{number:08d}",
             path="",
@@ -243,8 +244,14 @@ def _numbered(files: list[SourceFile]) -> list[SourceFile]:
     ]
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _first_line(error: BaseException) -> str:
+    """Return what went wrong in one line: of the first cause, since the library's own words say nothing."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, ImportError):
+        return f"{said}; pip install '.[train]' brings it, or read the folder with kind: folder"
+    return f"no entry {said}" if isinstance(error, KeyError) else said
 
 
 def _stored(folder: Path, number: int, name: str, data: bytes) -> str:

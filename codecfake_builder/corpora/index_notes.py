@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from codecfake_builder.corpora.base import SourceFile
+from codecfake_builder.corpora.base import NOBODY, SourceFile
 
 _Row = Mapping[str, object]
 _EXAMPLES = 3
@@ -32,8 +32,9 @@ def speaker_sources(files: Sequence[SourceFile]) -> Iterator[str]:
     """Yield a sentence on what says who speaks, where the kind of corpus does not fix it."""
     counts = Counter(file.speaker_by for file in files if file.speaker_by)
     if counts:
-        said = [f"{source} ({count} utterances)" for source, count in counts.most_common()]
-        yield f"the speaker of an utterance is said by {', '.join(said)}"
+        sources = sorted(counts, key=lambda source: (-counts[source], source))
+        said = [f"{'' if name == NOBODY else 'by '}{name} ({counts[name]} utterances)" for name in sources]
+        yield f"who speaks: {', '.join(said)}"
 
 
 def unread_texts(files: Sequence[SourceFile]) -> Iterator[str]:

@@ -42,7 +42,7 @@ def test_readers_are_the_speakers_of_reader_chapter_utterance(cases: Path) -> No
     index = index_of(FolderConfig(kind="folder", root=cases / "readers"))
     assert set(index.table["speaker"].to_pylist()) == {"174", "251"}
     assert "174-174001-174_174001_000000_000000" in index.table["utterance_id"].to_pylist()
-    assert "the first folder below the root (8 utterances)" in index.notes[0]
+    assert index.notes[0] == "who speaks: by the first folder below the root (8 utterances)"
 
 
 def test_no_reader_is_in_two_splits(cases: Path) -> None:
