@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -18,7 +18,30 @@ from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
 from codecfake_builder.text_files import escaped, known_encoding
 
-_Expanded = BeforeValidator(lambda value: Path(value).expanduser() if isinstance(value, str) else value)
+
+def _expanded(value: Any) -> Any:
+    """Return a path with ``~`` replaced; refuse one that no document can hold."""
+    if not isinstance(value, str):
+        return value
+    try:
+        value.encode("utf-8")
+        return Path(value).expanduser()
+    except UnicodeEncodeError as error:
+        raise ValueError("the path is no UTF-8, so that no recipe can hold it; rename the file or folder") from error
+    except RuntimeError as error:  # ~NAME without such a user
+        raise ValueError(str(error)) from error
+
+
+def _as_text(value: Any) -> Any:
+    """Refuse a number in place of a name: ``007`` is 7 to YAML."""
+    if isinstance(value, int | float):
+        raise ValueError(f"a name is text: write it in quotation marks, '{value}'")
+    return value
+
+
+_Expanded = BeforeValidator(_expanded)
+SpeakerName = Annotated[str, BeforeValidator(_as_text)]
+"""The name of a speaker, as the corpus has it."""
 UserPath = Annotated[Path, _Expanded, DocumentPath()]
 """A path in a recipe. ``~`` is the home folder; a relative path is relative to the recipe, or to the working folder in
 ``--set``."""
@@ -94,9 +117,9 @@ class CorpusConfig(BaseModel, ABC):
     root: DataPath | None = None
     optional: bool = False
     """Whether a plan leaves out the splits that need this corpus where it has no root; else it is refused."""
-    speakers: list[str] | None = Field(default=None, min_length=1)
+    speakers: list[SpeakerName] | None = Field(default=None, min_length=1)
     """The speakers to use; all where it is not given."""
-    exclude_speakers: list[str] = []
+    exclude_speakers: list[SpeakerName] = []
     ids: ListName | None = None
     """The utterances to use: the name of a packaged list, or a file with one id a line. Those that the corpus lacks are
     rejected as missing."""

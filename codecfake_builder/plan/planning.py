@@ -53,7 +53,9 @@ def make_plan(resolved: Resolved, limit: int | None = None) -> Plan:
     try:
         selection = Selection(recipe, utterances, limit)
     except PlanError as error:
-        raise PlanError("; ".join([str(error), *_useless(indexes, left_out)])) from error
+        raise PlanError(
+            "; ".join([str(error), *_speakers(indexes, str(error)), *_useless(indexes, left_out)])
+        ) from error
     splits = tuple(
         _planned_split(name, split, selection.rows[name], utterances) for name, split in recipe.splits.items()
     )
@@ -171,6 +173,13 @@ def _usable_and_left_out(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa
         usable.append(good.filter(pc.invert(pc.or_(short, long))).select(UTTERANCES.names))
     order = [("corpus", "ascending"), ("utterance_id", "ascending"), ("path", "ascending")]
     return pa.concat_tables(usable).sort_by(order).combine_chunks(), pa.concat_tables(left_out).sort_by(order)
+
+
+def _speakers(indexes: list[CorpusIndex], problem: str) -> Iterator[str]:
+    """Yield what says who speaks, where a problem is about speakers."""
+    if problem.startswith("speaker_disjoint"):
+        notes = [f"{index.name}: {note}" for index in indexes for note in index.notes]
+        yield from (note for note in notes if ": who speaks" in note)
 
 
 def _useless(indexes: list[CorpusIndex], left_out: pa.Table) -> Iterator[str]:

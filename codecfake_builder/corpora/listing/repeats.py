@@ -54,7 +54,8 @@ def _made_by(file: SourceFile) -> str | None:
         return None
     if file.imported is None:
         return "bona fide"
-    return " ".join(name for name in (file.imported.codec, file.imported.variant, file.imported.alm) if name)
+    made, alm = file.imported, file.imported.alm
+    return f"{made.variant} ({made.codec}{f', spoken by {alm}' if alm else ''})"
 
 
 def _prompt(file: SourceFile) -> str | None:

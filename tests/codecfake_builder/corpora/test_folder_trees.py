@@ -12,7 +12,7 @@ from codec_adapters.builtin import builtin_catalogue
 from codecfake_builder.corpora import CorpusConfig, FolderConfig, HuggingFaceConfig, ImportedConfig
 from codecfake_builder.corpora.base import SourceFile
 from codecfake_builder.corpora.index import index_corpus
-from codecfake_builder.errors import CorpusError, PlanError
+from codecfake_builder.errors import CorpusError, PlanError, RecipeError
 from codecfake_builder.folders import files_below
 from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.recipe.load import parse_recipe
@@ -169,3 +169,27 @@ def test_speakers_that_the_corpus_does_not_have_are_named(tmp_path: Path) -> Non
     touch(tmp_path, "p225/x.wav", "p226/x.wav")
     with pytest.raises(CorpusError, match=r"speakers 'p2255'; did you mean p225\?"):
         wanted(FolderConfig(kind="folder", root=tmp_path, speakers=["p226", "p2255"]))
+
+
+def test_too_few_speakers_say_who_was_taken_for_one(tmp_path: Path) -> None:
+    write_wave(tmp_path / "LibriTTS" / "84" / "x.wav", 0.5, 16000, 1)
+    with pytest.raises(
+        PlanError, match=r"1 speakers cannot fill 2 .*; mine: who speaks: by the first folder below the"
+    ):
+        make_plan(recipe({"mine": {"kind": "folder", "root": str(tmp_path)}}))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"speakers": [174]}, "speakers.0: a name is text: write it in quotation marks, '174'"),
+        ({"exclude_speakers": [1.5]}, "exclude_speakers.0: a name is text"),
+        ({"root": "/data/caf\udce9"}, "root: the path is no UTF-8"),
+        ({"root": "~nosuchuser/x"}, "root: Could not determine home"),
+        ({"encoding": "nosuch"}, "encoding: no such text encoding"),
+    ],
+)
+def test_sections_that_are_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(RecipeError, match=words) as caught:
+        recipe({"mine": {"kind": "folder", "root": str(tmp_path), **options}})
+    assert len(str(caught.value).splitlines()) == 1
