@@ -8,15 +8,20 @@ Paper: Defossez et al., "High Fidelity Neural Audio Compression", arXiv 2210.134
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import EncodecModel
+from transformers import EncodecConfig, EncodecModel
 
 from codec_adapters.base import Adapter, Codes, Setup
-from codec_adapters.errors import OptionError
+from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.families.pretrained import load_pretrained
+from codec_adapters.layers.chunks import Chunks
 from codec_adapters.layers.precision import in_precision
+
+_SILENCE = 1e-8
+"""Upstream adds this to the RMS, so that digital silence does not lead to a division by zero."""
 
 
 class EncodecAdapter(Adapter):
@@ -24,9 +29,11 @@ class EncodecAdapter(Adapter):
 
     ``encode`` gives one tensor ``[batch, codebooks, frames]``, coarse to fine, of codebooks with 1024 entries. Option
     ``bandwidth`` (kbit/s, one of the checkpoint's own) sets how many codebooks are used. The stereo model gets the mono
-    waveform as two equal channels, and the result is the mean of its two channels. The 48 kHz model also codes each
-    chunk's loudness: ``codes.side["scale"]`` ``[batch, chunks]``; codes without it decode at unit scale. Nothing is
-    random.
+    waveform as two equal channels, and the result is the mean of its two channels. The 48 kHz model codes chunks, whose
+    frames stand one after the other, and each chunk's loudness: ``codes.side["scale"]`` ``[batch, chunks]``; codes
+    without it decode at unit scale. Nothing is random. Quirk: upstream fails where the last chunk is one frame within
+    the chunk before it (lengths of 161 to 320 samples beyond a multiple of 47,520); here the chunks are joined there as
+    everywhere else.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -39,6 +46,7 @@ class EncodecAdapter(Adapter):
         if self.bandwidth not in self.config.target_bandwidths:
             valid = ", ".join(str(b) for b in self.config.target_bandwidths)
             raise OptionError(f"{setup.spec.name}: bandwidth {self.bandwidth} is not one of this checkpoint's: {valid}")
+        self.chunks = _chunks_of(self.config, setup.folder)
 
     @property
     def sample_rate(self) -> int:
@@ -58,20 +66,59 @@ class EncodecAdapter(Adapter):
 
     def _encode(self, wav: Tensor) -> Codes:
         channels = wav[:, None].expand(-1, self.config.audio_channels, -1)
-        chunks, scales, missing = self.model.encode(channels, None, self.bandwidth, return_dict=False)
-        codes = torch.cat(list(chunks), dim=-1)
-        codes = codes[..., : codes.shape[-1] - missing]
-        side = {"scale": torch.cat(scales, dim=1)} if scales[0] is not None else {}
-        return Codes([codes], side)
+        spans = self.chunks.spans(wav.shape[1]) if self.chunks else [slice(None)]
+        coded = [self._encode_chunk(channels[..., span]) for span in spans]
+        scales = [scale for _, scale in coded if scale is not None]
+        side = {"scale": torch.cat(scales, dim=1)} if scales else {}
+        return Codes([torch.cat([codes for codes, _ in coded], dim=-1)], side)
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
         checked = self._checked_codes(codes, [self.config.codebook_size] * len(self.model.quantizer.layers), least=1)
-        frames = checked.shape[-1]
-        per_chunk = math.ceil(self.config.chunk_length / self.hop) if self.config.chunk_length else frames
-        chunks = checked.split(per_chunk, dim=-1)
-        missing = per_chunk - chunks[-1].shape[-1] if len(chunks) > 1 else 0
-        padded = [*chunks[:-1], torch.nn.functional.pad(chunks[-1], (0, missing))]
+        total = checked.shape[-1]
+        frames = self.chunks.frames_of(total) if self.chunks else [total]
+        if frames is None:
+            raise InputError(
+                f"{self.spec.name}: no clip has {total} frames, in chunks of {self.config.chunk_length_s} s"
+            )
         scale = codes.side.get("scale")
-        scales = [None] * len(chunks) if scale is None else list(scale.split(1, dim=1))
-        (audio,) = self.model.decode(torch.stack(padded), scales, return_dict=False, last_frame_pad_length=missing)
+        if scale is not None and scale.shape != (len(checked), len(frames)):
+            wanted = f"[{len(checked)}, {len(frames)}], one for each chunk"
+            raise InputError(f"{self.spec.name}: side 'scale' must be {wanted}; got {list(scale.shape)}")
+        scales = [None] * len(frames) if scale is None else list(scale.split(1, dim=1))
+        parts = checked.split(frames, dim=-1)
+        decoded = [self._decode_chunk(part, level) for part, level in zip(parts, scales, strict=True)]
+        audio = self.chunks.overlap_add(decoded) if self.chunks else decoded[0]
         return audio.mean(dim=1)
+
+    def _encode_chunk(self, wav: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the codes ``[batch, codebooks, frames]`` of ``wav`` ``[batch, channels, samples]``, and its level.
+
+        The level, ``[batch, 1]``, is the RMS of the mean of the channels; ``None`` where the model does not normalise.
+        """
+        level = None
+        if self.config.normalize:
+            mono = wav.sum(dim=1, keepdim=True) / wav.shape[1]
+            rms = mono.pow(2).mean(dim=-1, keepdim=True).sqrt() + _SILENCE
+            wav, level = wav / rms, rms.view(-1, 1)
+        codes: Tensor = self.model.quantizer.encode(self.model.encoder(wav), self.bandwidth)
+        return codes.transpose(0, 1), level
+
+    def _decode_chunk(self, codes: Tensor, level: Tensor | None) -> Tensor:
+        """Return the waveform ``[batch, channels, samples]`` of a chunk's codes ``[batch, codebooks, frames]``."""
+        audio: Tensor = self.model.decoder(self.model.quantizer.decode(codes.transpose(0, 1)))
+        return audio if level is None else audio * level.view(-1, 1, 1)
+
+
+def _chunks_of(config: EncodecConfig, folder: Path) -> Chunks | None:
+    """Return the chunks of a checkpoint's configuration; ``None`` where it codes a clip in one piece."""
+    seconds, overlap = config.chunk_length_s, config.overlap
+    if seconds is None:
+        return None
+    length = int(seconds * config.sampling_rate)
+    if length < 1 or overlap is None or not 0 <= overlap < 1:
+        raise CheckpointError(
+            f"{folder / 'config.json'}: chunks of {seconds} s (chunk_length_s) with overlap {overlap}; expected at "
+            "least one sample, and 0 to below 1"
+        )
+    stride = max(1, int((1.0 - overlap) * length))
+    return Chunks(length, stride, math.prod(config.upsampling_ratios))
