@@ -56,7 +56,7 @@ def read_lines(path: Path, encoding: str | None = None, error: type[BuilderError
 
 
 def read_transcript(path: Path, place: str, encoding: str | None = None) -> tuple[str | None, str | None]:
-    """Read a clip's own text file; return its text on one line, and why there is none where it cannot be read.
+    """Read a clip's own text file; return its text, and why there is none where it cannot be read.
 
     One such file in ten thousand is no reason to end a plan.
 
@@ -68,7 +68,7 @@ def read_transcript(path: Path, place: str, encoding: str | None = None) -> tupl
     if not path.exists():
         return None, None
     try:
-        text = " ".join(read_text(path, encoding).split())
+        text = read_text(path, encoding).strip()
     except CorpusError as error:
         return None, str(error).replace(str(path), place, 1)
     return text or None, None if text else f"{place}: is empty"

@@ -14,6 +14,7 @@ from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import VOCODER
 from codecfake_builder.corpora.base import CorpusConfig, ImportedClip, SourceFile
 from codecfake_builder.corpora.listing.file_lists import check_against_list, read_file_list
+from codecfake_builder.corpora.listing.homes import home_of
 from codecfake_builder.errors import CorpusError
 
 _PROTOCOLS = {"train": "train.trn", "dev": "dev.trl", "eval": "eval.trl"}
@@ -39,9 +40,7 @@ class Asvspoof2019LaConfig(CorpusConfig):
     language: str = "en"
 
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
-        home = next((folder for folder in (root, root / "LA") if self._audio(folder).is_dir()), None)
-        if home is None:
-            raise self.wrong_layout(root)
+        home = home_of(root, (f"ASVspoof2019_LA_{self.part}/flac",), self.wrong_layout)
         protocol = home / "ASVspoof2019_LA_cm_protocols" / f"ASVspoof2019.LA.cm.{_PROTOCOLS[self.part]}.txt"
         lines = read_file_list(protocol, 5, _FORM, self.encoding)
         files = [self._file(root, home, place, fields) for place, fields in lines]

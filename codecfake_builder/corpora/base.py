@@ -15,6 +15,7 @@ from codec_adapters.files.documents import nearest
 from codec_adapters.files.paths import DocumentPath
 from codecfake_builder.corpora.utterance_lists import as_known, read_ids, unlike
 from codecfake_builder.errors import CorpusError
+from codecfake_builder.progress import say
 from codecfake_builder.rejections import RejectionReason
 from codecfake_builder.text_files import escaped, known_encoding
 
@@ -172,7 +173,10 @@ class CorpusConfig(BaseModel, ABC):
             scanned = [_with_plain_name(file) for file in self.scan(root, catalogue)]
         except OSError as error:
             raise CorpusError(f"{escaped(str(error.filename))}: {error.strerror or error}") from error
+        if not scanned:
+            raise self.wrong_layout(root, "no utterance at all")
         _check_speakers(self.speakers, scanned)
+        _note_absent(self.exclude_speakers, scanned)
         wanted = None if self.speakers is None else set(self.speakers)
         unwanted = set(self.exclude_speakers)
         files = [
@@ -222,6 +226,7 @@ def _with_plain_name(file: SourceFile) -> SourceFile:
         utterance_id=escaped(file.utterance_id),
         path=escaped(file.path),
         speaker=escaped(file.speaker),
+        text_problem=None,
         reason=RejectionReason.UNUSABLE_NAME,
         detail="rename the file: its name holds bytes that are no UTF-8, or control characters",
     )
@@ -236,6 +241,14 @@ def _check_speakers(wanted: list[str] | None, files: list[SourceFile]) -> None:
         raise CorpusError(
             f"speakers: the corpus has no utterance of the wanted speakers {names}; {nearest(unknown[0], known)}"
         )
+
+
+def _note_absent(unwanted: list[str], files: list[SourceFile]) -> None:
+    """Say which unwanted speakers the corpus does not have: a slip of the pen would leave one in it."""
+    known = {file.speaker for file in files} | {UNKNOWN_SPEAKER}
+    for name in unwanted:
+        if name not in known:
+            say(f"note: exclude_speakers: {name!r} is no speaker of this corpus; {nearest(name, sorted(known))}")
 
 
 def _only_listed(files: list[SourceFile], name: str) -> list[SourceFile]:

@@ -13,6 +13,7 @@ from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import VOCODER
 from codecfake_builder.corpora.base import UNKNOWN_SPEAKER, CorpusConfig, ImportedClip, SourceFile, relative
 from codecfake_builder.corpora.listing.file_lists import check_against_list
+from codecfake_builder.corpora.listing.homes import home_of
 from codecfake_builder.corpora.listing.tables import TableRow, table_rows
 from codecfake_builder.errors import CorpusError
 
@@ -36,11 +37,9 @@ class InTheWildConfig(CorpusConfig):
     language: str = "en"
 
     def scan(self, root: Path, catalogue: Catalogue) -> list[SourceFile]:
-        homes = [folder for folder in (root, root / "release_in_the_wild") if (folder / TABLE).is_file()]
-        if not homes:
-            raise self.wrong_layout(root)
-        table = homes[0] / TABLE
-        folder = next((sub for sub in (homes[0] / "wav",) if sub.is_dir()), homes[0])
+        home = home_of(root, (TABLE,), self.wrong_layout)
+        table = home / TABLE
+        folder = home / "wav" if (home / "wav").is_dir() else home
         files = check_against_list(self._listed(root, folder, table), root, folder, table)
         return [
             file for file in files if self.select == "all" or (file.imported is None) == (self.select == "bonafide")

@@ -157,14 +157,20 @@ def find(root: Path, wanted: str) -> Path | None:
     Raises:
         CorpusError: it is there twice on one level, so that it is not known which one counts.
     """
-    level = [root]
+    level, entered = [root], {os.path.realpath(root)}
     for _ in range(DEEPEST + 1):
         found = [folder / wanted for folder in level if (folder / wanted).exists()]
         if len(found) > 1:
             raise CorpusError(f"{root}: {wanted} is there twice: {found[0]} and {found[1]}; take one away")
         if found:
             return found[0]
-        level = [sub for folder in level if not (folder / "label").is_dir() for sub in _folders_in(folder)]
+        below = [sub for folder in level if not (folder / "label").is_dir() for sub in _folders_in(folder)]
+        level = []
+        for sub in below:  # a link may lead to a folder that is searched already, or in a circle
+            real = os.path.realpath(sub)
+            if real not in entered:
+                entered.add(real)
+                level.append(sub)
     return None
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
 
 from codec_adapters.files.documents import nearest
 from codecfake_builder.audio import AUDIO_SUFFIXES
@@ -30,28 +31,31 @@ def read_ids(name: str) -> list[str]:
     raise RecipeError(f"ids: {name}: neither a file nor a packaged list of utterances; {nearest(name, packaged)}")
 
 
-def as_known(listed: Iterable[str], known: Collection[str]) -> list[str]:
-    """Return listed ids, each as the corpus spells it: without a folder before it and an audio suffix behind it, and
-    composed of other characters (``é`` as one or as two), where only then it is known.
+def as_known(listed: Sequence[str], known: Collection[str]) -> list[str]:
+    """Return listed ids, each as the corpus spells it where it is known only otherwise: without an audio suffix, with
+    ``-`` for ``/``, composed of other characters (``é`` as one or as two), or without the folders before it.
+
+    The last is taken only where no other listed id ends the same.
 
     >>> as_known(["a.wav", "clips/b.flac", "c", "d"], {"a", "b", "c"})
     ['a', 'b', 'c', 'd']
     """
     composed = {unicodedata.normalize("NFC", identity): identity for identity in known}
-    return list(dict.fromkeys(_as_known(identity, known, composed) for identity in listed))
+    spellings = {identity: (identity, *_spellings(identity)) for identity in dict.fromkeys(listed)}
+    ends = Counter(spelled[-1] for spelled in spellings.values())
+    found = []
+    for identity, spelled in spellings.items():
+        tried = spelled if ends[spelled[-1]] == 1 else spelled[:-1]
+        forms = (composed.get(unicodedata.normalize("NFC", form)) for form in tried)
+        found.append(identity if identity in known else next((form for form in forms if form is not None), identity))
+    return list(dict.fromkeys(found))
 
 
-def _as_known(identity: str, known: Collection[str], composed: Mapping[str, str]) -> str:
-    if identity in known:
-        return identity
-    stem = Path(identity).stem if Path(identity).suffix.lower() in AUDIO_SUFFIXES else identity
-    path = identity.removesuffix(Path(identity).suffix) if stem != identity else identity
-    spellings = (path, "-".join(part for part in path.split("/") if part not in ("", ".")), Path(stem).name)
-    for spelling in spellings:
-        found = composed.get(unicodedata.normalize("NFC", spelling))
-        if found is not None:
-            return found
-    return identity
+def _spellings(identity: str) -> tuple[str, str, str]:
+    suffix = PurePosixPath(identity).suffix
+    path = identity.removesuffix(suffix) if suffix.lower() in AUDIO_SUFFIXES else identity
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return path, "-".join(parts), parts[-1] if parts else path
 
 
 def unlike(listed: Sequence[str], known: Collection[str]) -> str:
@@ -66,11 +70,11 @@ def read_labels(path: Path) -> list[str]:
     The ids are the stems of the real files, which keep the id of their source utterance.
 
     Raises:
-        RecipeError: no such file, a line of another form, or no real utterance in it.
+        RecipeError: no such file, a line of another form, a file that is real and fake, or no real utterance in it.
     """
     if not path.is_file():
         raise RecipeError(f"labels: {path}: no such file")
-    ids: dict[str, None] = {}
+    tags: dict[str, str] = {}
     for number, line in enumerate(read_lines(path, error=RecipeError), start=1):
         fields = line.split()
         if not fields:
@@ -79,8 +83,9 @@ def read_labels(path: Path) -> list[str]:
             raise RecipeError(
                 f"labels: {path}: line {number}: expected '<file> real|fake <class>', found {line[:60]!r}"
             )
-        if fields[1] == "real":
-            ids[Path(fields[0]).stem] = None
+        if tags.setdefault(fields[0], fields[1]) != fields[1]:
+            raise RecipeError(f"labels: {path}: line {number}: {fields[0]!r} is {fields[1]} here, another above")
+    ids = list(dict.fromkeys(Path(name).stem for name, tag in tags.items() if tag == "real"))
     if not ids:
         raise RecipeError(f"labels: {path}: no line says real, so it names no source utterances")
-    return list(ids)
+    return ids

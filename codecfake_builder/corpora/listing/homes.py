@@ -10,11 +10,11 @@ from codecfake_builder.progress import say
 
 
 def home_of(root: Path, marks: Sequence[str], wrong_layout: Callable[[Path], CorpusError]) -> Path:
-    """Return the folder that holds one of the folders ``marks``: the root, or the one folder in it that does.
+    """Return the folder that holds one of the ``marks``: the root, or the one folder in it that does.
 
     Args:
         root: as the recipe names it.
-        marks: relative paths of folders of which the corpus has at least one.
+        marks: relative paths of folders or files of which the corpus has at least one.
         wrong_layout: makes the error for a root in which there is none.
 
     Raises:
@@ -37,6 +37,6 @@ def home_of(root: Path, marks: Sequence[str], wrong_layout: Callable[[Path], Cor
 
 def _is_home(folder: Path, marks: Sequence[str]) -> bool:
     try:
-        return any((folder / mark).is_dir() for mark in marks)
+        return any((folder / mark).exists() for mark in marks)
     except OSError:  # a folder beside the corpus that cannot be read
         return False

@@ -20,7 +20,8 @@ from codecfake_builder.corpora import (
 )
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile
 from codecfake_builder.corpora.index import index_corpus
-from codecfake_builder.errors import CorpusError, PlanError
+from codecfake_builder.corpora.utterance_lists import as_known, read_labels
+from codecfake_builder.errors import CorpusError, PlanError, RecipeError
 from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.recipe.load import parse_recipe
 from codecfake_builder.recipe.resolve import Resolved
@@ -153,6 +154,52 @@ def test_a_list_of_which_no_id_is_there_shows_one_of_each(tmp_path: Path) -> Non
     )
     with pytest.raises(CorpusError, match=r"none of the 1 ids .*the list has 'p225_001_mic1', the corpus 'p225_001'"):
         wanted(config)
+
+
+def test_ids_that_only_end_alike_are_not_taken_for_each_other() -> None:
+    assert as_known(["wav/x.wav"], {"x"}) == ["x"]
+    assert as_known(["p1/x", "p2/x"], {"x"}) == ["p1/x", "p2/x"]
+    assert as_known(["p1/x", "p2/x"], {"p2-x"}) == ["p1/x", "p2-x"]
+
+
+def test_a_label_file_that_calls_a_file_real_and_fake_is_refused(tmp_path: Path) -> None:
+    labels = write(tmp_path / "l.txt", "a.wav real 0\nb.wav fake 1\na.wav fake 1\n")
+    with pytest.raises(RecipeError, match=r"line 3: 'a\.wav' is fake here, another above"):
+        read_labels(labels)
+
+
+def test_a_slip_in_unwanted_speakers_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "p225" / "x.wav", "")
+    wanted(FolderConfig(kind="folder", root=tmp_path, exclude_speakers=["p22", "unknown"]))
+    said = capsys.readouterr().err
+    assert said == "note: exclude_speakers: 'p22' is no speaker of this corpus; did you mean p225?\n"
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_a_table_of_no_file_is_refused(tmp_path: Path, name: str) -> None:
+    table = write(tmp_path / name, "path,codec\n" if name.endswith("csv") else "\n")
+    with pytest.raises(CorpusError, match=f"{name}: lists no file"):
+        wanted(FolderConfig(kind="folder", root=tmp_path, table=table))
+    with pytest.raises(CorpusError, match="found no utterance at all"):
+        wanted(ImportedConfig(kind="imported", root=tmp_path, table=str(table)))
+
+
+@pytest.mark.parametrize("make", [asvspoof, in_the_wild])
+def test_lists_are_found_one_folder_down(tmp_path: Path, make: Any) -> None:
+    line = {asvspoof: "s LA_E_1 - - bonafide\n", in_the_wild: "0.wav,s,bona-fide\n"}[make]
+    config = make(tmp_path / "inner", line)
+    (file,) = wanted(config.model_copy(update={"root": tmp_path}))
+    assert file.path.startswith("inner/")
+    with pytest.raises(CorpusError, match=f"the root to give is {tmp_path / 'inner'}"):
+        wanted(config.model_copy(update={"root": write(tmp_path / "inner" / "below" / "x", "").parent}))
+
+
+def test_the_release_is_found_through_links_and_circles(tmp_path: Path) -> None:
+    config = st_codecfake(tmp_path / "unpacked" / "deep", "p225_001.wav real 0\n")
+    (tmp_path / "again").symlink_to(tmp_path / "unpacked")
+    (tmp_path / "circle").symlink_to(tmp_path)
+    (file,) = wanted(config.model_copy(update={"root": tmp_path}))
+    assert file.utterance_id == "p225_001"
 
 
 def recipe(root: Path, **split: Any) -> Resolved:
