@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -33,15 +34,15 @@ def _expanded(value: Any) -> Any:
         raise ValueError(str(error)) from error
 
 
-def _as_text(value: Any) -> Any:
-    """Refuse a number in place of a name: ``007`` is 7 to YAML."""
+def _as_name(value: Any) -> Any:
+    """Return a name composed as NFC; refuse a number in its place: ``007`` is 7 to YAML."""
     if isinstance(value, int | float):
         raise ValueError(f"a name is text: write it in quotation marks, '{value}'")
-    return value
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
 _Expanded = BeforeValidator(_expanded)
-SpeakerName = Annotated[str, BeforeValidator(_as_text)]
+SpeakerName = Annotated[str, BeforeValidator(_as_name)]
 """The name of a speaker, as the corpus has it."""
 UserPath = Annotated[Path, _Expanded, DocumentPath()]
 """A path in a recipe. ``~`` is the home folder; a relative path is relative to the recipe, or to the working folder in
@@ -218,7 +219,10 @@ class CorpusConfig(BaseModel, ABC):
 
 
 def _with_plain_name(file: SourceFile) -> SourceFile:
-    """Return the file, rejected where its path or id cannot stand in a table or a list."""
+    """Return the file, its speaker composed as NFC, so that one is not two; rejected where its path or id cannot stand
+    in a table or a list."""
+    if not unicodedata.is_normalized("NFC", file.speaker):
+        file = replace(file, speaker=unicodedata.normalize("NFC", file.speaker))
     if (file.path + file.utterance_id).isprintable():
         return file
     return replace(

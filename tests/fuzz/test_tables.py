@@ -23,6 +23,7 @@ from codecfake_builder.corpora import (
     VctkConfig,
 )
 from codecfake_builder.corpora.index import SCHEMA
+from codecfake_builder.corpora.listing.values import listed_text
 from codecfake_builder.corpora.utterance_lists import read_ids, read_labels
 from codecfake_builder.errors import BuilderError, RecipeError
 
@@ -202,3 +203,15 @@ def test_lists_of_ids_of_any_content(tmp_path: Path, read: Callable[[Path], list
             listed(listed_ids)
 
     check()
+
+
+@pytest.mark.slow
+@fuzz
+@given(values | st.binary(max_size=8) | st.decimals() | st.datetimes() | st.complex_numbers())
+def test_values_of_any_kind(value: object) -> None:
+    try:
+        text = listed_text(value, "list.jsonl: line 1", "speaker")
+    except BuilderError as error:
+        explain(error)
+    else:
+        assert text is None or (text.strip() == text and text.encode("utf-8"))

@@ -171,6 +171,12 @@ def test_speakers_that_the_corpus_does_not_have_are_named(tmp_path: Path) -> Non
         wanted(FolderConfig(kind="folder", root=tmp_path, speakers=["p226", "p2255"]))
 
 
+def test_a_speaker_in_two_compositions_is_one(tmp_path: Path) -> None:
+    touch(tmp_path, "Jose\u0301/x.wav", "Jos\u00e9/y.wav", "b/z.wav")
+    files = wanted(FolderConfig(kind="folder", root=tmp_path, speakers=["Jose\u0301"]))
+    assert [file.speaker for file in files] == ["Jos\u00e9"] * 2
+
+
 def test_too_few_speakers_say_who_was_taken_for_one(tmp_path: Path) -> None:
     write_wave(tmp_path / "LibriTTS" / "84" / "x.wav", 0.5, 16000, 1)
     with pytest.raises(
