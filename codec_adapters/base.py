@@ -6,6 +6,7 @@ done in one place elsewhere.
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from codec_adapters.code_form import CodeForm, check_codes, check_side, check_tensors
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.files import weights
 from codec_adapters.files.config import find_file
@@ -89,7 +91,8 @@ class Adapter(ABC):
     """An adapter: runs one variant of one codec.
 
     Subclasses load their network in ``__init__`` and implement the ``_encode`` / ``_decode`` pair (and
-    ``_resynthesize`` where upstream's one-call path differs from the pair). Adapters hold no state between calls and
+    ``_resynthesize`` where upstream's one-call path differs from the pair). What :meth:`_code_form` states of the codes
+    is checked before ``_decode`` gets them. Adapters hold no state between calls and
     may be called from several threads.
     """
 
@@ -175,19 +178,27 @@ class Adapter(ABC):
             float32 ``[batch, samples]``, of whole frames: codes do not tell the input's length.
 
         Raises:
-            InputError: wrong type, shape or number of seeds; a code that is no entry of its codebook; or the codec has
-                no codes.
+            InputError: wrong type, shape or number of seeds; another number of scales, codebooks or frames; a code that
+                is no entry of its codebook; or the codec has no codes.
         """
-        if not len(codes) or any(c.ndim != 3 or c.dtype != torch.int64 for c in codes):
-            raise InputError(f"{self.spec.name}: codes must be a list of int64 tensors [batch, codebooks, frames]")
+        name = self.spec.name
+        check_tensors(name, codes)
+        batch = codes[0].shape[0]
         side = codes.side if isinstance(codes, Codes) else {}
+        check_side(name, side, batch)
+        if form := self._code_form():
+            check_codes(name, codes, form)
         on_device = Codes(
-            [c.to(self.device) for c in codes], {name: value.to(self.device) for name, value in side.items()}
+            [c.to(self.device) for c in codes], {key: value.to(self.device) for key, value in side.items()}
         )
-        return self._decode(on_device, self._checked_seeds(seeds, codes[0].shape[0]))
+        return self._decode(on_device, self._checked_seeds(seeds, batch))
 
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         return self._decode(self._encode(wav), seeds)[:, : wav.shape[1]]
+
+    def _code_form(self) -> CodeForm | None:
+        """Return what codes the codec takes; ``None`` where that is not known."""
+        return None
 
     @abstractmethod
     def _encode(self, wav: Tensor) -> Codes: ...
@@ -203,34 +214,13 @@ class Adapter(ABC):
             )
         return wav.to(self.device)
 
-    def _checked_codes(self, codes: Sequence[Tensor], entries: Sequence[int], least: int | None = None) -> Tensor:
-        """Return the one tensor of a codec with one scale, once its codes are known to be entries of their codebooks.
-
-        Args:
-            entries: number of entries of each codebook.
-            least: fewest codebooks that the tensor must have, the first ones; ``None`` is all.
-
-        Raises:
-            InputError: more than one tensor, too few or too many codebooks, no frames, or a code that is no entry.
-        """
-        most = len(entries)
-        if len(codes) != 1 or not (least or most) <= codes[0].shape[1] <= most or 0 in codes[0].shape:
-            wanted = f"[batch, {most if least in (None, most) else f'{least} to {most}'} codebooks, frames]"
-            found = ", ".join(str(list(tensor.shape)) for tensor in codes)
-            raise InputError(f"{self.spec.name}: codes must be one tensor {wanted}, not empty; got {found}")
-        given = codes[0].shape[1]
-        limits = torch.tensor(entries[:given], device=codes[0].device)[:, None]
-        if bool(((codes[0] < 0) | (codes[0] >= limits)).any()):
-            low, high = codes[0].aminmax()
-            sizes = ", ".join(str(size) for size in sorted(set(entries[:given])))
-            raise InputError(
-                f"{self.spec.name}: codes must be at least 0 and below {sizes}; got {int(low)} to {int(high)}"
-            )
-        return codes[0]
-
     def _checked_seeds(self, seeds: Sequence[int] | None, batch: int) -> list[int]:
         if seeds is None:
             return [0] * batch
-        if len(seeds) != batch:
-            raise InputError(f"{self.spec.name}: {len(seeds)} seeds for a batch of {batch}; give one per item")
-        return [int(seed) for seed in seeds]
+        try:
+            numbers = [operator.index(seed) for seed in seeds]
+        except TypeError as error:
+            raise InputError(f"{self.spec.name}: seeds must be one int per item ({error})") from error
+        if len(numbers) != batch:
+            raise InputError(f"{self.spec.name}: {len(numbers)} seeds for a batch of {batch}; give one per item")
+        return numbers

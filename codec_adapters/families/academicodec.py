@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.families.academicodec_network import STAGES, HifiCodec, HifiCodecConfig
 from codec_adapters.families.seanet_adapter import SeanetAdapter
@@ -101,11 +102,14 @@ class HifiCodecAdapter(Adapter):
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         return self._generate(self._codes(wav))
 
+    def _code_form(self) -> CodeForm:
+        return CodeForm([Scale([self.config.n_codes] * self.codebooks)])
+
     def _encode(self, wav: Tensor) -> Codes:
         return Codes([self._codes(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._generate(self._checked_codes(codes, [self.config.n_codes] * self.codebooks))
+        return self._generate(codes[0])
 
     def _codes(self, wav: Tensor) -> Tensor:
         if not self.config.frames(wav.shape[1]):

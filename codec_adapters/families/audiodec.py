@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import CheckpointError
 from codec_adapters.families.audiodec_config import (
     AutoencoderConfig,
@@ -166,11 +167,14 @@ class AudioDecAdapter(Adapter):
         output = self._generate(self._codes(wav))
         return output[:, : wav.shape[1]] if self.options["warmup"] else output
 
+    def _code_form(self) -> CodeForm:
+        return CodeForm([Scale(self.quantizer.entries)])
+
     def _encode(self, wav: Tensor) -> Codes:
         return Codes([self._codes(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._generate(self._checked_codes(codes, self.quantizer.entries))
+        return self._generate(codes[0])
 
     def _codes(self, wav: Tensor) -> Tensor:
         return self.quantizer.encode(self.encoder(wav[:, None]))

@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 from transformers import DacModel
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.families.pretrained import load_pretrained
 from codec_adapters.layers.precision import in_precision
 
@@ -56,13 +57,15 @@ class DacAdapter(Adapter):
         audio: Tensor = self.model.decode(quantized_representation=latent, return_dict=False)[0]
         return audio[:, : wav.shape[1]]
 
+    def _code_form(self) -> CodeForm:
+        return CodeForm([Scale([self.config.codebook_size] * self.config.n_codebooks, least=1)])
+
     def _encode(self, wav: Tensor) -> Codes:
         _, _, codes, _ = self._quantize(wav)
         return Codes([codes])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        checked = self._checked_codes(codes, [self.config.codebook_size] * self.config.n_codebooks, least=1)
-        audio: Tensor = self.model.decode(audio_codes=checked, return_dict=False)[0]
+        audio: Tensor = self.model.decode(audio_codes=codes[0], return_dict=False)[0]
         return audio
 
     def _quantize(self, wav: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

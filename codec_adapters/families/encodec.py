@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import EncodecConfig, EncodecModel
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.families.pretrained import load_pretrained
 from codec_adapters.layers.chunks import Chunks
@@ -64,6 +65,9 @@ class EncodecAdapter(Adapter):
     def bitrate(self) -> float:
         return self.frame_rate * self.codebooks * math.log2(self.config.codebook_size)
 
+    def _code_form(self) -> CodeForm:
+        return CodeForm([Scale([self.config.codebook_size] * len(self.model.quantizer.layers), least=1)])
+
     def _encode(self, wav: Tensor) -> Codes:
         channels = wav[:, None].expand(-1, self.config.audio_channels, -1)
         spans = self.chunks.spans(wav.shape[1]) if self.chunks else [slice(None)]
@@ -73,19 +77,18 @@ class EncodecAdapter(Adapter):
         return Codes([torch.cat([codes for codes, _ in coded], dim=-1)], side)
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        checked = self._checked_codes(codes, [self.config.codebook_size] * len(self.model.quantizer.layers), least=1)
-        total = checked.shape[-1]
+        total = codes[0].shape[-1]
         frames = self.chunks.frames_of(total) if self.chunks else [total]
         if frames is None:
             raise InputError(
                 f"{self.spec.name}: no clip has {total} frames, in chunks of {self.config.chunk_length_s} s"
             )
         scale = codes.side.get("scale")
-        if scale is not None and scale.shape != (len(checked), len(frames)):
-            wanted = f"[{len(checked)}, {len(frames)}], one for each chunk"
+        if scale is not None and scale.shape != (len(codes[0]), len(frames)):
+            wanted = f"[{len(codes[0])}, {len(frames)}], one for each chunk"
             raise InputError(f"{self.spec.name}: side 'scale' must be {wanted}; got {list(scale.shape)}")
         scales = [None] * len(frames) if scale is None else list(scale.split(1, dim=1))
-        parts = checked.split(frames, dim=-1)
+        parts = codes[0].split(frames, dim=-1)
         decoded = [self._decode_chunk(part, level) for part, level in zip(parts, scales, strict=True)]
         audio = self.chunks.overlap_add(decoded) if self.chunks else decoded[0]
         return audio.mean(dim=1)

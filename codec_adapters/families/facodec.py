@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import CheckpointError, InputError
 from codec_adapters.families.facodec_config import Shapes
 from codec_adapters.families.facodec_network import FacodecDecoder, FacodecEncoder
@@ -97,6 +98,9 @@ class FacodecAdapter(Adapter):
         codes = self._encode(wav)
         return self.decoder(self.decoder.embed(codes[0]), codes.side["speaker"])
 
+    def _code_form(self) -> CodeForm:
+        return CodeForm([Scale(self.decoder.entries)])
+
     def _encode(self, wav: Tensor) -> Codes:
         wav = self._padded(wav)
         if self.encoder.frames(wav.shape[1]) < 1:
@@ -105,15 +109,14 @@ class FacodecAdapter(Adapter):
         return Codes([self.decoder.encode(latent, self._mel(wav))], side={"speaker": self.decoder.speaker(latent)})
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        checked = self._checked_codes(codes, self.decoder.entries)
         speaker = codes.side.get("speaker")
-        expected = [len(checked), self.decoder.width]
+        expected = [len(codes[0]), self.decoder.width]
         if speaker is None or list(speaker.shape) != expected:
             found = "none" if speaker is None else list(speaker.shape)
             raise InputError(
                 f"{self.spec.name}: cannot decode without codes.side['speaker'], {expected}; found {found}"
             )
-        return self.decoder(self.decoder.embed(checked), speaker)
+        return self.decoder(self.decoder.embed(codes[0]), speaker)
 
     def _padded(self, wav: Tensor) -> Tensor:
         """Return ``wav`` with the padding that upstream appends; v1 has none."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import InputError, OptionError
 from codec_adapters.families.funcodec_config import FuncodecConfig, QuantizerConfig
 from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
@@ -165,6 +166,9 @@ class FuncodecAdapter(Adapter):
     def length_multiple(self) -> int:
         return 1  # the norms and the RMS see every sample: an appended zero changes all codes
 
+    def _code_form(self) -> CodeForm:
+        return CodeForm([Scale(self.network.quantizer.codebooks.entries, least=1)])
+
     def _encode(self, wav: Tensor) -> Codes:
         if wav.shape[1] < self.network.domain.min_samples:
             raise InputError(f"{self.spec.name}: needs {self.network.domain.min_samples} samples, got {wav.shape[1]}")
@@ -179,11 +183,10 @@ class FuncodecAdapter(Adapter):
         return self._generate(codes[0], codes.side.get("scale"))[:, : wav.shape[1]]
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        checked = self._checked_codes(codes, self.network.quantizer.codebooks.entries, least=1)
         scale = codes.side.get("scale")
-        if scale is not None and scale.shape != (len(checked), 1):
-            raise InputError(f"{self.spec.name}: side 'scale' must be [{len(checked)}, 1], got {list(scale.shape)}")
-        return self._generate(checked, scale)
+        if scale is not None and scale.shape != (len(codes[0]), 1):
+            raise InputError(f"{self.spec.name}: side 'scale' must be [{len(codes[0])}, 1], got {list(scale.shape)}")
+        return self._generate(codes[0], scale)
 
     def _generate(self, codes: Tensor, scale: Tensor | None) -> Tensor:
         wav = self.network.synthesise(self.network.quantizer.decode(codes))

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import MimiModel
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.families.pretrained import load_pretrained
 from codec_adapters.layers.precision import in_precision
 
@@ -57,14 +58,17 @@ class MimiAdapter(Adapter):
     def bitrate(self) -> float:
         return self.frame_rate * self.used * math.log2(self.config.codebook_size)
 
+    def _code_form(self) -> CodeForm:
+        return CodeForm(
+            [Scale([self.config.codebook_size] * self.config.num_quantizers, self.config.num_semantic_quantizers)]
+        )
+
     def _encode(self, wav: Tensor) -> Codes:
         parts = [self.model.encode(part[:, None], num_quantizers=self.used).audio_codes for part in self._parts(wav)]
         return Codes([torch.cat(parts)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        entries = [self.config.codebook_size] * self.config.num_quantizers
-        checked = self._checked_codes(codes, entries, least=self.config.num_semantic_quantizers)
-        return torch.cat([self.model.decode(part).audio_values[:, 0] for part in self._parts(checked)])
+        return torch.cat([self.model.decode(part).audio_values[:, 0] for part in self._parts(codes[0])])
 
     def _parts(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Split a batch into what runs together: single items on the CPU, everything elsewhere."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from codec_adapters.base import Adapter, Codes
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.layers.seanet import SeanetCodec
 
 
@@ -38,11 +39,14 @@ class SeanetAdapter(Adapter):
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         return self._generate(self.network.encode(wav, self.used))
 
+    def _code_form(self) -> CodeForm:
+        return CodeForm([Scale(self.network.quantizer.entries, least=1)])
+
     def _encode(self, wav: Tensor) -> Codes:
         return Codes([self.network.encode(wav, self.used)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        return self._generate(self._checked_codes(codes, self.network.quantizer.entries, least=1))
+        return self._generate(codes[0])
 
     def _generate(self, codes: Tensor) -> Tensor:
         """Decode checked codes ``[batch, codebooks, frames]`` to float32 ``[batch, frames * hop]``."""

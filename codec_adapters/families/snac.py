@@ -15,6 +15,7 @@ from snac.layers import DecoderBlock, NoiseBlock
 from torch import Generator, Tensor, nn
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import CheckpointError
 from codec_adapters.files.checkpoint import load_strict, read_tensors
 from codec_adapters.files.config import read_json, required_file
@@ -70,6 +71,10 @@ class SnacAdapter(Adapter):
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         latent, _ = self._quantize(wav)
         return self._generate(latent, seeds)[:, : wav.shape[1]]
+
+    def _code_form(self) -> CodeForm:
+        scales = [Scale([self.model.codebook_size], stride=stride) for stride in self.model.vq_strides]
+        return CodeForm(scales, multiple=self.model.attn_window_size or 1)
 
     def _encode(self, wav: Tensor) -> Codes:
         _, codes = self._quantize(wav)

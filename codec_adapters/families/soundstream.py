@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import CheckpointError
 from codec_adapters.files.config import required_file
 
@@ -68,6 +69,9 @@ class LyraAdapter(Adapter):
     @property
     def bitrate(self) -> float:
         return self.frame_rate * self.used * _BITS_PER_CODE
+
+    def _code_form(self) -> CodeForm:
+        return CodeForm([Scale([2**_BITS_PER_CODE] * _LEVELS, least=1)])
 
     def _encode(self, wav: Tensor) -> Codes:
         samples = max(wav.shape[1] // _FRAME, 1) * _FRAME

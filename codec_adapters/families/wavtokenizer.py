@@ -20,6 +20,7 @@ from pydantic import AliasPath, Field, PositiveInt
 from torch import Tensor, nn
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import OptionError
 from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
 from codec_adapters.files.config import ConfigModel, PositiveInts, read_yaml, validated
@@ -124,12 +125,14 @@ class WavTokenizerAdapter(Adapter):
     def _resynthesize(self, wav: Tensor, seeds: list[int]) -> Tensor:
         return self.network.decode(self.network.encodec(wav), self.condition)
 
+    def _code_form(self) -> CodeForm:
+        return CodeForm([Scale(self.network.encodec.quantizer.entries[:1])])
+
     def _encode(self, wav: Tensor) -> Codes:
         return Codes([self.network.encodec(wav)])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
-        checked = self._checked_codes(codes, self.network.encodec.quantizer.entries[:1])
-        return self.network.decode(checked, self.condition)
+        return self.network.decode(codes[0], self.condition)
 
 
 class Encodec(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from codec_adapters.base import Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import InputError, OptionError, OutputError
 from codec_adapters.external.adapters.opaque import OpaqueAdapter
 
@@ -86,6 +87,9 @@ class FunctionsAdapter(ExternalAdapter):
                 made = run.decode(run.encode(whole))
         return as_wave(self.spec.name, made, len(wav)).to(self.device)[:, : wav.shape[1]]
 
+    def _code_form(self) -> CodeForm | None:
+        return CodeForm([Scale([], codebooks=self.codebooks)]) if self._functions.decode else None
+
     def _encode(self, wav: Tensor) -> Codes:
         encode = self._functions.encode
         if encode is None:
@@ -100,11 +104,6 @@ class FunctionsAdapter(ExternalAdapter):
         decode = self._functions.decode
         if decode is None:
             return super()._decode(codes, seeds)
-        if len(codes) != 1 or 0 in codes[0].shape or codes[0].shape[1] != self.codebooks:
-            found = ", ".join(str(list(tensor.shape)) for tensor in codes)
-            raise InputError(
-                f"{self.spec.name}: codes must be one tensor [batch, {self.codebooks}, frames]; got {found}"
-            )
         step = len(seeds) if self._functions.batched else 1
         waves = []
         for start in range(0, len(seeds), step):

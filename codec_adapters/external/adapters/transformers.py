@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from codec_adapters.base import Adapter, Codes, Setup
+from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import CheckpointError, InputError, OptionError
 from codec_adapters.external.adapters.functions import ExternalAdapter, seeded
 from codec_adapters.external.adapters.speech_features import log_mel, paired
@@ -164,6 +165,9 @@ class TransformersAdapter(ExternalAdapter):
         made = self.model.decode(given["latents"] if codes is None else codes)
         return _audio(made)[:, : wav.shape[1]]
 
+    def _code_form(self) -> CodeForm | None:
+        return CodeForm([Scale([self._entries] * self.codebooks)]) if self._entries else None
+
     def _encode(self, wav: Tensor) -> Codes:
         parts = wav.split(1) if self.device.type == "cpu" else (wav,)
         found = [self._encoded(part).get("audio_codes") for part in parts]
@@ -175,8 +179,7 @@ class TransformersAdapter(ExternalAdapter):
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
         if self._entries is None:
             raise InputError(f"{self.spec.name}: has continuous latents, takes no codes; only resynthesize")
-        checked = self._checked_codes(codes, [self._entries] * self.codebooks)
-        parts = checked.split(1) if self.device.type == "cpu" else (checked,)
+        parts = codes[0].split(1) if self.device.type == "cpu" else codes
         return torch.cat([_audio(self.model.decode(part)) for part in parts])
 
     def _encoded(self, wav: Tensor) -> dict[str, Any]:
