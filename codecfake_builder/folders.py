@@ -10,14 +10,15 @@ from pathlib import Path
 def files_below(root: Path, on_error: Callable[[OSError], object] | None = None) -> list[Path]:
     """Return what is in a folder at any depth and is no folder, sorted by path; broken links are among it.
 
-    A link to a folder is followed, unless that folder is entered already: by its own name, or by another link. So files
-    have the paths that they have without links, and circles end. Hidden files and folders (``.git``, ``._a.wav`` of
-    macOS, ``.ipynb_checkpoints``) are left out.
+    A link to a folder is followed, unless that folder is entered already, by its own name or by another link, or holds
+    the root. So files have the paths that they have without links, and circles end. Hidden files and folders (``.git``,
+    ``._a.wav`` of macOS, ``.ipynb_checkpoints``) are left out.
 
     Args:
         root: the folder.
         on_error: takes the error of each folder that cannot be read; without it, the error is raised.
     """
+    real_root = os.path.realpath(root)
     entered: set[str] = set()
     waiting = [root]
     found: list[Path] = []
@@ -25,7 +26,7 @@ def files_below(root: Path, on_error: Callable[[OSError], object] | None = None)
         links: list[Path] = []
         for folder in waiting:
             found += _walk(folder, entered, links, on_error or _raise)
-        waiting = sorted(links)
+        waiting = sorted(link for link in links if not Path(real_root).is_relative_to(os.path.realpath(link)))
     return sorted(found)
 
 

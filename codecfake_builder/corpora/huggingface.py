@@ -142,7 +142,7 @@ class HuggingFaceConfig(CorpusConfig):
                 return None
             held = row[column]
             if column in names and isinstance(held, int):
-                held = names[column][held] if 0 <= held < len(names[column]) else None
+                held = _class_name(names[column], held, f"{place}: columns.{use}")
             return listed_text(held, place, f"columns.{use}")
 
         own, data = self._audio(row[self.columns.audio], place)
@@ -206,6 +206,12 @@ def _class_names(features: Mapping[str, Any]) -> dict[str, Sequence[str]]:
     import datasets
 
     return {name: kind.names for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)}
+
+
+def _class_name(names: Sequence[str], number: int, place: str) -> str | None:
+    if number >= len(names):
+        raise CorpusError(f"{place}: class {number}, and the column has {len(names)} classes")
+    return names[number] if number >= 0 else None  # -1 is the class of rows that have none
 
 
 def _as_wav(samples: Any, rate: Any, place: str) -> bytes:

@@ -103,6 +103,7 @@ def test_links_to_folders_are_followed_once_and_never_in_circles(tmp_path: Path)
     (root / "again").symlink_to(root / "own")
     (outside / "back").symlink_to(tmp_path)
     (root / "own" / "circle").symlink_to(root)
+    (root / "own" / "everything").symlink_to("/")
     (root / "own" / "self").symlink_to("self")
     found = [path.relative_to(root).as_posix() for path in files_below(root)]
     assert found == ["own/self", "own/x.wav", "p1/a.wav", "p1/deep/b.wav"]

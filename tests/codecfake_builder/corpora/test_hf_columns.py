@@ -77,6 +77,17 @@ def test_classes_by_name_and_the_class_that_is_none(tmp_path: Path) -> None:
     assert index.notes == ("who speaks: not known (1 utterances), by the column (1 utterances)",)
 
 
+def test_a_class_that_the_column_does_not_have_is_refused(tmp_path: Path) -> None:
+    dataset = datasets.Dataset.from_dict({"audio": [{"bytes": wav(1), "path": "x.wav"}], "who": [2]})
+    features = datasets.Features(
+        {"audio": dataset.features["audio"], "who": datasets.ClassLabel(names=["anna", "ben"])}
+    )
+    table = dataset.data.table.replace_schema_metadata(features.arrow_schema.metadata)
+    pq.write_table(table, tmp_path / "train-00000-of-00001.parquet")
+    with pytest.raises(CorpusError, match=r"row 0: columns\.speaker: class 2, and the column has 2 classes"):
+        HuggingFaceConfig(kind="hf", root=tmp_path, columns=Columns(speaker="who")).wanted_files(builtin_catalogue())
+
+
 def test_only_names_that_are_shared_get_a_number(tmp_path: Path) -> None:
     audio = pa.array([{"bytes": wav(n), "path": path} for n, path in enumerate(("a/x.wav", "b/x.wav", "c/y.wav"))])
     assert [row["utterance_id"] for row in rows(tmp_path, {}, audio)] == ["x-00000000", "x-00000001", "y"]
