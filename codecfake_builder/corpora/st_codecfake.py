@@ -25,6 +25,7 @@ from codecfake_builder.corpora.listing.trees import audio_below
 from codecfake_builder.corpora.utterance_lists import read_ids
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.rejections import RejectionReason
+from codecfake_builder.text_files import escaped
 
 DEEPEST = 6
 """How many folders deep below the root a part is searched for."""
@@ -161,7 +162,8 @@ def find(root: Path, wanted: str) -> Path | None:
     for _ in range(DEEPEST + 1):
         found = [folder / wanted for folder in level if (folder / wanted).exists()]
         if len(found) > 1:
-            raise CorpusError(f"{root}: {wanted} is there twice: {found[0]} and {found[1]}; take one away")
+            first, second = (escaped(str(path)) for path in found[:2])
+            raise CorpusError(f"{root}: {wanted} is there twice: {first} and {second}; take one away")
         if found:
             return found[0]
         below = [sub for folder in level if not (folder / "label").is_dir() for sub in _folders_in(folder)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from codecfake_builder.errors import CorpusError
 from codecfake_builder.progress import say
+from codecfake_builder.text_files import escaped
 
 
 def home_of(root: Path, marks: Sequence[str], wrong_layout: Callable[[Path], CorpusError]) -> Path:
@@ -24,10 +25,10 @@ def home_of(root: Path, marks: Sequence[str], wrong_layout: Callable[[Path], Cor
         return root
     inside = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and _is_home(folder, marks)]
     if len(inside) == 1:
-        say(f"note: {root}: the corpus lies in its folder {inside[0].name}, and is read there")
+        say(f"note: {root}: the corpus lies in its folder {escaped(inside[0].name)}, and is read there")
         return inside[0]
     if inside:
-        names = ", ".join(folder.name for folder in inside)
+        names = ", ".join(escaped(folder.name) for folder in inside)
         raise CorpusError(f"{root}: holds the corpus several times ({names}); give one of them as the root")
     above = next((folder for folder in list(root.absolute().parents)[:3] if _is_home(folder, marks)), None)
     if above is not None:
