@@ -28,7 +28,7 @@ def read_text(path: Path, encoding: str | None = None, error: type[BuilderError]
 
     Args:
         path: a file in UTF-8, or in UTF-16 or UTF-32 with a byte order mark, which is taken off.
-        encoding: of a file without such a mark, as Python names it; ``None`` for UTF-8.
+        encoding: of a file that is neither, as Python names it: of one transcript of many, say.
         error: what to raise.
 
     Raises:
@@ -101,20 +101,27 @@ def _escape(character: str) -> str:
 
 def _decoded(path: Path, data: bytes, encoding: str | None, error: type[BuilderError]) -> str:
     marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-    used = marked or encoding or "utf-8"
+    used = marked or (encoding if encoding and not _is_utf_8(data) else "utf-8")
     try:
         return data.decode(used)
-    except UnicodeDecodeError as problem:
-        line = len(re.findall(rb"\r\n|\r|\n", data[: problem.start])) + 1
-        said = f"{path}: line {line}: is no text in {used.removesuffix('-sig').upper()}"
-        found = f"byte {data[problem.start : problem.start + 1].hex()}"
+    except UnicodeError as problem:
+        start = getattr(problem, "start", 0)
+        line = len(re.findall(rb"\r\n|\r|\n", data[:start])) + 1
+        name, byte = used.removesuffix("-sig").upper(), data[start : start + 1].hex()
+        said = f"{path}: line {line}: is no text in {name} (byte {byte})"
         if marked or encoding:
-            raise error(f"{said} ({found})") from problem
+            raise error(said) from problem
         guess = _likely_encoding(data)
         stated = f", or give the corpus encoding: {guess}" if error is CorpusError else ""
-        raise error(
-            f"{said} ({found}); likely {guess}: save it as UTF-8 (iconv -f {guess} -t utf-8){stated}"
-        ) from problem
+        raise error(f"{said}; likely {guess}: save it as UTF-8 (iconv -f {guess} -t utf-8){stated}") from problem
+
+
+def _is_utf_8(data: bytes) -> bool:
+    """Return whether the bytes are UTF-8, which text in another encoding hardly ever is by chance."""
+    try:
+        return "\0" not in data.decode("utf-8")  # UTF-16 of plain letters is UTF-8 with NUL bytes
+    except UnicodeDecodeError:
+        return False
 
 
 def _likely_encoding(data: bytes) -> str:

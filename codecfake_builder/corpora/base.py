@@ -136,7 +136,7 @@ class CorpusConfig(BaseModel, ABC):
     citation: str | None = Field(default=None, min_length=1)
     """How to cite it, for the card: a BibTeX entry, or words."""
     encoding: str | None = None
-    """Of the corpus's own lists, tables and transcripts where they are not UTF-8: ``gbk``, ``cp1252``, ..."""
+    """Of those of the corpus's own lists, tables and transcripts that are not UTF-8: ``gbk``, ``cp1252``, ..."""
 
     @field_validator("encoding")
     @classmethod

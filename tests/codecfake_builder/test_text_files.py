@@ -46,6 +46,17 @@ def test_a_byte_order_mark_counts_more_than_the_given_encoding(tmp_path: Path) -
     assert read_text(path, "cp1252") == "é"
 
 
+def test_the_given_encoding_is_that_of_files_that_are_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    for text, own, given in (
+        ("“é”", "utf-8", "cp1252"),
+        ("“é”", "cp1252", "cp1252"),
+        ("a\nb", "utf-16-le", "utf-16-le"),
+    ):
+        path.write_bytes(text.encode(own))
+        assert read_text(path, given) == text
+
+
 def test_only_line_breaks_end_a_line(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("a\u2028b\x0cc\x85d\ne\n", encoding="utf-8")
