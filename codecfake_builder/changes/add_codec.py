@@ -82,12 +82,13 @@ def add_codec(request: Request, report: Callable[[Added], None]) -> Added:
         report(added)
         if failed(results) and not request.force:
             return added
+        target.refuse_changed()
         added.folder = _settle(draft, target.folder / FOLDER / name)
     resolved = target.edited(codec_edit(name, splits, target.catalogue.with_entries(entry), draft.recipe_entry()))
     if resolved is not None and target.dataset is not None:
         from codecfake_builder.changes.build import build
 
-        added.build = build(resolved, target.dataset)
+        added.build = build(resolved, target.dataset, target.limit, based_on=target.state)
     return added
 
 

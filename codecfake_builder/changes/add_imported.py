@@ -31,10 +31,11 @@ def add_imported(name: str, clips: Path, family: str, split: str | None, target:
         raise BuilderError("--imported: give --recipe FILE or --into DIR; clips alone make no codec")
     if not clips.is_dir():
         raise BuilderError(f"--imported {clips}: no such folder")
+    target.refuse_changed()
     resolved = target.edited(imported_edit(name, clips, family, split or f"ood_{name}", target))
     if resolved is None or target.dataset is None:
         return None
-    return build(resolved, target.dataset)
+    return build(resolved, target.dataset, target.limit, based_on=target.state)
 
 
 def imported_edit(name: str, clips: Path, family: str, split: str, target: Target) -> Callable[[Document], Document]:

@@ -27,8 +27,9 @@ from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
 from codecfake_builder.dataset.checksums import read_checksums
 from codecfake_builder.dataset.finishing import DatasetInputs, finish, finished_root
+from codecfake_builder.dataset.integrity.file_hashes import FileHashes
 from codecfake_builder.dataset.provenance import recorded_variants
-from codecfake_builder.dataset.records import ShardRecord, load_record
+from codecfake_builder.dataset.records import ShardRecord, intact_record
 from codecfake_builder.dataset.saved import load_plan_summary, saved_document
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.plan.plan import LEFT_OUT
@@ -112,7 +113,7 @@ def remove_codec(dataset: Path, name: str, recipe: Path | None = None) -> BuildR
             result = _replace(dataset, there, variants, locks)
         else:
             say(f"{name} is removed already, by a run that was cut off then")
-            inputs = _inputs(dataset, there, _checked(there.document), there.summary)
+            inputs = _inputs(FileHashes.load(dataset), there, _checked(there.document), there.summary)
             result = BuildResult(inputs.contents, finished_root(dataset), 0, len(inputs.records))
         if recipe is not None:
             write_edited(recipe, edit)
@@ -136,15 +137,17 @@ def _read(dataset: Path) -> _Finished:
     return _Finished(document, summary, {variant: recorded[variant] for variant in used})
 
 
-def _records(dataset: Path) -> list[ShardRecord]:
+def _records(hashes: FileHashes) -> list[ShardRecord]:
     """Read the records of all shards.
 
     Raises:
         DatasetError: a shard is not what its record says, or has none.
     """
+    dataset = hashes.dataset
     names = {layout.shard_of(path.relative_to(dataset).as_posix()) for path in layout.record_files(dataset)}
     names |= {path.relative_to(dataset).as_posix() for path in layout.shard_files(dataset)}
-    records = {name: load_record(dataset, name) for name in sorted(names)}
+    hashes.read(sorted(names))
+    records = {name: intact_record(hashes, name) for name in sorted(names)}
     for name, record in records.items():
         if record is None:
             raise DatasetError(f"{dataset / name}: is not as it was built; build the dataset again first")
@@ -193,21 +196,22 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], locks: ExitSt
         raise RecipeError(f"{', '.join(variants)}: no other codec is in {dataset}; delete the folder instead")
     before, after = _checked(there.document), _checked(_without(there.document, variants, there))
     _refuse_other_selection(before, after, there.summary)
-    inputs = _inputs(dataset, there, after, there.summary.without(gone))
+    hashes = FileHashes.load(dataset)
+    inputs = _inputs(hashes, there, after, there.summary.without(gone))
     kept = {record.file for record in inputs.records}
     kept |= {layout.record_of(file) for file in kept}
     stage = staging.prepare(dataset, lambda name: layout.is_shard_or_record(name) and name not in kept)
-    root = finish(stage, inputs)
+    root = finish(stage, inputs, hashes.within(stage))
     staging.publish(stage, dataset, locks)
     return BuildResult(inputs.contents, root, 0, len(inputs.records))
 
 
-def _inputs(dataset: Path, there: _Finished, recipe: Recipe, summary: PlanSummary) -> DatasetInputs:
+def _inputs(hashes: FileHashes, there: _Finished, recipe: Recipe, summary: PlanSummary) -> DatasetInputs:
     """Return what a dataset is written from, with the splits and variants of ``summary`` only."""
-    rejected = pq.read_table(dataset / layout.REJECTED)
+    rejected = pq.read_table(hashes.dataset / layout.REJECTED)
     left_out = rejected.filter(rejected["split"].is_null()).select(LEFT_OUT.names).cast(LEFT_OUT)
     cells = {(name, v) for name, split in summary.splits.items() for v in (*split.variants, *split.imported)}
-    records = [record for record in _records(dataset) if layout.cell_of(record.file) in cells]
+    records = [record for record in _records(hashes) if layout.cell_of(record.file) in cells]
     made_by = {variant: made for variant, made in there.made_by.items() if variant in {v for _, v in cells}}
     return DatasetInputs(recipe, summary, made_by, records, left_out)
 

@@ -13,8 +13,8 @@ from codec_adapters.classes import LABELS
 from codec_adapters.files.documents import nearest
 from codec_adapters.registration import default_catalogue
 from codecfake_builder.dataset import layout
-from codecfake_builder.dataset.saved import saved_document
-from codecfake_builder.dataset.versions import finished
+from codecfake_builder.dataset.saved import load_plan_summary, saved_document
+from codecfake_builder.dataset.versions import finished, refuse_changed, state
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
 from codecfake_builder.recipe.edit import Document, next_free_label, with_codec
 from codecfake_builder.recipe.edit_file import edited_text, read_recipe_text, write_edited
@@ -35,6 +35,10 @@ class Target:
     """The recipe as it is; empty where there is none."""
     catalogue: Catalogue
     """The recipe's; the default one where there is none."""
+    state: str = ""
+    """The state of the dataset when it was read."""
+    limit: int | None = None
+    """Of the dataset, where it is a trial."""
 
     @classmethod
     def of(cls, recipe: Path | None, dataset: Path | None) -> Target:
@@ -45,14 +49,26 @@ class Target:
         """
         if dataset is not None and not finished(dataset):
             raise DatasetError(f"{dataset}: is no finished dataset; build it first")
+        before = "" if dataset is None else state(dataset)
+        limit = None if dataset is None else load_plan_summary(dataset).limit
         if recipe is not None:
             if not recipe.is_file():
                 raise RecipeError(f"{recipe}: no such recipe file; of a packaged recipe, extend a dataset (--into DIR)")
-            return cls(recipe, dataset, recipe_document(recipe), load_recipe(str(recipe)).catalogue)
+            return cls(recipe, dataset, recipe_document(recipe), load_recipe(str(recipe)).catalogue, before, limit)
         if dataset is not None:
             path, document = dataset / layout.RECIPE, saved_document(dataset)
-            return cls(None, dataset, document, parse_recipe(deepcopy(document), str(path), path.parent).catalogue)
+            catalogue = parse_recipe(deepcopy(document), str(path), path.parent).catalogue
+            return cls(None, dataset, document, catalogue, before, limit)
         return cls(None, None, {}, default_catalogue())
+
+    def refuse_changed(self) -> None:
+        """Refuse to go on where another command has changed the dataset since it was read.
+
+        Raises:
+            DatasetError: it has.
+        """
+        if self.dataset is not None:
+            refuse_changed(self.dataset, self.state)
 
     @property
     def folder(self) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codecfake_builder.cli.options import LimitOption, RecipeArgument, SetOption, command_line
+from codecfake_builder.cli.options import LimitOption, RecipeArgument, ReplaceOption, SetOption, command_line
 
 if TYPE_CHECKING:
     from codecfake_builder.dataset.contents import Contents
@@ -25,21 +25,29 @@ def build(
     out: Annotated[Path, typer.Option(help="Dataset folder; new, empty, or of an earlier build to go on with.")],
     set_: SetOption = None,
     limit: LimitOption = None,
+    replace: ReplaceOption = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read every file that is there, not only those of another size or time.")
+    ] = False,
 ) -> None:
-    """Build a dataset, or go on with one: shards that are there with the right content are kept."""
+    """Build a dataset, or go on with one: files that are there with the right content are kept, others made again."""
     from codecfake_builder.recipe.load import load_recipe
 
-    build_and_report(load_recipe(recipe, set_), out, limit)
+    build_and_report(load_recipe(recipe, set_), out, limit, replace=replace, check=check)
 
 
-def build_and_report(recipe: Resolved, out: Path, limit: int | None) -> None:
+def build_and_report(
+    recipe: Resolved, out: Path, limit: int | None, *, replace: bool = False, check: bool = False
+) -> None:
     """Build the dataset of a recipe, and print its contents, its root hash and how to open and verify it."""
     from codecfake_builder.changes.build import build as run
 
-    result = run(recipe, out, limit)
+    result = run(recipe, out, limit, replace=replace, check=check)
     print(contents_table(result.contents))
-    if not result.shards_made:
+    if result.unchanged:
         print(f"\nNothing to do: all {result.shards_kept} shards were there with the right content.")
+    elif result.mended:
+        print(f"\nBrought back: {len(result.mended)} files that were missing or changed.")
     print(f"\nroot hash  {result.root}")
     print("open it    import datasets")
     place, split = (json.dumps(text, ensure_ascii=False) for text in (str(out), result.contents.splits[0]))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from codecfake_builder.cli.build import build_and_report
-from codecfake_builder.cli.options import SetOption
+from codecfake_builder.cli.options import ReplaceOption, SetOption
 from codecfake_builder.errors import BuilderError
 
 EXAMPLE = (
@@ -37,6 +37,7 @@ def import_clips(
     language: Annotated[str | None, typer.Option(help="clips: language code.")] = None,
     split: Annotated[str, typer.Option(help="clips: split to put them in.")] = "test",
     set_: SetOption = None,
+    replace: ReplaceOption = False,
 ) -> None:
     """Make a dataset of clips that exist already: same audio chain, same columns, provenance "imported"."""
     from codec_adapters.files.documents import nearest
@@ -57,4 +58,4 @@ def import_clips(
             folder, table=table, codec=codec, folders=folders, alm=alm, language=language, split=split,
             overrides=overrides,
         )  # fmt: skip
-    build_and_report(recipe, out, None)
+    build_and_report(recipe, out, None, replace=replace)

@@ -25,6 +25,9 @@ SetOption = Annotated[
 LimitOption = Annotated[
     int | None, typer.Option(min=1, help="Scale all splits down: the largest gets this many utterances.")
 ]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Replace a finished dataset of another recipe, other corpora or no --limit.")
+]
 ListedRecipeOption = Annotated[
     str | None,
     typer.Option("--recipe", metavar="RECIPE", help="List those too that a recipe brings along (plugins, isolated)."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from codec_adapters.files.hashing import sha256_of
@@ -23,19 +23,24 @@ def dataset_files(dataset: Path) -> Iterator[str]:
             yield name
 
 
-def hash_files(dataset: Path, known: dict[str, str]) -> dict[str, str]:
+def checksums_text(hashes: Mapping[str, str]) -> str:
+    """Return the text of ``checksums.sha256``."""
+    return "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(hashes.items()))
+
+
+def hash_files(dataset: Path, known: Mapping[str, str]) -> dict[str, str]:
     """Return the sha256 of every file of a dataset by name.
 
     Args:
         dataset: its folder.
-        known: sha256 by name of files that were hashed when they were written, and are not read again.
+        known: sha256 by name of files that were hashed already, and are not read again.
     """
     return {name: known.get(name) or sha256_of(dataset / name) for name in dataset_files(dataset)}
 
 
-def write_checksums(dataset: Path, hashes: dict[str, str]) -> None:
+def write_checksums(dataset: Path, hashes: Mapping[str, str]) -> None:
     """Write ``checksums.sha256``, which makes the dataset a finished one."""
-    write_text(dataset / layout.CHECKSUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(hashes.items())))
+    write_text(dataset / layout.CHECKSUMS, checksums_text(hashes))
 
 
 def read_checksums(dataset: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -14,12 +15,19 @@ from pathlib import Path
 import pyarrow as pa
 
 from codec_adapters.classes import NO_LABEL
-from codec_adapters.files.hashing import sha256_of
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.card import card_text
-from codecfake_builder.dataset.checksums import hash_files, read_checksums, root_hash, write_checksums
+from codecfake_builder.dataset.checksums import (
+    checksums_text,
+    dataset_files,
+    hash_files,
+    read_checksums,
+    root_hash,
+    write_checksums,
+)
 from codecfake_builder.dataset.contents import Contents, count_contents
 from codecfake_builder.dataset.croissant import croissant_text
+from codecfake_builder.dataset.integrity.file_hashes import FileHashes
 from codecfake_builder.dataset.metadata import read_network_rates, write_metadata, write_rejected
 from codecfake_builder.dataset.provenance import provenance_document, provenance_text
 from codecfake_builder.dataset.quality import measure_stoi
@@ -27,7 +35,7 @@ from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.dataset.saved import save_plan_summary, save_recipe
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.dataset.sources import SpeechSource, speech_sources
-from codecfake_builder.errors import CheckFailedError
+from codecfake_builder.errors import CheckFailedError, DatasetError
 from codecfake_builder.files import sha256_text, write_text
 from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.recipe.schema import Recipe
@@ -80,7 +88,8 @@ class DatasetInputs:
     @property
     def fingerprint(self) -> str:
         """Return a sha256 over all inputs; a dataset that was finished from the same ones is left as it is."""
-        return sha256_text(self.provenance, *sorted(f"{r.key} {r.sha256} {r.file}" for r in self.records))
+        shards = sorted(f"{record.key} {record.sha256} {record.file}" for record in self.records)
+        return sha256_text(self.provenance, json.dumps(self.left_out.to_pylist()), *shards)
 
 
 def classes_of(recipe: Recipe, summary: PlanSummary, made_by: dict[str, ResolvedVariant]) -> tuple[str, ...]:
@@ -95,14 +104,40 @@ def classes_of(recipe: Recipe, summary: PlanSummary, made_by: dict[str, Resolved
     return tuple(class_names(used, recipe.retired_labels))
 
 
-def is_current(dataset: Path, inputs: DatasetInputs) -> bool:
-    """Return whether a dataset is finished, from these very inputs."""
-    marker = dataset / layout.FINISHED
-    return (
-        (dataset / layout.CHECKSUMS).is_file()
-        and marker.is_file()
-        and marker.read_text(encoding="utf-8") == inputs.fingerprint
-    )
+def is_finished_from(dataset: Path, inputs: DatasetInputs) -> bool:
+    """Return whether a dataset was finished from these very inputs."""
+    marker = _read_marker(dataset)
+    return marker is not None and marker[0] == inputs.fingerprint and (dataset / layout.CHECKSUMS).is_file()
+
+
+def damaged_files(dataset: Path, hashes: FileHashes) -> list[str]:
+    """Return the names of what is missing, added or changed in a dataset since it was finished, checksums first.
+
+    Files are held against ``checksums.sha256``, and that against what the builder's state says. Of a folder that is no
+    finished dataset, or whose state does not say, nothing can be told: all is written anew.
+    """
+    marker = _read_marker(dataset)
+    if marker is None or not (dataset / layout.CHECKSUMS).is_file():
+        return []
+    try:
+        listed = read_checksums(dataset)
+    except DatasetError:
+        return [layout.CHECKSUMS]
+    if not hashes.matches(layout.CHECKSUMS, marker[1]):
+        return [layout.CHECKSUMS]
+    there = set(dataset_files(dataset))
+    hashes.read(sorted(there))
+    changed = {name for name in there & listed.keys() if not hashes.matches(name, listed[name])}
+    return sorted(changed | (there ^ listed.keys()))
+
+
+def _read_marker(dataset: Path) -> tuple[str, str] | None:
+    """Return the fingerprint of the inputs that a dataset was finished from, and the sha256 of its checksums."""
+    try:
+        fingerprint, checksums = (dataset / layout.FINISHED).read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return None  # absent, damaged, or of an earlier version
+    return fingerprint, checksums
 
 
 def save_state(dataset: Path, inputs: DatasetInputs) -> None:
@@ -111,31 +146,35 @@ def save_state(dataset: Path, inputs: DatasetInputs) -> None:
     save_plan_summary(inputs.summary, dataset)
 
 
-def finish(dataset: Path, inputs: DatasetInputs) -> str:
+def finish(dataset: Path, inputs: DatasetInputs, hashes: FileHashes) -> str:
     """Write everything beside the shards, checksums last; return the root hash.
 
     Args:
         dataset: a folder that holds all shards but is no finished dataset; how a finished one changes, see
             :mod:`codecfake_builder.dataset.versions`.
         inputs: what the files are written from.
+        hashes: of the files in it; they are completed, and written to the state.
     """
     contents, records = inputs.contents, inputs.records
-    _write_all_metadata(dataset, contents, {record.file: record.sha256 for record in records})
+    _write_all_metadata(contents, {record.file: record.sha256 for record in records}, hashes)
     write_rejected(dataset, inputs.left_out, records)
     write_text(dataset / layout.PROVENANCE, inputs.provenance)
     files = sha256_text(*sorted(f"{record.sha256}  {record.file}" for record in records))
     write_text(dataset / layout.CROISSANT, croissant_text(contents, inputs.speech, files))
     save_state(dataset, inputs)
     (dataset / layout.CARD).unlink(missing_ok=True)
-    hashes = hash_files(dataset, {record.file: record.sha256 for record in records if record.clips})
-    root = root_hash(hashes)
+    listed = hash_files(dataset, hashes.read(dataset_files(dataset)))
+    root = root_hash(listed)
     scores = measure_stoi(dataset, clips) if (clips := contents.recipe.card.stoi_clips) else []
     rates = read_network_rates(dataset, contents.splits)
     write_text(
         dataset / layout.CARD, card_text(contents, list(inputs.summary.languages), root, rates, inputs.speech, scores)
     )
-    write_text(dataset / layout.FINISHED, inputs.fingerprint)
-    write_checksums(dataset, {**hashes, layout.CARD: sha256_of(dataset / layout.CARD)})
+    listed |= hashes.read([layout.CARD])
+    checksums = hashlib.sha256(checksums_text(listed).encode()).hexdigest()
+    write_text(dataset / layout.FINISHED, f"{inputs.fingerprint} {checksums}\n")
+    hashes.save()
+    write_checksums(dataset, listed)
     return root
 
 
@@ -144,17 +183,24 @@ def finished_root(dataset: Path) -> str:
     return root_hash(read_checksums(dataset))
 
 
-def _write_all_metadata(dataset: Path, contents: Contents, hashes: dict[str, str]) -> None:
-    """Bring ``metadata/`` up to date; a file whose shards and class names are as before is not written again."""
+def _write_all_metadata(contents: Contents, shards: dict[str, str], hashes: FileHashes) -> None:
+    """Bring ``metadata/`` up to date; a file whose shards and class names are as before is not written again.
+
+    Args:
+        contents: of the dataset.
+        shards: sha256 of every shard.
+        hashes: of the files in the dataset's folder.
+    """
+    dataset = hashes.dataset
     before = _written_before(dataset)
     written = {}
     for split in contents.splits:
-        path, files = dataset / layout.metadata(split), sorted(contents.files(split))
-        source = sha256_text(json.dumps(contents.classes), *(f"{hashes[file]}  {file}" for file in files))
+        name, files = layout.metadata(split), sorted(contents.files(split))
+        source = sha256_text(json.dumps(contents.classes), *(f"{shards[file]}  {file}" for file in files))
         known_source, known_hash = before.get(split, ("", ""))
-        if source != known_source or not path.is_file() or sha256_of(path) != known_hash:
+        if source != known_source or not hashes.matches(name, known_hash):
             write_metadata(dataset, split, files, contents.classes)
-        written[split] = [source, sha256_of(path)]
+        written[split] = [source, hashes.of(name)]
     for old in layout.metadata_files(dataset):
         if old.stem not in contents.splits:
             old.unlink()
@@ -166,7 +212,7 @@ def _written_before(dataset: Path) -> dict[str, tuple[str, str]]:
     try:
         document = json.loads((dataset / layout.METADATA_SOURCES).read_text(encoding="utf-8"))
         return {str(split): (str(source), str(sha256)) for split, (source, sha256) in document.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}  # absent, or damaged: all are written
 
 

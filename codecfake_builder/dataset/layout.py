@@ -41,6 +41,8 @@ METADATA_SOURCES = f"{STATE}/metadata.json"
 """What each file of :data:`METADATA` was written from, and its sha256: one whose shards are as before stays."""
 INTELLIGIBILITY = f"{STATE}/intelligibility.json"
 """Scores of earlier builds of the same folder, by the hashes of the two clips."""
+HASHES = f"{STATE}/hashes.json"
+"""Size, modification time and sha256 of the dataset's files as they were when they were hashed last."""
 LOCK = f"{STATE}/lock"
 CLAIMS_PREFIX = "claims-"
 """Start of the name of a run's folder in :data:`STATE` in which its processes claim their devices."""
@@ -100,6 +102,11 @@ def is_shard_or_record(name: str) -> bool:
 def metadata(split: str) -> str:
     """Return the name of a split's file without audio; ``*`` gives the glob pattern of all."""
     return f"{METADATA}/{split}{_SHARD}"
+
+
+def is_metadata(name: str) -> bool:
+    """Return whether a file of the dataset is one without audio."""
+    return name.startswith(f"{METADATA}/") and name.endswith(_SHARD)
 
 
 def metadata_files(dataset: Path) -> list[Path]:

@@ -124,12 +124,12 @@ def _hash_of_id(pair: _Pair) -> bytes:
 
 
 def _kept(dataset: Path) -> dict[str, float]:
-    """Read the scores of earlier runs, by the keys of their pairs."""
-    path = dataset / layout.INTELLIGIBILITY
-    if not path.is_file():
+    """Read the scores of earlier runs, by the keys of their pairs; what is absent or damaged is measured."""
+    try:
+        document = json.loads((dataset / layout.INTELLIGIBILITY).read_text(encoding="utf-8"))
+        return {str(key): float(value) for key, value in document.items() if -1 <= float(value) <= 1}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
-    document = json.loads(path.read_text(encoding="utf-8"))
-    return {str(key): float(value) for key, value in document.items()}
 
 
 def _measured(dataset: Path, pairs: list[_Pair]) -> dict[str, float]:

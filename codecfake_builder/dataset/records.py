@@ -6,12 +6,16 @@ A record lies in the dataset's state folder, so that a shard that is there is no
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from codecfake_builder.dataset import layout
-from codecfake_builder.files import write_text
+from codecfake_builder.dataset.integrity.file_hashes import FileHashes
+from codecfake_builder.files import sha256_text, write_text
 from codecfake_builder.rejections import RejectionReason
 
 
@@ -51,20 +55,35 @@ class ShardRecord:
     """How long it took."""
 
     def save(self, dataset: Path) -> None:
-        """Write the record into the dataset's state folder."""
-        write_text(dataset / layout.record_of(self.file), json.dumps(asdict(self), indent=1) + "\n")
+        """Write the record into the dataset's state folder, with a digest of itself."""
+        values = asdict(self)
+        document = {**values, "digest": _digest(values)}
+        write_text(dataset / layout.record_of(self.file), json.dumps(document, indent=1) + "\n")
 
 
 def load_record(dataset: Path, file: str) -> ShardRecord | None:
     """Read the record of shard ``file``; ``None`` where none holds good: absent, damaged, or its shard is gone."""
     try:
         values: dict[str, Any] = json.loads((dataset / layout.record_of(file)).read_text(encoding="utf-8"))
-        rejected = tuple(
-            Rejection(**{**row, "reason": RejectionReason(row["reason"])}) for row in values.pop("rejected")
-        )
-        record = ShardRecord(**values, rejected=rejected)
+        if values.pop("digest", None) not in (None, _digest(values)):  # records of earlier versions have none
+            return None
+        record = _RECORD.validate_python(values)
         path = dataset / file
         same_size = (path.stat().st_size if path.is_file() else 0) == record.bytes
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, ValidationError):
         return None
-    return record if same_size and record.file == file else None
+    sound = record.clips >= 0 and 0 <= record.seconds < math.inf and bool(record.clips) == bool(record.bytes)
+    return record if same_size and sound and record.file == file else None
+
+
+def intact_record(hashes: FileHashes, file: str) -> ShardRecord | None:
+    """Read the record of shard ``file`` where both are as they were written; see :func:`load_record`."""
+    record = load_record(hashes.dataset, file)
+    return record if record and (not record.clips or hashes.matches(file, record.sha256)) else None
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return sha256_text(json.dumps(values, sort_keys=True))
+
+
+_RECORD = TypeAdapter(ShardRecord)

@@ -69,5 +69,5 @@ def load_plan_summary(dataset: Path) -> PlanSummary:
 
 def _write_changed(path: Path, text: str) -> None:
     """Write a text file unless it has this text already."""
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+    if not path.is_file() or path.read_bytes() != text.encode():
         write_text(path, text)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
@@ -35,6 +36,34 @@ _CANNOT_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errn
 def finished(dataset: Path) -> bool:
     """Return whether a folder holds a complete dataset."""
     return (dataset / layout.CHECKSUMS).is_file()
+
+
+def state(dataset: Path) -> str:
+    """Return a sha256 that changes whenever a dataset does: over its checksums, its marker and its recipe."""
+    digest = hashlib.sha256()
+    home = dataset
+    if not dataset.exists() and layout.old_version(dataset).is_dir():
+        home = _survivor(dataset)
+    for name in (layout.CHECKSUMS, layout.FINISHED, layout.RECIPE):
+        path = home / name
+        digest.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
+    return digest.hexdigest()
+
+
+def refuse_changed(dataset: Path, before: str) -> None:
+    """Refuse to go on from a dataset that another command has changed since it was read.
+
+    Args:
+        dataset: its folder, locked.
+        before: its :func:`state` then.
+
+    Raises:
+        DatasetError: it was changed.
+    """
+    if state(dataset) != before:
+        raise DatasetError(
+            f"{dataset}: was changed by another command meanwhile; run this one again, and it goes on from there"
+        )
 
 
 @contextmanager
@@ -92,6 +121,8 @@ def prepare(dataset: Path, drop: Callable[[str], bool], salvage: Collection[str]
         if _is_of_one_run(name) or name in salvage:
             continue
         if _is_folder(source):
+            if source.suffix and drop(name):
+                continue  # in the place of a file
             target.mkdir(exist_ok=True)
             shutil.copymode(source, target)
         elif not drop(name):
@@ -160,10 +191,16 @@ def _recover(dataset: Path) -> None:
     if not old.is_dir():
         return
     if not dataset.exists():
-        (layout.next_version(dataset) if finished(layout.next_version(dataset)) else old).rename(dataset)
+        _survivor(dataset).rename(dataset)
     if old.is_dir():
         discard(dataset)
         old.rename(layout.next_version(dataset))
+
+
+def _survivor(dataset: Path) -> Path:
+    """Return the version that takes the name that a :func:`publish` left to none."""
+    following = layout.next_version(dataset)
+    return following if finished(following) else layout.old_version(dataset)
 
 
 def _refuse_fixed(dataset: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -66,12 +69,28 @@ def edited_text(text: str, where: str, edit: Callable[[Document], Document]) -> 
 
 
 def write_edited(path: Path, edit: Callable[[Document], Document]) -> None:
-    """Edit a recipe file in one step; see :func:`edited_text`.
+    """Edit a recipe file in one step; see :func:`edited_text`. Who edits it meanwhile waits for the result.
 
     Raises:
         RecipeError: the file cannot be read, or see there.
     """
-    write_text(path.resolve(), edited_text(read_recipe_text(path), str(path), edit))
+    with _locked(path):
+        write_text(path.resolve(), edited_text(read_recipe_text(path), str(path), edit))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Lock a recipe file; whoever waited for one that was replaced meanwhile locks the new one."""
+    while True:
+        try:
+            stream = path.open("rb")
+        except OSError as error:
+            raise RecipeError(f"{path}: cannot be read ({error.strerror})") from error
+        with stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                yield
+                return
 
 
 def read_recipe_text(path: Path) -> str:

@@ -14,7 +14,8 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from codecfake_builder.dataset import layout
-from codecfake_builder.dataset.records import ShardRecord, load_record
+from codecfake_builder.dataset.integrity.file_hashes import FileHashes
+from codecfake_builder.dataset.records import ShardRecord, intact_record
 from codecfake_builder.devices import resolve_devices
 from codecfake_builder.errors import BuilderError, CheckFailedError
 from codecfake_builder.progress import progress
@@ -65,14 +66,21 @@ def _workers(execution: Execution, devices: tuple[str, ...]) -> Iterator[int]:
         yield execution.workers or max(1, sum(client.nthreads().values()))
 
 
-def split_done(shards: Iterable[Shard], dataset: Path) -> tuple[list[ShardRecord], list[Shard]]:
+def split_done(shards: Iterable[Shard], hashes: FileHashes) -> tuple[list[ShardRecord], list[Shard]]:
     """Return the records of the shards that are there with the right content key, and the shards that must be made.
 
-    A shard from which clips are missing for reasons that may be gone (an unreadable disk) is tried again.
+    A shard from which clips are missing for reasons that may be gone (an unreadable disk) is tried again, and so is one
+    whose file is not the one that was written.
+
+    Args:
+        shards: of the dataset.
+        hashes: of the files in the dataset's folder.
     """
     done, missing = [], []
+    shards = list(shards)
+    hashes.read([shard.file for shard in shards])
     for shard in shards:
-        record = load_record(dataset, shard.file)
+        record = intact_record(hashes, shard.file)
         if record and record.key == shard.key and not any(r.reason.of_the_moment for r in record.rejected):
             done.append(record)
         else:
