@@ -20,7 +20,7 @@ from codecfake_builder.corpora.base import (
     SourceFile,
     TableName,
 )
-from codecfake_builder.corpora.listing.paths import listed_path
+from codecfake_builder.corpora.listing.paths import home_expanded, is_file, listed_path
 from codecfake_builder.corpora.listing.repeats import without_repeats
 from codecfake_builder.corpora.listing.tables import TableRow, table_rows
 from codecfake_builder.corpora.listing.trees import FoundFile, audio_below
@@ -198,4 +198,4 @@ def _begins(folder: str, name: str) -> bool:
 
 def _table(name: str) -> Path:
     packaged = resource_folder("manifests") / f"{name}.csv"
-    return packaged if packaged.is_file() else Path(name).expanduser()
+    return packaged if is_file(packaged) else home_expanded(name)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from codec_adapters.files.documents import nearest
 from codecfake_builder.audio import AUDIO_SUFFIXES
+from codecfake_builder.corpora.listing.paths import home_expanded, is_file
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.resources import resource_folder
 from codecfake_builder.text_files import read_lines
@@ -23,12 +24,12 @@ def read_ids(name: str) -> list[str]:
         RecipeError: there is neither a file nor a packaged list of that name, or the file is no text.
     """
     folder = resource_folder("manifests")
-    for path in (folder / f"{name}{PACKAGED_SUFFIX}", Path(name).expanduser()):
-        if path.is_file():
+    for path in (folder / f"{name}{PACKAGED_SUFFIX}", home_expanded(name)):
+        if is_file(path):
             lines = (line.strip() for line in read_lines(path, error=RecipeError))
             return list(dict.fromkeys(line for line in lines if line))
     packaged = sorted(path.name.removesuffix(PACKAGED_SUFFIX) for path in folder.glob(f"*{PACKAGED_SUFFIX}"))
-    raise RecipeError(f"ids: {name}: neither a file nor a packaged list of utterances; {nearest(name, packaged)}")
+    raise RecipeError(f"ids: {name:.200}: neither a file nor a packaged list of utterances; {nearest(name, packaged)}")
 
 
 def as_known(listed: Sequence[str], known: Collection[str]) -> list[str]:
@@ -72,7 +73,7 @@ def read_labels(path: Path) -> list[str]:
     Raises:
         RecipeError: no such file, a line of another form, a file that is real and fake, or no real utterance in it.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise RecipeError(f"labels: {path}: no such file")
     tags: dict[str, str] = {}
     for number, line in enumerate(read_lines(path, error=RecipeError), start=1):

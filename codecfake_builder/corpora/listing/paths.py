@@ -26,6 +26,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def home_expanded(name: str) -> Path:
+    """Return a path with ``~`` replaced, where there is such a user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
 def listed_path(root: Path, path: str, place: str) -> tuple[str, bool]:
     r"""Return a listed path in its shortest form, relative to the root, and whether a file is there.
 

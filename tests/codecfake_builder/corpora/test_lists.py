@@ -268,3 +268,13 @@ def test_import_refuses_a_file_under_two_codecs(tmp_path: Path) -> None:
     resolved = clips_recipe(tmp_path, table=tmp_path / "t.csv", split="train", overrides=[])
     with pytest.raises(CorpusError, match=r"t\.csv: line 3: 0\.wav has the class"):
         make_plan(resolved)
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "~nosuchuser/ids.txt", "no\0such", "", "."])
+def test_lists_that_are_no_file(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "x.wav", "")
+    with pytest.raises(RecipeError, match="neither a file nor a packaged list") as caught:
+        wanted(FolderConfig(kind="folder", root=tmp_path, ids=name))
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(CorpusError, match=r"no such file|File name too long"):
+        wanted(ImportedConfig(kind="imported", root=tmp_path, table=name))
