@@ -14,6 +14,7 @@ from codecfake_builder.errors import BuilderError, CorpusError
 
 MOST_BYTES = 1 << 30
 """Size of the largest text file that is read."""
+_MARK = "\ufeff"
 _MARKS = (  # the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -47,7 +48,8 @@ def read_text(path: Path, encoding: str | None = None, error: type[BuilderError]
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise error(f"{path}: line {line}: holds a NUL byte, so that it is no text (or UTF-16 without its mark)")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return lines.lstrip(_MARK).replace(f"\n{_MARK}", "\n")  # files with marks that were joined have them in the middle
 
 
 def read_lines(path: Path, encoding: str | None = None, error: type[BuilderError] = CorpusError) -> list[str]:

@@ -20,12 +20,14 @@ from codecfake_builder.rejections import RejectionReason
 
 _COLUMNS = ("path", "utterance_id", "speaker", "language", "text")
 _NO_SPEAKER = re.compile(
-    r"(train|training|dev|devel|test|eval|evaluation|val|valid|validation|validated|unseen|seen|other|clean"
-    r"|wavs?\d*|flacs?|mp3s?|ogg|opus|audios?|clips|data|dataset|speech|recordings?|samples|files|corpus|corpora)"
-    r"([-_. ].*)?",
+    r"(train|training|dev|devel|test|eval|evaluation|val|valid|validation|validated|unseen|seen|other|clean|noisy"
+    r"|wavs?|flacs?|mp3s?|ogg|opus|audios?|clips|data|dataset|speech|recordings?|samples|files|corpus|corpora"
+    r"|part|set|split|fold|batch|chunk|shard|vol|volume|disc|disk|cd|session|day|mic|male|female|men|women|children"
+    r"|speakers|readers|people|real|fake|bonafide|spoof|original|originals)"
+    r"\d*([-_. ].*)?",
     re.IGNORECASE,
 )
-"""Names of folders that no speaker has: of splits, formats and heaps of files."""
+"""Names of folders that no speaker has: of splits, formats, groups of speakers and heaps of files."""
 
 
 class FolderConfig(CorpusConfig):

@@ -21,6 +21,12 @@ def test_marks_and_line_ends_leave_no_trace(tmp_path: Path, encoding: str, end: 
     assert read_lines(path) == ["Müller – 广州", "zweite"]
 
 
+def test_marks_of_files_that_were_joined(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes("a\r\n".encode("utf-8-sig") * 2 + "\ufeffb".encode())
+    assert read_text(path) == "a\na\nb"
+
+
 @pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
 def test_utf_16_of_either_order(tmp_path: Path, mark: bytes) -> None:
     path = tmp_path / "list.txt"
