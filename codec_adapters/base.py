@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from codec_adapters.code_form import CodeForm, check_codes, check_side, check_tensors
-from codec_adapters.errors import CheckpointError, InputError, OptionError
+from codec_adapters.code_form import CodeForm, check_codes, check_side, check_tensors, shown
+from codec_adapters.errors import CheckpointError, InputError, OptionError, OutputError
 from codec_adapters.files import weights
 from codec_adapters.files.config import find_file
 from codec_adapters.spec import CodecSpec, OptionValue
@@ -145,11 +145,14 @@ class Adapter(ABC):
 
         Raises:
             InputError: wrong type, shape or number of seeds.
-            OutputError: an external codec failed, or gave no waveform.
+            OutputError: an external codec failed, or the codec gave no waveform for each item.
             WorkerError, WorkerRefusedError: an isolated codec failed.
         """
         wav = self._checked(wav)
-        return self._resynthesize(wav, self._checked_seeds(seeds, wav.shape[0]))
+        out = self._resynthesize(wav, self._checked_seeds(seeds, wav.shape[0]))
+        if not isinstance(out, Tensor) or not out.is_floating_point() or out.ndim != 2 or len(out) != len(wav):
+            raise OutputError(f"{self.spec.name}: gave {shown(out)}, expected float32 [{len(wav)}, samples]")
+        return out
 
     @torch.inference_mode()
     def encode(self, wav: Tensor) -> Codes:

@@ -70,6 +70,10 @@ class Backend(BaseModel, ABC):
             CheckpointError: the files hold no such codec, or cannot be loaded safely; the message names the file.
         """
 
+    def settled(self, adapter: Adapter) -> Self:
+        """Return the backend with what loading ``adapter`` has found out, for the codec file to state it."""
+        return self
+
     def path_of(self, file: PinnedFile) -> Path:
         """Return where one of the :attr:`pinned` files lies."""
         return file.path(self.files_folder)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 from pydantic import Field, model_validator
 
 from codec_adapters.errors import CheckpointError
+from codec_adapters.external.axes import CallLayout, CodeOrder, DecoderTakes
 from codec_adapters.external.backend import Backend, copy_pinned
 from codec_adapters.files.hashing import sha256_of
 from codec_adapters.files.pinned import PinnedFile
@@ -18,6 +20,10 @@ from codec_adapters.files.python_files import import_file
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter, Setup
+
+
+_FOUND = ("layout", "codes", "decoder_takes")
+"""Fields that are found by trying where they are not stated; they are in the content key where they are stated."""
 
 
 class PythonBackend(Backend):
@@ -38,11 +44,19 @@ class PythonBackend(Backend):
     """True where it takes and returns numpy arrays; else tensors."""
     factory: bool = False
     """True where the object is a function that makes the codec; else a function is the codec itself."""
+    layout: CallLayout | None = None
+    """Axes of the waveforms that it takes; ``None``: found by trying."""
+    codes: CodeOrder | None = None
+    """Order of the axes of its codes; ``None``: found by trying."""
+    decoder_takes: DecoderTakes | None = None
+    """What ``decode`` gets of what ``encode`` returns; ``None``: found by trying."""
 
     @model_validator(mode="after")
     def _module_or_file(self) -> Self:
         if (self.module is None) == (self.file is None):
             raise ValueError("give either module or file")
+        if self.batched and self.layout == "S":
+            raise ValueError("layout: S has no axis for a batch, batched needs one; take BS or BCS")
         return self
 
     @property
@@ -51,20 +65,42 @@ class PythonBackend(Backend):
 
     @classmethod
     def from_user(
-        cls, folder: Path, given: str, batched: bool = False, numpy: bool = False, factory: bool = False
+        cls,
+        folder: Path,
+        given: str,
+        batched: bool = False,
+        numpy: bool = False,
+        factory: bool = False,
+        layout: str | None = None,
     ) -> Self:
         """Make the backend from ``module:Name``, or from ``file.py:Name``, whose file is copied into ``folder``.
 
         Raises:
-            CheckpointError: neither form, or no such file.
+            CheckpointError: neither form, no such file, or no such layout.
         """
         where, colon, name = given.rpartition(":")
         if not colon or not where or not name:
             raise CheckpointError(f"--python {given}: expected module:Class, or file.py:Class")
+        if layout is not None and layout not in get_args(CallLayout):
+            raise CheckpointError(f"--layout {layout}: is none of {', '.join(get_args(CallLayout))}")
+        if batched and layout == "S":
+            raise CheckpointError("--layout S has no axis for a batch, --batched needs one; take BS or BCS")
         if not where.endswith(".py"):
-            return cls(name=name, module=where, batched=batched, numpy=numpy, factory=factory).at(folder)
-        file = copy_pinned(Path(where), folder / Path(where).name, folder)
-        return cls(name=name, file=file, batched=batched, numpy=numpy, factory=factory).at(folder)
+            source: dict[str, Any] = {"module": where}
+        else:
+            source = {"file": copy_pinned(Path(where), folder / Path(where).name, folder)}
+        if layout:
+            source["layout"] = layout
+        return cls(name=name, **source, batched=batched, numpy=numpy, factory=factory).at(folder)
+
+    def settings(self) -> str:
+        stated = {name: value for name, value in json.loads(super().settings()).items() if name not in _FOUND or value}
+        return json.dumps(stated, sort_keys=True)
+
+    def settled(self, adapter: Adapter) -> Self:
+        form = getattr(adapter, "form", None)
+        found = {name: value for name in _FOUND if (value := getattr(form, name, None)) is not None}
+        return self.model_copy(update=found) if found else self
 
     def hashes(self) -> dict[str, str]:
         found = super().hashes()
@@ -73,10 +109,13 @@ class PythonBackend(Backend):
         return found
 
     def adapter(self, setup: Setup) -> Adapter:
+        from codec_adapters.external.adapters.call_form import CallForm
         from codec_adapters.external.adapters.python import CallStyle, make_adapter
 
         where = f"python: {self.file.file if self.file else self.module}:{self.name}"
-        return make_adapter(setup, where, self._import, self.name, CallStyle(self.batched, self.numpy, self.factory))
+        style = CallStyle(self.batched, self.numpy, self.factory)
+        form = CallForm(self.layout, self.codes, self.decoder_takes)
+        return make_adapter(setup, where, self._import, self.name, style, form)
 
     def _import(self) -> ModuleType:
         """Return the module that holds the object; it is imported once."""

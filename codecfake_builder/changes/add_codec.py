@@ -128,6 +128,7 @@ def _learned(request: Request, draft: Draft) -> tuple[FactSheet, list[str]]:
     target.check(codec_edit(name, splits, target.catalogue, {}))
     facts.complete(name, request.ask, among=("sample_rate",))
     adapter = _loaded(draft.entry(facts.codec(provisional_hop=1)), request.device)
+    facts.remarks += draft.settle(adapter)
     if "hop" not in facts.values and (hop := rough_hop(adapter)) > 1:
         adapter = _loaded(draft.entry(facts.codec(provisional_hop=hop)), request.device)
     try:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codec_adapters.entry import Entry
 from codec_adapters.external.backend import Backend
@@ -19,6 +19,9 @@ from codec_adapters.spec import OptionValue
 from codecfake_builder.changes.fact_sheet import config_facts
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.files import write_text
+
+if TYPE_CHECKING:
+    from codec_adapters.base import Adapter
 
 CODEC_FILE = "codec.yaml"
 FOLDER = "codecs"
@@ -50,6 +53,10 @@ class Draft(ABC):
     def entry(self, facts: CodecFacts) -> Entry:
         """Return its entry in a catalogue, with these facts."""
 
+    def settle(self, adapter: Adapter) -> list[str]:
+        """Keep what loading ``adapter`` has found out of the codec; return a remark on each."""
+        return []
+
     @abstractmethod
     def recipe_entry(self) -> dict[str, Any]:
         """Return arguments of ``recipe.edit.with_codec``; paths as from the recipe's folder, the codec's being
@@ -78,6 +85,12 @@ class FileDraft(Draft):
         path = self.folder / CODEC_FILE
         write_text(path, codec_file_text(str(path), self.name, self.backend, facts, self.options))
         return codec_file_entry(path)
+
+    def settle(self, adapter: Adapter) -> list[str]:
+        assert self.backend is not None
+        before, self.backend = self.backend, self.backend.settled(adapter)
+        found = {key: value for key, value in self.backend if value != getattr(before, key)}
+        return [f"{self.backend.key}.{key}: {value}, found by trying" for key, value in found.items()]
 
     def recipe_entry(self) -> dict[str, Any]:
         return {"plugin": f"{FOLDER}/{self.name}/{CODEC_FILE}"}

@@ -87,6 +87,10 @@ class PythonOptions:
     batched: Annotated[bool, _PYTHON("--batched", help="It takes whole batches.")] = False
     numpy: Annotated[bool, _PYTHON("--numpy", help="It takes and gives numpy arrays.")] = False
     factory: Annotated[bool, _PYTHON("--factory", help="It is a function that makes the codec.")] = False
+    layout: Annotated[
+        str | None,
+        _PYTHON(help="Axes it takes: BS [batch, samples], BCS [batch, 1, samples], S; default: found by trying."),
+    ] = None
 
     def make_backend(self, decoder: Path | None) -> MakeBackend | None:
         """Return what puts the backend's files into the codec's folder, as other backends do."""
@@ -95,7 +99,12 @@ class PythonOptions:
         from codec_adapters.external.python import PythonBackend
 
         return partial(
-            PythonBackend.from_user, given=self.python, batched=self.batched, numpy=self.numpy, factory=self.factory
+            PythonBackend.from_user,
+            given=self.python,
+            batched=self.batched,
+            numpy=self.numpy,
+            factory=self.factory,
+            layout=self.layout,
         )
 
 

@@ -14,8 +14,9 @@ from torch.nn.functional import pad
 
 from codec_adapters.base import Codes, Setup
 from codec_adapters.code_form import CodeForm, Scale
-from codec_adapters.errors import InputError, OptionError, OutputError
+from codec_adapters.errors import CodecError, InputError, OptionError, OutputError
 from codec_adapters.external.adapters.opaque import OpaqueAdapter
+from codec_adapters.external.adapters.outputs import as_wave
 
 _seeding = threading.RLock()
 """Held while torch's generator is seeded, since it is one for all threads. Reentrant: a codec may contain another."""
@@ -32,7 +33,8 @@ class ExternalAdapter(OpaqueAdapter):
 
 @dataclass(frozen=True)
 class Functions:
-    """A codec as functions: either ``round_trip``, or both ``encode`` and ``decode``.
+    """A codec as functions: ``round_trip``, or both ``encode`` and ``decode``; where it has all, clips are made by the
+    first.
 
     Waveforms are float32 ``[batch, samples]`` on the adapter's device. ``encode`` returns integer codes
     ``[batch, codebooks, frames]``, or anything else (continuous latents) that ``decode`` takes.
@@ -127,7 +129,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def failing_clips(name: str) -> Iterator[None]:
-    """Turn the error of a network in this context into an :class:`OutputError`, which costs the clip.
+    """Turn the error of a codec in this context into an :class:`OutputError`, which costs the clip.
 
     Errors of a device (out of memory, CUDA) are raised as they are, since they are not the codec's.
 
@@ -135,16 +137,16 @@ def failing_clips(name: str) -> Iterator[None]:
         name: of the codec, for messages.
 
     Raises:
-        OutputError: the network failed.
+        OutputError: the codec failed.
     """
     try:
         yield
-    except (torch.OutOfMemoryError, torch.AcceleratorError):
+    except (CodecError, torch.OutOfMemoryError, torch.AcceleratorError):
         raise
-    except (RuntimeError, AssertionError, torch.jit.Error) as error:
+    except (Exception, SystemExit) as error:  # a codec may raise anything
         if "CUDA" in str(error):
             raise
-        raise OutputError(f"{name}: failed ({last_line(error)})") from error
+        raise OutputError(f"{name}: failed ({one_line(error)})") from error
 
 
 def last_line(error: Exception) -> str:
@@ -153,36 +155,13 @@ def last_line(error: Exception) -> str:
     return lines[-1][:200] if lines else type(error).__name__
 
 
+def one_line(error: BaseException) -> str:
+    """Return the kind of an error and the last line of its text, where it has one."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    kind = type(error).__name__
+    return f"{kind}: {lines[-1][:200]}" if lines else kind
+
+
 def is_codes(made: object) -> bool:
     """Tell whether ``made`` is a tensor of integers with three axes, as codes have."""
     return isinstance(made, Tensor) and made.ndim == 3 and not (made.is_floating_point() or made.dtype == torch.bool)
-
-
-def as_wave(name: str, made: object, batch: int) -> Tensor:
-    """Return what a codec made as float32 ``[batch, samples]``; a channel axis of one is removed.
-
-    Args:
-        name: of the codec, for messages.
-        made: a tensor, an array, or a list or tuple that holds one.
-        batch: number of items that it must have.
-
-    Raises:
-        OutputError: it is no float waveform of that batch; integers are refused.
-    """
-    if isinstance(made, list | tuple) and len(made) == 1:
-        made = made[0]
-    try:
-        wave = torch.as_tensor(made)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise OutputError(f"{name}: gave a {type(made).__name__}, expected a waveform [batch, samples]") from error
-    shape = list(wave.shape)
-    if wave.ndim == 1 and batch == 1:
-        wave = wave[None]
-    if wave.ndim == 3 and wave.shape[1] == 1:
-        wave = wave[:, 0]
-    if wave.ndim != 2 or wave.shape[0] != batch or not wave.shape[1] or not wave.is_floating_point():
-        raise OutputError(
-            f"{name}: gave {str(wave.dtype).removeprefix('torch.')} {shape}, expected a float waveform "
-            f"[{batch}, samples] or [{batch}, 1, samples]"
-        )
-    return wave.float()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -17,8 +18,11 @@ import torch
 from torch import Tensor
 
 from codec_adapters.base import Adapter, Setup
-from codec_adapters.errors import CheckpointError, CodecError
-from codec_adapters.external.adapters.functions import Functions, FunctionsAdapter, seeded
+from codec_adapters.errors import CheckpointError, CodecError, InputError, OutputError
+from codec_adapters.external.adapters.call_form import CallForm, arguments_of, found_form, laid_out
+from codec_adapters.external.adapters.code_order import from_order, to_order
+from codec_adapters.external.adapters.functions import Functions, FunctionsAdapter, failing_clips, one_line, seeded
+from codec_adapters.external.adapters.outputs import as_wave
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,18 @@ class CallStyle:
     """It is a function that makes the codec; else a function is the codec itself."""
 
 
-def make_adapter(setup: Setup, where: str, imported: Callable[[], ModuleType], name: str, style: CallStyle) -> Adapter:
+class PythonAdapter(FunctionsAdapter):
+    """Adapter of a Python object that is no adapter itself."""
+
+    def __init__(self, setup: Setup, functions: Functions, form: CallForm) -> None:
+        super().__init__(setup, functions, whole_frames=False)
+        self.form = form
+        """How the object is called: what the codec file states, and what was found."""
+
+
+def make_adapter(
+    setup: Setup, where: str, imported: Callable[[], ModuleType], name: str, style: CallStyle, form: CallForm
+) -> Adapter:
     """Make the adapter of a Python object.
 
     Args:
@@ -41,10 +56,30 @@ def make_adapter(setup: Setup, where: str, imported: Callable[[], ModuleType], n
         imported: returns the module that holds the object.
         name: of the object in the module, with dots.
         style: how the object is called.
+        form: what the codec file states of the object's tensors; the rest is found by trying.
 
     Raises:
         CheckpointError: it cannot be imported or made, is no codec, or works at another rate than its codec file says.
     """
+    made = _made(setup, where, imported, name, style)
+    if isinstance(made, Adapter):
+        return made
+    paired = callable(getattr(made, "encode", None)) and callable(getattr(made, "decode", None))
+    if not paired and not callable(made):
+        raise CheckpointError(f"{where}: is a {type(made).__name__}, neither encode and decode nor a function")
+    if form.layout is None or (paired and None in (form.decoder_takes, form.codes)):
+        known = form if paired else replace(form, decoder_takes="whole")
+        with torch.inference_mode(), seeded(0, setup.device):
+            found = found_form(
+                known, setup.spec.name, setup.spec.hop, style.batched, _called(made, paired, style, setup)
+            )
+        form = found if paired else replace(found, decoder_takes=None)
+        made = _made(setup, where, imported, name, style)  # a new one, which has seen no clip
+    return PythonAdapter(setup, _functions(setup, made, paired, style, form), form)
+
+
+def _made(setup: Setup, where: str, imported: Callable[[], ModuleType], name: str, style: CallStyle) -> Any:
+    """Return the codec object; raises as :func:`make_adapter` does."""
     try:
         found: Any = imported()
         for part in name.split("."):
@@ -55,45 +90,81 @@ def make_adapter(setup: Setup, where: str, imported: Callable[[], ModuleType], n
             made = found(**_arguments(found, setup))
         else:
             made = found
+        rate = getattr(made, "sample_rate", None)
     except CodecError:
         raise
-    except Exception as error:  # code of the codec may raise anything; the user gets one line
-        reason = str(error).splitlines()[0] if str(error) else ""
-        raise CheckpointError(f"{where}: cannot be made ({type(error).__name__}: {reason})") from error
-    rate = getattr(made, "sample_rate", None)
+    except (Exception, SystemExit) as error:  # code of the codec may raise anything; the user gets one line
+        raise CheckpointError(f"{where}: cannot be made ({one_line(error)})") from error
     if isinstance(rate, int) and rate != setup.spec.sample_rate:
         raise CheckpointError(f"{where}: works at {rate} Hz, its codec file says {setup.spec.sample_rate} Hz")
-    if isinstance(made, Adapter):
-        return made
-    paired = callable(getattr(made, "encode", None)) and callable(getattr(made, "decode", None))
-    if not paired and not callable(made):
-        raise CheckpointError(f"{where}: is a {type(made).__name__}, neither encode and decode nor a function")
-    return FunctionsAdapter(setup, _functions(made, paired, style), whole_frames=False)
+    return made
 
 
-def _functions(made: Any, paired: bool, style: CallStyle) -> Functions:
-    """Return a codec object as functions; one thread at a time calls it, since it may not allow several."""
+def _called(made: Any, paired: bool, style: CallStyle, setup: Setup) -> tuple[Callable[[Any], Any], Callable[..., Any]]:
+    """Return ``encode`` and ``decode`` of tensors; of a round trip, the function and one that gives back its argument.
+
+    One thread at a time calls the codec, since it may not allow several.
+    """
     lock = threading.Lock()
     into: Callable[[Any], Any] = _array if style.numpy else _same
     back: Callable[[Any], Any] = _tensor if style.numpy else _same
 
-    def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(given: Any, **seeds: Any) -> Any:
+    def guarded(function: Callable[..., Any], on_device: bool = False) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            places = [value.to(setup.device) if on_device and isinstance(value, Tensor) else value for value in given]
             with lock:
-                return back(function(into(given), **seeds))
+                return back(function(*map(into, places), **{key: into(value) for key, value in named.items()}))
 
         return call
 
     if paired:
-        return Functions(encode=guarded(made.encode), decode=guarded(made.decode), batched=style.batched)
-    run, wants = guarded(made), _parameters(made)
+        return guarded(made.encode, on_device=True), guarded(made.decode)
+    return guarded(made, on_device=True), _same
+
+
+def _functions(setup: Setup, made: Any, paired: bool, style: CallStyle, form: CallForm) -> Functions:
+    """Return a codec object as functions on waveforms ``[batch, samples]``."""
+    name, layout = setup.spec.name, form.layout or "BS"
+    encode, decode = _called(made, paired, style, setup)
+    hint = f"; tried {form.problem}" if form.problem else ""
+
+    @contextmanager
+    def failing(seed: int, device: torch.device) -> Iterator[None]:
+        try:
+            with seeded(seed, device), failing_clips(name):
+                yield
+        except OutputError as error:
+            raise OutputError(f"{error}{hint}") from error
+
+    if not paired:
+        wants = _parameters(made)
+
+        def run(wav: Tensor, seeds: Sequence[int]) -> Any:
+            named = {"seeds": list(seeds)} if "seeds" in wants else {"seed": seeds[0]} if "seed" in wants else {}
+            with failing(seeds[0], wav.device):
+                return as_wave(name, encode(laid_out(wav, layout), **named), len(wav))
+
+        return Functions(round_trip=run, batched=style.batched)
 
     def round_trip(wav: Tensor, seeds: Sequence[int]) -> Any:
-        named = {"seeds": list(seeds)} if "seeds" in wants else {"seed": seeds[0]} if "seed" in wants else {}
-        with seeded(seeds[0], wav.device):
-            return run(wav, **named)
+        with failing(seeds[0], wav.device):
+            places, named = arguments_of(encode(laid_out(wav, layout)), form.decoder_takes or "whole")
+            return as_wave(name, decode(*places, **named), len(wav))
 
-    return Functions(round_trip=round_trip, batched=style.batched)
+    def codes_of(wav: Tensor) -> Any:
+        with failing_clips(name):
+            codes = encode(laid_out(wav, layout))
+        if not isinstance(codes, Tensor) or codes.is_floating_point():
+            return codes
+        if form.codes is None:
+            raise InputError(f"{name}: gives codes {list(codes.shape)}; python.codes must say the order of their axes")
+        return from_order(name, codes, form.codes)
+
+    def wave_of(codes: Tensor) -> Any:
+        with failing_clips(name):
+            return decode(to_order(codes, form.codes) if form.codes else codes)
+
+    return Functions(round_trip=round_trip, encode=codes_of, decode=wave_of, batched=style.batched)
 
 
 def _same(value: Any) -> Any:
@@ -105,7 +176,10 @@ def _array(value: Any) -> Any:
 
 
 def _tensor(value: Any) -> Any:
-    return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
+    """Return an array of numbers as a tensor, and anything else as it is."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufc":
+        return value
+    return torch.from_numpy(np.ascontiguousarray(value))
 
 
 def _arguments(made_by: Any, setup: Setup) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_python_objects_that_are_no_codec(code: str, words: str, tmp_path: Path)
         ("def codec(wav): return wav.long()\n", r"gave int64 \[1, 4000\], expected a float waveform"),
         ("def codec(wav): return wav[:, None].repeat(1, 2, 1)\n", r"gave float32 \[1, 2, 4000\]"),
         ("def codec(wav): return wav[:, :0]\n", r"gave float32 \[1, 0\]"),
-        ("def codec(wav): return 'speech'\n", "gave a str"),
+        ("def codec(wav): return 'speech'\n", "gave str, expected"),
         ("def codec(wav): return wav[:, : 4000 - int(wav.abs().sum() * 1000) % 97]\n", "for inputs of equal length"),
     ],
 )
