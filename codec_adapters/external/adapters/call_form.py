@@ -29,8 +29,8 @@ class CallForm:
     layout: CallLayout | None = None
     codes: CodeOrder | None = None
     decoder_takes: DecoderTakes | None = None
-    problem: str = ""
-    """Why the layout could not be found, for messages."""
+    unsettled: bool = False
+    """True where the codec failed in every layout, for different reasons."""
 
 
 Call = Callable[[Any], Any]
@@ -55,7 +55,7 @@ def arguments_of(encoded: Any, takes: DecoderTakes) -> tuple[tuple[Any, ...], di
 def found_form(given: CallForm, name: str, hop: int, batched: bool, codec: tuple[Call, Callable[..., Any]]) -> CallForm:
     """Complete ``given`` by running a codec; what cannot be found stays ``None``.
 
-    Where the layouts fail for different reasons, ``problem`` lists these.
+    Where it fails in every layout, for different reasons, the form is ``unsettled``.
 
     Args:
         name: of the codec, for messages.
@@ -77,7 +77,7 @@ def found_form(given: CallForm, name: str, hop: int, batched: bool, codec: tuple
         return replace(found, codes=given.codes or _order(name, encoded, layout, codec[0], probe[:1]))
     if len({re.sub(r"\[.*?\]", "", reason) for reason in problems.values()}) < 2:  # the layout is not what is wrong
         return given
-    return replace(given, problem="; ".join(f"as {layout}: {reason}" for layout, reason in problems.items()))
+    return replace(given, unsettled=True)
 
 
 def _reason(error: BaseException, name: str) -> str:

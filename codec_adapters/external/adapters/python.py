@@ -126,7 +126,7 @@ def _functions(setup: Setup, made: Any, paired: bool, style: CallStyle, form: Ca
     """Return a codec object as functions on waveforms ``[batch, samples]``."""
     name, layout = setup.spec.name, form.layout or "BS"
     encode, decode = _called(made, paired, style, setup)
-    hint = f"; tried {form.problem}" if form.problem else ""
+    hint = "; called as BS, since no layout could be found by trying: state python.layout" if form.unsettled else ""
 
     @contextmanager
     def failing(seed: int, device: torch.device) -> Iterator[None]:
