@@ -31,9 +31,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file whole."""
+    """Write a UTF-8 text file whole; bytes of names that are no UTF-8 are written as they are."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
 def sync_folder(folder: Path) -> None:
@@ -55,5 +55,5 @@ def sha256_text(*parts: str) -> str:
     """Hex sha256 of strings, each ended by a line break."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.encode("utf-8") + b"\n")
+        digest.update(part.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()

@@ -17,8 +17,16 @@ def verify(
 ) -> None:
     """Check a dataset: hashes of all files, every clip, rows, labels, lengths, duplicates, members of the splits."""
     from codecfake_builder.dataset.verify import verify as run
+    from codecfake_builder.dataset.versions import finished
+    from codecfake_builder.errors import CheckFailedError, DatasetError
+    from codecfake_builder.text_files import escaped
 
-    found = run(dataset)
+    try:
+        found = run(dataset)
+    except DatasetError as error:
+        if not finished(dataset):
+            raise
+        raise CheckFailedError(escaped(str(error))) from error
     for problem in found.problems[:show]:
         print(problem)
     if len(found.problems) > show:

@@ -11,7 +11,9 @@ from codecfake_builder.dataset import layout
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import TEMPORARY, sha256_text, write_text
 
-_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<file>\S.*)")
+_LINE = re.compile(r"(?P<escaped>\\?)(?P<sha256>[0-9a-f]{64})  (?P<file>\S.*)", re.DOTALL)
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
+"""What ``sha256sum`` writes for these characters of a name; the line then starts with a backslash."""
 
 
 def dataset_files(dataset: Path) -> Iterator[str]:
@@ -25,7 +27,12 @@ def dataset_files(dataset: Path) -> Iterator[str]:
 
 def checksums_text(hashes: Mapping[str, str]) -> str:
     """Return the text of ``checksums.sha256``."""
-    return "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(hashes.items()))
+    return "".join(f"{_line(name, sha256)}\n" for name, sha256 in sorted(hashes.items()))
+
+
+def _line(name: str, sha256: str) -> str:
+    written = "".join(_ESCAPES.get(character, character) for character in name)
+    return f"{'' if written == name else chr(92)}{sha256}  {written}"
 
 
 def hash_files(dataset: Path, known: Mapping[str, str]) -> dict[str, str]:
@@ -52,13 +59,23 @@ def read_checksums(dataset: Path) -> dict[str, str]:
     path = dataset / layout.CHECKSUMS
     if not path.is_file():
         raise DatasetError(f"{path}: no such file; {dataset} is not a finished dataset (run build again to finish it)")
-    hashes = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    hashes: dict[str, str] = {}
+    lines = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
         match = _LINE.fullmatch(line)
-        if not match or Path(match["file"]).is_absolute() or ".." in Path(match["file"]).parts:
+        name = _unescaped(match["file"]) if match and match["escaped"] else match["file"] if match else ""
+        if not match or "\0" in name or line.endswith("\r") or Path(name).is_absolute() or ".." in Path(name).parts:
             raise DatasetError(f"{path}: line {number}: expected '<sha256>  <file>', found {line[:80]!r}")
-        hashes[match["file"]] = match["sha256"]
+        if name in hashes:
+            raise DatasetError(f"{path}: line {number}: {name[:80]!r} stands there twice")
+        hashes[name] = match["sha256"]
     return hashes
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r"}.get(found[1], found[1]), text)
 
 
 def root_hash(hashes: dict[str, str]) -> str:

@@ -171,7 +171,7 @@ def finish(dataset: Path, inputs: DatasetInputs, hashes: FileHashes) -> str:
         dataset / layout.CARD, card_text(contents, list(inputs.summary.languages), root, rates, inputs.speech, scores)
     )
     listed |= hashes.read([layout.CARD])
-    checksums = hashlib.sha256(checksums_text(listed).encode()).hexdigest()
+    checksums = hashlib.sha256(checksums_text(listed).encode("utf-8", "surrogateescape")).hexdigest()
     write_text(dataset / layout.FINISHED, f"{inputs.fingerprint} {checksums}\n")
     hashes.save()
     write_checksums(dataset, listed)

@@ -73,6 +73,12 @@ def is_shard(name: str, split: str | None = None) -> bool:
     return name.startswith(f"{DATA}/" if split is None else f"{DATA}/{split}/") and name.endswith(_SHARD)
 
 
+def is_shard_name(name: str) -> bool:
+    """Return whether a name is that of a shard, with its split, variant and number in their places."""
+    chunk = PurePosixPath(name).stem.rpartition("-")[2]
+    return chunk.isascii() and chunk.isdigit() and name == shard(*cell_of(name), int(chunk[:9]))
+
+
 def cell_of(file: str) -> tuple[str, str]:
     """Return split and variant of a shard."""
     path = PurePosixPath(file)
