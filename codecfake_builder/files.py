@@ -17,6 +17,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` to write to; on success it is synced to disk and renamed to ``path``.
 
     A reader sees the old file or the new one, never a part; whoever has the old one open keeps it.
+
+    Raises:
+        OSError: it cannot be written (no space is left); it names ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
@@ -25,6 +28,10 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary), temporary):
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)

@@ -6,6 +6,7 @@ so that ``--help`` is there at once.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,6 +90,9 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0, 1 when a check failed, 2 for bad usage or input; no traceback for a user."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the locale has no character for
     try:
         app(args=arguments, standalone_mode=True)
     except CodecfakeError as error:

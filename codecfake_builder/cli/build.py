@@ -70,4 +70,4 @@ def contents_table(contents: Contents) -> str:
         ]
         for cell in contents.cells
     ]
-    return format_table(["split", "class", "variant", "clips", "hours", "rejected"], rows)
+    return format_table(["split", "class", "variant", "clips", "hours of clips", "rejected"], rows)

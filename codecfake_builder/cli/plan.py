@@ -8,7 +8,7 @@ EXAMPLE = "Example: python -m codecfake_builder plan lyra --limit 100 --set corp
 
 
 def plan(recipe: RecipeArgument, set_: SetOption = None, limit: LimitOption = None) -> None:
-    """Print what a build would make: clips per split and class, hours, disk. Indexes the corpora, runs no codec."""
+    """Print what a build would make: clips per split and class, their hours, disk. Indexes corpora, runs no codec."""
     from codecfake_builder.plan.planning import announce, make_plan
     from codecfake_builder.plan.table import plan_table
     from codecfake_builder.recipe.load import load_recipe

@@ -17,10 +17,11 @@ _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 
 
 def dataset_files(dataset: Path) -> Iterator[str]:
-    """Yield the names of the files that belong to a dataset: all but the checksums, hidden files and the state."""
+    """Yield the names of the files that belong to a dataset: all but the checksums, the state and hidden files; but the
+    one that keeps the state out of uploads does."""
     for path in sorted(dataset.rglob("*")):
         name = path.relative_to(dataset).as_posix()
-        hidden = any(part.startswith(".") for part in Path(name).parts)
+        hidden = name != layout.NOT_UPLOADED and any(part.startswith(".") for part in Path(name).parts)
         if path.is_file() and name != layout.CHECKSUMS and not hidden and TEMPORARY not in name:
             yield name
 

@@ -32,7 +32,7 @@ from codecfake_builder.dataset.metadata import read_network_rates, write_metadat
 from codecfake_builder.dataset.provenance import provenance_document, provenance_text
 from codecfake_builder.dataset.quality import measure_stoi
 from codecfake_builder.dataset.records import ShardRecord
-from codecfake_builder.dataset.saved import save_plan_summary, save_recipe
+from codecfake_builder.dataset.saved import keep_out_of_uploads, save_plan_summary, save_recipe
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.dataset.sources import SpeechSource, speech_sources
 from codecfake_builder.errors import CheckFailedError, DatasetError
@@ -156,6 +156,7 @@ def finish(dataset: Path, inputs: DatasetInputs, hashes: FileHashes) -> str:
         hashes: of the files in it; they are completed, and written to the state.
     """
     contents, records = inputs.contents, inputs.records
+    keep_out_of_uploads(dataset)
     _write_all_metadata(contents, {record.file: record.sha256 for record in records}, hashes)
     write_rejected(dataset, inputs.left_out, records)
     write_text(dataset / layout.PROVENANCE, inputs.provenance)

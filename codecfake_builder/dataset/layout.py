@@ -9,6 +9,7 @@ them; ``dataset / layout.CARD`` is the file itself::
     rejected.parquet                        what was left out, and why
     croissant.json  provenance.json  checksums.sha256
     .build/                                 the builder's own, no part of the dataset
+    .gitignore                              leaves .build out of uploads
 
 Two folders beside that of a dataset ``name`` take part in its change: ``.name.next`` and ``.name.old``.
 """
@@ -44,6 +45,10 @@ INTELLIGIBILITY = f"{STATE}/intelligibility.json"
 HASHES = f"{STATE}/hashes.json"
 """Size, modification time and sha256 of the dataset's files as they were when they were hashed last."""
 LOCK = f"{STATE}/lock"
+NOT_UPLOADED = ".gitignore"
+IGNORED = {NOT_UPLOADED: f"/{STATE}/\n", f"{STATE}/.gitignore": "*\n"}
+"""Files that keep the state, which names folders of this machine, out of repositories and uploads: git takes either,
+``huggingface_hub.upload_folder`` the first one only."""
 CLAIMS_PREFIX = "claims-"
 """Start of the name of a run's folder in :data:`STATE` in which its processes claim their devices."""
 

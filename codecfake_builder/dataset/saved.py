@@ -67,6 +67,16 @@ def load_plan_summary(dataset: Path) -> PlanSummary:
         raise DatasetError(f"{path}: is damaged; build the dataset again to have it anew") from error
 
 
+def keep_out_of_uploads(dataset: Path) -> None:
+    """Have git and the Hub leave out the state, which names folders of this machine; a user's own rules get a line."""
+    for name, line in layout.IGNORED.items():
+        path = dataset / name
+        before = path.read_bytes() if path.is_file() else b""
+        if line.encode() not in before.splitlines(keepends=True):
+            gap = "" if not before or before.endswith(b"\n") else "\n"
+            write_text(path, before.decode("utf-8", "surrogateescape") + gap + line)
+
+
 def _write_changed(path: Path, text: str) -> None:
     """Write a text file unless it has this text already."""
     if not path.is_file() or path.read_bytes() != text.encode():

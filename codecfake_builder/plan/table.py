@@ -12,7 +12,8 @@ BYTES_PER_SECOND = 20_000
 
 
 def plan_table(plan: Plan, catalogue: Catalogue) -> str:
-    """Return a table with a row per split and variant, and a total.
+    """Return a table with a row per split and variant, and a total. Hours are those of the clips to be made: the same
+    speech counts once for every variant.
 
     Hours and disk of an ALM are ``-``: how long it speaks is known only once it has spoken.
     """
@@ -29,7 +30,7 @@ def plan_table(plan: Plan, catalogue: Catalogue) -> str:
             rows.append([split.name, _family(plan, catalogue, variant), variant, *_amounts(len(members), speech)])
             seconds += speech
     rows.append(["total", "", "", *_amounts(clips, seconds)])
-    return format_table(["split", "class", "variant", "clips", "hours", "GB on disk"], rows)
+    return format_table(["split", "class", "variant", "clips", "hours of clips", "GB on disk"], rows)
 
 
 def _family(plan: Plan, catalogue: Catalogue, variant: str) -> str:

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from codec_adapters.classes import REAL
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.integrity.clips import clip_problems
 from codecfake_builder.dataset.integrity.expected import Expected, Members
@@ -68,7 +69,8 @@ class RowChecker:
         self.rows: dict[str, list[bytes]] = defaultdict(list)
         """A digest of every row but its audio, by split."""
         self.heard: dict[tuple[str, bytes], tuple[str, str]] = {}
-        """Split and id of the first clip, by variant and samples."""
+        """Split and id of the first clip, by variant and samples; of a codec's clips, which may be the same where
+        their sources are not, by source file."""
         self.copies: dict[tuple[str, str, str], list[str]] = defaultdict(list)
         """Pairs of clips that are the same audio, by variant and the two splits."""
         self._strings: dict[str, str] = {}
@@ -119,7 +121,7 @@ class RowChecker:
         spoken = variant in self.expected.alms and origin == "built"
         expected = {
             "id": f"{variant}-{row['corpus']}-{row['utterance_id']}",
-            "variant": variant, "codec": family, "label": label, "is_fake": family != "real", "provenance": origin
+            "variant": variant, "codec": family, "label": label, "is_fake": family != REAL, "provenance": origin
         }  # fmt: skip
         if origin == "built":
             expected["alm"] = variant if spoken else None
@@ -142,8 +144,10 @@ class RowChecker:
         self.members[split, variant].append(utterance)
         self.speakers[split].add((utterance[0], self._kept(str(row["speaker"]))))
         self.rows[split].append(_digest(row))
-        heard = hashlib.sha256(row["audio_sha256"].encode()).digest()
-        first_split, first = self.heard.setdefault((variant, heard), (split, row["id"]))
+        existing = variant == REAL or variant in self.expected.splits[split].imported
+        heard = row["audio_sha256"] if existing else row["source_sha256"] or row["id"]
+        key = (variant, hashlib.sha256(heard.encode()).digest())
+        first_split, first = self.heard.setdefault(key, (split, row["id"]))
         if self._apart(first_split, split):
             pairs = self.copies[variant, first_split, split]
             pairs.append(f"{row['id']} of {first}" if len(pairs) < _EXAMPLES else "")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import resource
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -336,3 +339,16 @@ def test_a_snapshot_of_the_hub_is_made_of_links(dataset: Path, tmp_path: Path) -
     with pytest.raises(SystemExit) as ended:
         main(["verify", str(home / "snapshots/rev")])
     assert ended.value.code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("there", [True, False])
+def test_a_path_that_the_locale_has_no_characters_for(dataset: Path, tmp_path: Path, there: bool) -> None:
+    dataset.rename(tmp_path / "\N{GREEK SMALL LETTER MU}")
+    (tmp_path / "\N{GREEK SMALL LETTER MU}/\N{SNOWMAN}.txt").touch()
+    name = "\N{GREEK SMALL LETTER MU}" if there else "\N{GREEK SMALL LETTER NU}"
+    command = [sys.executable, "-X", "utf8=0", "-m", "codecfake_builder", "verify", str(tmp_path / name)]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (1 if there else 2, False), done.stderr
+    assert (b"is not listed in checksums.sha256" in done.stdout) == there
