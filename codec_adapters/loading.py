@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,26 @@ def load_codec(
     target, precision = checked_target(spec.name, device, dtype)
     folder = checkpoint_folder(spec, checkpoint)
     adapter: Adapter = entry.provider.load(Setup(spec, merged, folder, target, precision))
+    _refuse_impossible(spec.name, adapter)
     return adapter
+
+
+_FIGURES = {"sample_rate": 1.0, "hop": 1.0, "length_multiple": 1.0, "codebooks": 1.0, "bitrate": 0.0}
+"""Least values of what a loaded codec tells of itself."""
+
+
+def _refuse_impossible(name: str, adapter: Adapter) -> None:
+    """Raise :class:`CheckpointError` where a loaded codec tells figures that no codec has."""
+    for figure, least in _FIGURES.items():
+        try:
+            value = float(getattr(adapter, figure))
+        except Exception as error:  # a config may lead to a division by zero, and an added codec may raise anything
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise CheckpointError(f"{name}: its checkpoint or code gives no {figure} ({reason})") from error
+        if not least <= value < math.inf:
+            raise CheckpointError(
+                f"{name}: its checkpoint or code gives {figure} {value:g}; expected {least:g} or more"
+            )
 
 
 def checked_target(name: str, device: str, dtype: str) -> tuple[torch.device, torch.dtype]:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pydantic import NonNegativeInt, PositiveInt
 from torch import Generator, Tensor
 from transformers import DynamicCache, LlamaForCausalLM
 
@@ -26,7 +25,7 @@ from codec_adapters.alm.base import Alm, AlmSetup, Generation, Prompt, Stop, gen
 from codec_adapters.alm.codebooks import codebook_size
 from codec_adapters.errors import CheckpointError, OptionError
 from codec_adapters.families.pretrained import load_pretrained
-from codec_adapters.files.config import ConfigModel, read_json, required_file, validated
+from codec_adapters.files.config import ConfigModel, NonNegativeInt, PositiveInt, read_json, required_file, validated
 
 
 class TokenLayout(ConfigModel):

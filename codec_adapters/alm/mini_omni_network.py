@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Cache, Qwen2Config, Qwen2ForCausalLM
@@ -20,7 +20,7 @@ from codec_adapters.alm.codebooks import SNAC_FRAME
 from codec_adapters.errors import CheckpointError
 from codec_adapters.families.pretrained import model_from_state
 from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
-from codec_adapters.files.config import ConfigModel, read_yaml, required_file, validated
+from codec_adapters.files.config import ConfigModel, PositiveInt, read_yaml, required_file, validated
 
 AUDIO_ROWS = SNAC_FRAME
 """Number of rows of audio tokens."""

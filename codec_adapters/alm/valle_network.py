@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codec_adapters.files.config import ConfigModel
+from codec_adapters.files.config import ConfigModel, PositiveInt
 
 MOST_FRAMES_PER_PHONE = 16
 """Upstream's limit on the length of the AR part's output, in frames per phoneme."""
@@ -28,7 +28,7 @@ class ValleConfig(ConfigModel):
     decoder_dim: PositiveInt
     nhead: PositiveInt
     num_decoder_layers: PositiveInt
-    num_quantizers: int = Field(ge=2)
+    num_quantizers: int = Field(ge=2, le=1024)
     text_token_num: PositiveInt
     audio_token_num: PositiveInt
     prefix_mode: Literal[0, 1, 2, 4]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from codec_adapters.files.config import ConfigModel, OddInt, PositiveInts
+from codec_adapters.files.config import ConfigModel, OddInt, PositiveInt, PositiveInts
 from codec_adapters.layers.hifigan import ResidualBlock, fused, same_conv1d
 from codec_adapters.layers.quantization import GroupedResidualVectorQuantizer
 

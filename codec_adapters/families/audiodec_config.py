@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from codec_adapters.files.config import ConfigModel, OddInt, PositiveInts
+from codec_adapters.files.config import ConfigModel, OddInt, PositiveInt, PositiveInts
 
 
 class AutoencoderParams(ConfigModel):

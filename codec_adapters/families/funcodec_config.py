@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 from torch import nn
 
-from codec_adapters.files.config import ConfigModel
+from codec_adapters.files.config import ConfigModel, PositiveInt
 from codec_adapters.layers.conv import Padding
 from codec_adapters.layers.norm import SignalNorm
 from codec_adapters.layers.seanet_settings import SeanetSettings

@@ -10,8 +10,12 @@ import torch
 from torch import Tensor
 
 from codec_adapters.errors import CheckpointError
-from codec_adapters.files.config import read_json, required_file
+from codec_adapters.files.checkpoint import bounded_network, stored_elements
+from codec_adapters.files.config import read_network_config, required_file
 from codec_adapters.layers.weight_norm import fold_weight_norm
+
+_SPARE = 2**27
+"""Most elements of the parts that a file may lack: codecs within audio language models."""
 
 
 def load_pretrained(
@@ -32,21 +36,25 @@ def load_pretrained(
     """
     config_path = required_file(folder, "config.json")
     wanted = model_class.config_class.model_type
-    found = read_json(config_path).get("model_type")
+    found = read_network_config(config_path).get("model_type")
     if found != wanted:
         raise CheckpointError(f"{config_path}: model_type is {found!r}, expected {wanted!r}")
     weights = required_file(folder, "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+    stored = stored_elements(weights) + (_SPARE if spare_parts else 0)
     try:
-        with _QuietTransformers():
+        with _QuietTransformers(), bounded_network(config_path, stored):
             model, report = model_class.from_pretrained(
                 folder,
                 local_files_only=True,
                 dtype=dtype,
                 trust_remote_code=False,
                 weights_only=True,
+                ignore_mismatched_sizes=True,  # they are refused below, by name
                 use_safetensors=weights.suffix != ".bin",
                 output_loading_info=True,
             )
+    except CheckpointError:
+        raise
     except Exception as error:  # transformers, safetensors and torch raise many kinds for a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{weights}: cannot be loaded as {wanted} ({reason})") from error
@@ -71,10 +79,12 @@ def model_from_state(model_class: Any, config: Any, state: dict[str, Tensor], pa
         CheckpointError: the tensors do not fit the config.
     """
     try:
-        with _QuietTransformers():
+        with _QuietTransformers(), bounded_network(path, sum(tensor.numel() for tensor in state.values())):
             model, report = model_class.from_pretrained(
                 None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True
             )
+    except CheckpointError:
+        raise
     except Exception as error:  # transformers and torch raise many kinds for tensors that do not fit
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: cannot be loaded as {config.model_type} ({reason})") from error

@@ -8,19 +8,49 @@ each ``config.json`` and ``pytorch_model.bin`` (a flat state dict).
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
+from pydantic import ConfigDict, Field
 from snac import SNAC
 from snac.layers import DecoderBlock, NoiseBlock
 from torch import Generator, Tensor, nn
 
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.code_form import CodeForm, Scale
-from codec_adapters.errors import CheckpointError
-from codec_adapters.files.checkpoint import load_strict, read_tensors
-from codec_adapters.files.config import read_json, required_file
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, refuse_misfits, tensor_state
+from codec_adapters.files.config import (
+    ConfigModel,
+    PositiveInt,
+    PositiveInts,
+    read_network_config,
+    required_file,
+    validated,
+)
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.weight_norm import fold_weight_norm
+
+_Frames = Annotated[int, Field(gt=0, le=1024)]
+"""A number of frames that no tensor's shape tells: inputs are padded to multiples of it."""
+
+
+class SnacConfig(ConfigModel):
+    """The arguments of the class ``SNAC``, as ``config.json`` has them; it has defaults for what is not there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sampling_rate: PositiveInt | None = None
+    encoder_dim: PositiveInt | None = None
+    encoder_rates: PositiveInts | None = None
+    latent_dim: PositiveInt | None = None
+    decoder_dim: PositiveInt | None = None
+    decoder_rates: PositiveInts | None = None
+    attn_window_size: _Frames | None = None
+    codebook_size: PositiveInt | None = None
+    codebook_dim: PositiveInt | None = None
+    vq_strides: Annotated[list[_Frames], Field(min_length=1, max_length=64)] | None = None
+    noise: bool = True
+    depthwise: bool = True
 
 
 class SnacAdapter(Adapter):
@@ -36,12 +66,13 @@ class SnacAdapter(Adapter):
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         config_path = required_file(setup.folder, "config.json")
-        try:
-            self.model = SNAC(**read_json(config_path))
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{config_path}: not a SNAC configuration ({error})") from error
+        config = validated(SnacConfig, read_network_config(config_path), config_path).model_dump(exclude_unset=True)
         weights = required_file(setup.folder, "pytorch_model.bin")
-        load_strict(self.model, read_tensors(weights), weights)
+        state = tensor_state(read_tensors(weights), weights)
+        with network_from(config_path):
+            refuse_misfits(SNAC(**config), state, weights)  # before memory is taken for what the config describes
+        self.model = SNAC(**config)
+        load_strict(self.model, state, weights)
         self.model.eval().to(setup.device)
         fold_weight_norm(self.model)
         self.model.encoder = in_precision(self.model.encoder, setup.dtype)

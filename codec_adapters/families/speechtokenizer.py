@@ -14,12 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveInt
-
 from codec_adapters.base import Setup
 from codec_adapters.families.seanet_adapter import SeanetAdapter
 from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
-from codec_adapters.files.config import ConfigModel, PositiveInts, find_file, read_json, validated
+from codec_adapters.files.config import (
+    ConfigModel,
+    NonNegativeInt,
+    PositiveInt,
+    PositiveInts,
+    find_file,
+    read_json,
+    validated,
+)
 from codec_adapters.layers.activation import Activation, Snake, elu
 from codec_adapters.layers.quantization import stack_encodec_codebooks
 from codec_adapters.layers.seanet import SeanetCodec

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import torch
-from pydantic import AliasPath, Field, PositiveInt
+from pydantic import AliasPath, Field
 from torch import Tensor, nn
 
 from codec_adapters.base import Adapter, Codes, Setup
 from codec_adapters.code_form import CodeForm, Scale
 from codec_adapters.errors import OptionError
 from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, tensor_state
-from codec_adapters.files.config import ConfigModel, PositiveInts, read_yaml, validated
+from codec_adapters.files.config import ConfigModel, PositiveInt, PositiveInts, read_yaml, validated
 from codec_adapters.layers.precision import in_precision
 from codec_adapters.layers.quantization import ResidualVectorQuantizer, stack_encodec_codebooks
 from codec_adapters.layers.seanet import SeanetEncoder

@@ -5,34 +5,125 @@ Whatever a file holds, what goes wrong is a :class:`CheckpointError` of one line
 
 from __future__ import annotations
 
+import math
 import pickle
+import threading
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from codec_adapters.errors import CheckpointError
+from codec_adapters.files.config import read_json, required_file
+
+_MOST_PARTS = 15_000
+"""Most modules, parameters and buffers of a network; the largest that is run here has some thousands."""
 
 
 @contextmanager
-def network_from(path: Path) -> Iterator[None]:
+def network_from(path: Path, stored: int | None = None) -> Iterator[None]:
     """Build the network of checkpoint ``path`` in this context, without memory or random numbers.
 
     The parameters live on torch's meta device until :func:`load_strict` puts the checkpoint's own in their place.
 
+    Args:
+        stored: as of :func:`bounded_network`.
+
     Raises:
-        CheckpointError: torch cannot build what the config describes.
+        CheckpointError: torch cannot build what the config describes, or it is too large.
     """
     try:
-        with torch.device("meta"):
+        with bounded_network(path, stored), torch.device("meta"):
             yield
-    except (ValueError, RuntimeError, TypeError, ArithmeticError) as error:
+    except CheckpointError:
+        raise
+    except (ValueError, RuntimeError, TypeError, ArithmeticError, LookupError, AssertionError, MemoryError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: its config describes no network that can be built ({reason})") from error
+
+
+@contextmanager
+def bounded_network(path: Path, stored: int | None = None) -> Iterator[None]:
+    """Stop a network that is built in this context, by this thread, as soon as it is larger than its weights.
+
+    A config may ask for 10^9 layers or 10^12 entries; on the meta device only the first cost anything, but then memory
+    is taken for what was built.
+
+    Args:
+        path: the config, for messages.
+        stored: elements of all tensors in the file of weights; ``None`` where every tensor is held against its own
+            before memory is taken (:func:`load_strict`).
+
+    Raises:
+        CheckpointError: more parts than any network has, or more elements than the weights.
+    """
+    thread, parts, elements = threading.get_ident(), 0, 0
+    # normed weights are there twice while they are built; tables that are no weights are small
+    most = None if stored is None else 4 * stored + 2**26
+
+    def count(module: nn.Module, name: str, part: Any) -> None:
+        nonlocal parts, elements
+        if threading.get_ident() != thread:
+            return
+        parts += 1
+        if parts > _MOST_PARTS:
+            raise CheckpointError(f"{path}: its config describes a network of more than {_MOST_PARTS} parts")
+        if isinstance(part, Tensor) and part.is_meta:
+            elements += part.numel()
+            if most is not None and elements > most:
+                raise CheckpointError(
+                    f"{path}: its config describes a network of more than {most} elements, its weights have {stored}"
+                )
+
+    hooks = [
+        register(count)
+        for register in (
+            register_module_parameter_registration_hook,
+            register_module_buffer_registration_hook,
+            register_module_module_registration_hook,
+        )
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def stored_elements(path: Path) -> int:
+    """Return the number of elements of all tensors in a file of weights, without reading these.
+
+    Args:
+        path: ``.safetensors``, the index of several (``.json``), or a torch file that holds a flat state dict.
+
+    Raises:
+        CheckpointError: it cannot be read, or a part that the index names is missing.
+    """
+    if path.suffix == ".json":
+        names = read_json(path).get("weight_map")
+        parts = sorted({str(name) for name in names.values()}) if isinstance(names, dict) else []
+        return sum(stored_elements(required_file(path.parent, PurePath(part).name)) for part in parts)
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(path, framework="pt") as file:
+                return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - no dict
+        loaded = torch.load(path, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # torch and safetensors raise many kinds for a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: cannot be read, truncated or not a checkpoint ({reason})") from error
+    values = loaded.values() if isinstance(loaded, Mapping) else ()
+    return sum(value.numel() for value in values if isinstance(value, Tensor))
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -58,7 +149,23 @@ def read_tensors(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: cannot be read, truncated or not a checkpoint ({reason})") from error
     if not isinstance(loaded, Mapping):
         raise CheckpointError(f"{path}: expected a state dict, found a {type(loaded).__name__}")
+    _refuse_more_than_stored(loaded, path)
     return dict(loaded)
+
+
+def _refuse_more_than_stored(document: Mapping[Any, Any], path: Path) -> None:
+    """Raise :class:`CheckpointError` for tensors that claim more elements than their file has bytes for.
+
+    A torch file may say that one number, repeated 10^12 times, is a tensor; a copy of it would take terabytes.
+    """
+    size = path.stat().st_size
+    waiting: list[tuple[str, Any]] = [(str(key), value) for key, value in document.items()]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += [(f"{key}.{name}", part) for name, part in value.items()]
+        elif isinstance(value, Tensor) and value.numel() * value.element_size() > size:
+            raise CheckpointError(f"{path}: {key} claims {list(value.shape)}, more than the file's {size} bytes hold")
 
 
 def tensor_state(state: object, path: Path) -> dict[str, Tensor]:
@@ -118,6 +225,18 @@ def load_strict(
     Raises:
         CheckpointError: naming the first missing, unknown or wrongly shaped entries.
     """
+    given = refuse_misfits(module, state, path, ignored_prefixes)
+    own = module.state_dict()
+    on_meta = any(value.is_meta for value in own.values())
+    module.load_state_dict(
+        {key: value.to(own[key].dtype, copy=on_meta) for key, value in given.items()}, assign=on_meta
+    )
+
+
+def refuse_misfits(
+    module: nn.Module, state: Mapping[str, Tensor], path: Path, ignored_prefixes: Iterable[str] = ()
+) -> dict[str, Tensor]:
+    """Return the entries of ``state`` that ``module`` has; arguments and errors as of :func:`load_strict`."""
     prefixes = tuple(ignored_prefixes)
     own = module.state_dict()
     given = {key: value for key, value in state.items() if key in own or not key.startswith(prefixes or ("\0",))}
@@ -132,7 +251,4 @@ def load_strict(
         if keys:
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
             raise CheckpointError(f"{path}: does not fit, {problem} {', '.join(keys[:3])}{more}")
-    on_meta = any(value.is_meta for value in own.values())
-    module.load_state_dict(
-        {key: value.to(own[key].dtype, copy=on_meta) for key, value in given.items()}, assign=on_meta
-    )
+    return given

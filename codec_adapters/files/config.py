@@ -6,11 +6,13 @@ Whatever a file holds, what goes wrong is a :class:`CheckpointError` of one line
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from codec_adapters.errors import CheckpointError
 
@@ -18,13 +20,28 @@ from codec_adapters.errors import CheckpointError
 class ConfigModel(BaseModel):
     """Base of the schemas that say which keys of a checkpoint's config file a network is built from, and their types.
 
-    Types are strict (no text for a number); keys that are not listed belong to training and are ignored.
+    Types are strict (no text for a number) and numbers finite; keys that are not listed belong to training and are
+    ignored. Whole numbers are of the types below, which end at :data:`LARGEST`.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 ConfigT = TypeVar("ConfigT", bound=ConfigModel)
+
+
+LARGEST = 2**24
+"""Largest whole number in the configuration of a network: no codebook, layer, kernel or sample rate comes near it."""
+_LONGEST = 4096
+"""Most items of a list in such a configuration."""
+_DEEPEST = 20
+"""Most levels of one."""
+_LARGEST_FILE = 2**24
+"""Bytes of a config file."""
+
+PositiveInt = Annotated[int, Field(gt=0, le=LARGEST)]
+"""A size, a number of layers, a sample rate."""
+NonNegativeInt = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 def _odd(value: int) -> int:
@@ -35,7 +52,7 @@ def _odd(value: int) -> int:
 
 OddInt = Annotated[PositiveInt, AfterValidator(_odd)]
 """Kernel size of a convolution that keeps the length."""
-PositiveInts = Annotated[list[PositiveInt], Field(min_length=1)]
+PositiveInts = Annotated[list[PositiveInt], Field(min_length=1, max_length=64)]
 """A setting per stage: widths, strides, dilations."""
 
 
@@ -80,10 +97,52 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: it cannot be read, is no JSON, or holds something else.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(_text(path))
     except (ValueError, RecursionError, OSError) as error:
         raise CheckpointError(f"{path}: not valid JSON ({error})") from error
     return _mapping(document, path, "a JSON object")
+
+
+def read_network_config(path: Path) -> dict[str, Any]:
+    """Read the JSON configuration of a network that a library builds, with no number that no network has.
+
+    Raises:
+        CheckpointError: as of :func:`read_json`; or a number is not finite or beyond :data:`LARGEST`, or a list is too
+            long: building the network would take all memory, or never end.
+    """
+    document = read_json(path)
+    for key, value, depth in _leaves(document, "", 0):
+        if depth > _DEEPEST:
+            raise CheckpointError(f"{path}: {key}: more than {_DEEPEST} levels")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise CheckpointError(f"{path}: {key}: is {value}, expected a finite number")
+        if isinstance(value, int | float) and abs(value) > LARGEST and not _about_text(key):
+            raise CheckpointError(f"{path}: {key}: is {value}, more than {LARGEST}; no network is so large")
+        if isinstance(value, list) and len(value) > _LONGEST and not _about_text(key):
+            raise CheckpointError(f"{path}: {key}: has {len(value)} items, more than {_LONGEST}")
+    return document
+
+
+def _leaves(value: object, key: str, depth: int) -> Iterator[tuple[str, object, int]]:
+    """Iterate over everything in a JSON document: its key, with those above it, itself, and how deep it lies."""
+    yield key, value, depth
+    if depth > _DEEPEST:
+        return
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in items:
+        yield from _leaves(part, f"{key}.{name}" if key else str(name), depth + 1)
+
+
+def _about_text(key: str) -> bool:
+    """Tell whether a key sets what is generated, not what is built: limits that are never reached, ids of tokens."""
+    return any(word in key for word in ("generation", "suppress", "max_length", "token_ids", "bad_words"))
+
+
+def _text(path: Path) -> str:
+    """Read a config file; :class:`CheckpointError` where it is larger than any."""
+    if (size := path.stat().st_size) > _LARGEST_FILE:
+        raise CheckpointError(f"{path}: has {size} bytes, more than any config file")
+    return path.read_text(encoding="utf-8")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -94,7 +153,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         # not libyaml's loader, which deep nesting crashes
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.safe_load(_text(path))
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path}: not valid YAML of plain data ({reason})") from error

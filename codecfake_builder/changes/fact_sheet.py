@@ -137,10 +137,9 @@ def config_facts(folder: Path, bitrate: float | None) -> dict[str, float]:
     Args:
         bitrate: that is wanted, bit/s, for codecs of several.
     """
-    from codec_adapters.external.adapters.transformers_config import figures_of, model_class
+    from codec_adapters.external.adapters.transformers_config import config_of, figures_of
 
-    config = model_class(folder).config_class.from_pretrained(folder, local_files_only=True)
-    return figures_of(config, folder, None if bitrate is None else bitrate / 1000)
+    return figures_of(config_of(folder), folder, None if bitrate is None else bitrate / 1000)
 
 
 def rough_hop(adapter: Adapter) -> int:

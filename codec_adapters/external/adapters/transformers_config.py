@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from codec_adapters.errors import CheckpointError
-from codec_adapters.files.config import read_json, required_file
+from codec_adapters.files.config import read_json, read_network_config, required_file
 from codec_adapters.layers.sinc_resample import resample
 
 
@@ -71,7 +71,34 @@ def figures_of(config: Any, folder: Path, bandwidth: float | None = None) -> dic
         config: of a codec class.
         folder: may hold a ``preprocessor_config.json`` that tells the rate.
         bandwidth: in kbit/s, for classes that take one; ``None`` is their highest.
+
+    Raises:
+        CheckpointError: the config has a value from which nothing can be computed.
     """
+    try:
+        return _figures_of(config, folder, bandwidth)
+    except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise CheckpointError(f"{folder / 'config.json'}: tells no sample rate, hop and bit rate ({error})") from error
+
+
+def config_of(folder: Path) -> Any:
+    """Return the configuration of the codec class that the ``config.json`` in ``folder`` names.
+
+    Raises:
+        CheckpointError: as of :func:`model_class`; or it has values that the class does not take.
+    """
+    path = required_file(folder, "config.json")
+    read_network_config(path)
+    try:
+        return model_class(folder).config_class.from_pretrained(folder, local_files_only=True)
+    except CheckpointError:
+        raise
+    except Exception as error:  # transformers raises many kinds for values that it does not take
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CheckpointError(f"{path}: is no configuration of its class ({reason})") from error
+
+
+def _figures_of(config: Any, folder: Path, bandwidth: float | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for key in ("output_sampling_rate", "sampling_rate", "sample_rate"):
         if isinstance(value := getattr(config, key, None), int):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import resource
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 import torch
 
 import codec_adapters
-from codec_adapters.files.checkpoint import load_strict, read_tensors
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors
+from codec_adapters.files.config import read_network_config
 from codec_adapters.layers.weight_norm import folded_state
 from tests.conftest import LIBRARY_CODECS
 
@@ -129,3 +131,100 @@ def test_folded_weight_norm_is_torchs_own(kind: type[torch.nn.Module], old_spell
     plain.load_state_dict(folded_state(normed.state_dict()))
     wav = torch.randn(1, 3, 20)
     torch.testing.assert_close(plain(wav), normed(wav))
+
+
+LARGE: dict[str, list[dict[str, object]]] = {
+    "encodec_24khz_6kbps": [
+        {"codebook_size": 10**12},
+        {"codebook_size": 2**24},
+        {"num_filters": 2**20},
+        {"num_residual_layers": 10**9},
+        {"num_lstm_layers": 10**6},
+        {"kernel_size": 10**7},
+        {"upsampling_ratios": [10**6] * 3},
+        {"hidden_size": 2**24},
+        {"sampling_rate": float("nan")},
+        {"num_filters": -4},
+        {"target_bandwidths": []},
+        {"codebook_size": "1024"},
+    ],
+    "dac_16khz": [{"n_codebooks": 10**9}, {"decoder_hidden_size": 2**24}, {"sampling_rate": -1}],
+    "mimi_8codebooks": [{"num_hidden_layers": 10**9}, {"num_quantizers": 10**5}, {"head_dim": 2**20}],
+    "snac_24khz": [
+        {"codebook_size": 10**12},
+        {"codebook_size": 2**24},
+        {"vq_strides": []},
+        {"vq_strides": [10**6] * 3},
+        {"encoder_rates": [10**6] * 30},
+        {"attn_window_size": 0},
+        {"attn_window_size": 10**9},
+        {"codebook_dim": "8"},
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_a_config_that_asks_for_more_than_its_weights_is_refused_before_memory_is_taken(
+    tiny: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    folder = copied(tiny[name], tmp_path / "c")
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    for wrong in LARGE[name]:
+        path.write_text(json.dumps({**config, **wrong}))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        refused(name, folder)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18, wrong  # KiB: 256 MiB
+
+
+def test_a_network_is_stopped_at_its_weights(tmp_path: Path) -> None:
+    with (
+        pytest.raises(codec_adapters.CheckpointError, match=r"c\.json: .* network of more than 15000 parts"),
+        network_from(Path("c.json")),
+    ):
+        torch.nn.Sequential(*(torch.nn.Identity() for _ in range(10**6)))
+    with (
+        pytest.raises(codec_adapters.CheckpointError, match=r"c\.json: .* more than 67109264 elements, .* have 100"),
+        network_from(Path("c.json"), stored=100),
+    ):
+        torch.nn.Linear(10**6, 10**6)
+    with network_from(Path("c.json"), stored=100):
+        torch.nn.Linear(100, 100)
+    torch.nn.Sequential(*(torch.nn.Identity() for _ in range(20_000)))  # nothing is counted afterwards
+
+
+def test_a_tensor_that_claims_more_than_its_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    torch.save({"model": {"wide": torch.zeros(1).expand(10**6, 10**6)}}, path)
+    with pytest.raises(codec_adapters.CheckpointError, match=r"c\.pt: model\.wide claims \[1000000, 1000000\], more"):
+        read_tensors(path)
+    shared = torch.zeros(1000)
+    torch.save({"embed": shared, "embed_avg": shared}, path)
+    assert read_tensors(path)["embed_avg"].shape == (1000,)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"a": {"b": [1, 10**12]}}, r"a\.b\.1: is 1000000000000, more than"),
+        ({"a": float("inf")}, "a: is inf, expected a finite number"),
+        ({"a": [0] * 5000}, "a: has 5000 items, more than 4096"),
+    ],
+)
+def test_configs_of_libraries_have_no_number_that_no_network_has(
+    tmp_path: Path, document: dict[str, object], words: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(codec_adapters.CheckpointError, match=rf"config\.json: {words}"):
+        read_network_config(path)
+    path.write_text("[" * 900 + "]" * 900)
+    with pytest.raises(codec_adapters.CheckpointError, match=r"config\.json: "):
+        read_network_config(path)
+    path.write_text('{"a": ' + "9" * 5000 + "}")
+    with pytest.raises(codec_adapters.CheckpointError, match="not valid JSON"):
+        read_network_config(path)
+    path.write_text(" " * (2**24 + 1))
+    with pytest.raises(codec_adapters.CheckpointError, match="more than any config file"):
+        read_network_config(path)
