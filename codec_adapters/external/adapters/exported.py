@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from codec_adapters.base import Setup
+from codec_adapters.code_form import shown
 from codec_adapters.errors import CheckpointError, OutputError
 from codec_adapters.external.adapters.code_order import code_form, from_order, to_order
 from codec_adapters.external.adapters.exported_archive import load_program
@@ -101,7 +102,7 @@ class _Program:
             made = self.run(given[:, None] if self.channel else given)
         made = made[0] if isinstance(made, list | tuple) and len(made) == 1 else made
         if not isinstance(made, Tensor):
-            raise OutputError(f"{self.name}: gave a {type(made).__name__}, expected a tensor")
+            raise OutputError(f"{self.name}: gave {shown(made)}, expected one tensor")
         return made
 
 

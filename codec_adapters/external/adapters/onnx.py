@@ -22,6 +22,8 @@ from codec_adapters.external.axes import CodeOrder
 from codec_adapters.files.pinned import refuse_escape
 
 _RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli")
+_FLOATS = tuple(f"tensor({kind})" for kind in ("float", "double", "float16"))
+_OUTPUT_TYPES = (*_FLOATS, *(f"tensor({kind})" for kind in ("int64", "int32", "int16", "int8", "uint8")))
 _TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
@@ -37,15 +39,18 @@ def make_adapter(
 
     Raises:
         CheckpointError: onnxruntime is not installed; a graph cannot be loaded, takes one length only, draws random
-            numbers, reads files that are not pinned, or takes or gives something that is no waveform and no codes.
+            numbers, reads files that are not pinned, has several outputs or none, or takes or gives something that is
+            no waveform and no codes.
     """
     name = setup.spec.name
     if len(graphs) == 1:
         whole = _Graph(graphs[0], data, setup)
         takes = whole.wave_layout()
+        whole.refuse_codes()
         return FunctionsAdapter(setup, Functions(round_trip=lambda wav, _: whole(_laid_out(wav, takes))))
     encoder, decoder = (_Graph(graph, data, setup) for graph in graphs)
     layout = encoder.wave_layout()
+    decoder.refuse_codes()
 
     def raw(wav: Tensor) -> Tensor:
         return encoder(_laid_out(wav, layout))
@@ -90,6 +95,11 @@ class _Graph:
         if len(inputs) != 1 or inputs[0].type not in _TYPES:
             found = ", ".join(f"{value.name} {value.type}" for value in inputs)
             raise CheckpointError(f"{path}: takes {found or 'nothing'}; expected one waveform or one tensor of codes")
+        outputs = self._session.get_outputs()
+        if len(outputs) != 1 or outputs[0].type not in _OUTPUT_TYPES:
+            found = ", ".join(f"{value.name} {value.type}" for value in outputs)
+            raise CheckpointError(f"{path}: gives {found or 'nothing'}; expected one waveform or one tensor of codes")
+        self.gives_floats = outputs[0].type in _FLOATS
         self._input, self._type = inputs[0].name, _TYPES[inputs[0].type]
         self.shape = list(inputs[0].shape)
 
@@ -127,6 +137,11 @@ class _Graph:
                 raise RuntimeError(f"CUDA error in {self.path.name}: {reason}") from error
             raise OutputError(f"{self._name}: {self.path.name}: {reason}") from error
         return torch.from_numpy(np.asarray(made[0]))
+
+    def refuse_codes(self) -> None:
+        """Raise :class:`CheckpointError` for a graph that has to give a waveform and gives whole numbers."""
+        if not self.gives_floats:
+            raise CheckpointError(f"{self.path}: gives whole numbers; expected a float waveform")
 
 
 def _runtime() -> Any:

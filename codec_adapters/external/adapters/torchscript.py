@@ -72,8 +72,12 @@ def make_adapter(setup: Setup, path: Path, layout: WaveLayout, codes: CodeOrder 
             codes = raw(wav)
         return from_order(name, codes, order) if order else codes
 
+    takes = len(module.decode.schema.arguments) - 1  # the module itself is one
+
     def decode(codes: Any) -> Any:
         with failing_clips(name):
+            if isinstance(codes, tuple) and len(codes) == takes > 1:
+                return module.decode(*codes)
             return module.decode(to_order(codes, order) if order and is_codes(codes) else codes)
 
     return FunctionsAdapter(setup, Functions(encode=encode, decode=decode, codebooks=codebooks))
