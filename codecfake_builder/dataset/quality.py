@@ -128,7 +128,7 @@ def _kept(dataset: Path) -> dict[str, float]:
     try:
         document = json.loads((dataset / layout.INTELLIGIBILITY).read_text(encoding="utf-8"))
         return {str(key): float(value) for key, value in document.items() if -1 <= float(value) <= 1}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
 
 

@@ -105,5 +105,5 @@ def _saved(path: Path) -> dict[str, _Hashed]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         return {name: _Hashed(int(size), int(time), str(sha256)) for name, (size, time, sha256) in document.items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}  # absent or damaged: everything is read again
