@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codec_adapters.entry import Entry
-from codec_adapters.errors import CheckpointError, OptionError
+from codec_adapters.errors import CheckpointError, CodecfakeError, OptionError
 from codec_adapters.files import weights
 from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue
 
@@ -35,9 +36,37 @@ def load_codec(
     merged = merged_options(spec, options)
     target, precision = checked_target(spec.name, device, dtype)
     folder = checkpoint_folder(spec, checkpoint)
-    adapter: Adapter = entry.provider.load(Setup(spec, merged, folder, target, precision))
+    with explained(spec.name, folder):
+        adapter: Adapter = entry.provider.load(Setup(spec, merged, folder, target, precision))
     _refuse_impossible(spec.name, adapter)
     return adapter
+
+
+@contextmanager
+def explained(name: str, folder: Path | None) -> Iterator[None]:
+    """Turn what loading raises in this context into one line: a checkpoint's values, or added code, may lead anywhere.
+
+    Errors of a device (out of memory, CUDA) and of reading files are raised as they are.
+
+    Args:
+        name: of the codec variant or ALM.
+        folder: of its checkpoint.
+
+    Raises:
+        CheckpointError: it cannot be loaded.
+    """
+    import torch
+
+    try:
+        yield
+    except (CodecfakeError, OSError, torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except (Exception, SystemExit) as error:
+        if "CUDA" in str(error):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        said = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+        raise CheckpointError(f"{name}: cannot be loaded{f' from {folder}' if folder else ''} ({said})") from error
 
 
 _FIGURES = {"sample_rate": 1.0, "hop": 1.0, "length_multiple": 1.0, "codebooks": 1.0, "bitrate": 0.0}

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from codec_adapters.entry import Entry
 from codec_adapters.errors import OptionError
-from codec_adapters.loading import Options, checked_target, checkpoint_folder, load_codec, merged_options
+from codec_adapters.loading import (
+    Options,
+    checked_target,
+    checkpoint_folder,
+    explained,
+    load_codec,
+    merged_options,
+)
 from codec_adapters.spec import AlmSpec, CodecSpec
 
 if TYPE_CHECKING:
@@ -39,5 +46,6 @@ def load_alm(
     adapter = None
     if not spec.decodes_itself:
         adapter = load_codec(codec, codec_checkpoint, device, dtype, codec_options)
-    alm: Alm = entry.provider.load(AlmSetup(spec, merged, folder, adapter, target, precision, codec.spec))
+    with explained(spec.name, folder):
+        alm: Alm = entry.provider.load(AlmSetup(spec, merged, folder, adapter, target, precision, codec.spec))
     return alm

@@ -40,9 +40,9 @@ def load_pretrained(
     if found != wanted:
         raise CheckpointError(f"{config_path}: model_type is {found!r}, expected {wanted!r}")
     weights = required_file(folder, "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-    stored = stored_elements(weights) + (_SPARE if spare_parts else 0)
+    stored, spare = stored_elements(weights), _SPARE if spare_parts else 0
     try:
-        with _QuietTransformers(), bounded_network(config_path, stored):
+        with _QuietTransformers(), bounded_network(config_path, stored, spare):
             model, report = model_class.from_pretrained(
                 folder,
                 local_files_only=True,

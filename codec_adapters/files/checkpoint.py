@@ -52,7 +52,7 @@ def network_from(path: Path, stored: int | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def bounded_network(path: Path, stored: int | None = None) -> Iterator[None]:
+def bounded_network(path: Path, stored: int | None = None, spare: int = 0) -> Iterator[None]:
     """Stop a network that is built in this context, by this thread, as soon as it is larger than its weights.
 
     A config may ask for 10^9 layers or 10^12 entries; on the meta device only the first cost anything, but then memory
@@ -62,13 +62,14 @@ def bounded_network(path: Path, stored: int | None = None) -> Iterator[None]:
         path: the config, for messages.
         stored: elements of all tensors in the file of weights; ``None`` where every tensor is held against its own
             before memory is taken (:func:`load_strict`).
+        spare: elements that the file may lack.
 
     Raises:
         CheckpointError: more parts than any network has, or more elements than the weights.
     """
     thread, parts, elements = threading.get_ident(), 0, 0
     # normed weights are there twice while they are built; tables that are no weights are small
-    most = None if stored is None else 4 * stored + 2**26
+    most = None if stored is None else 3 * stored + 2**26 + spare
 
     def count(module: nn.Module, name: str, part: Any) -> None:
         nonlocal parts, elements

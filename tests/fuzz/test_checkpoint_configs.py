@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import codec_adapters
-from codec_adapters.base import Adapter
+from codec_adapters import alm
 from tests.kit.on_demand import OnDemand
+from tools.small_networks.alms import ALMS, small_options
 from tools.small_networks.checkpoints import small_checkpoint
 
 CONFIGS = {
@@ -34,7 +35,7 @@ CONFIGS = {
     "wavtokenizer_small_75tps": "*.yaml",
 }
 """Variant -> its config file, for every family that has one."""
-MEMORY = 2**30
+MEMORY = 3 * 2**29
 """Bytes that a refusal may take, far more than these small networks."""
 NUMBERS = (0, -1, 1, 2, 3, 7, 64, 10**6, 2**24, 2**24 + 1, 2**31, 10**9, 10**12, 2**63, 10**400, -(10**12))
 ODD: tuple[Any, ...] = (
@@ -101,15 +102,27 @@ def changed(document: Any, place: tuple[Any, ...], value: Any) -> Any:
     return copy
 
 
-def loaded(name: str, folder: Path) -> Adapter | str:
-    """The adapter, or the one line that refuses it."""
+def loaded(load: Callable[[], object]) -> object:
+    """What was loaded, or the one line that refuses it."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        found: Adapter | str = codec_adapters.load(name, checkpoint=folder)
+        found = load()
     except (codec_adapters.CheckpointError, codec_adapters.OptionError) as error:
         found = str(error)
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MEMORY
     return found
+
+
+def changed_by(data: st.DataObject, path: Path) -> Any:
+    """The document in a file with one or two of its values changed or taken out."""
+    document = read(path)
+    for _ in range(data.draw(st.integers(1, 2))):
+        place = data.draw(st.sampled_from(sorted(places(document), key=str)))
+        value = data.draw(st.sampled_from((*ODD, [1] * 5000, [10**12], [2] * 40, ...)) | st.integers(-9, 99))
+        document = changed(document, place, value)
+        if not document:
+            break
+    return document
 
 
 @pytest.mark.slow
@@ -120,16 +133,29 @@ def test_a_changed_config_is_a_network_or_one_line(checkpoints: dict[str, Path],
     folder = checkpoints[name]
     path = data.draw(st.sampled_from(sorted(folder.rglob(CONFIGS[name]))))
     original = path.read_bytes()
-    document = read(path)
-    for _ in range(data.draw(st.integers(1, 2))):
-        place = data.draw(st.sampled_from(sorted(places(document), key=str)))
-        value = data.draw(st.sampled_from((*ODD, [1] * 5000, [10**12], [2] * 40, ...)) | st.integers(-9, 99))
-        document = changed(document, place, value)
-        if not document:
-            break
     try:
-        write(path, document)
-        found = loaded(name, folder)
+        write(path, changed_by(data, path))
+        found = loaded(lambda: codec_adapters.load(name, checkpoint=folder))
+    finally:
+        path.write_bytes(original)
+    assert not isinstance(found, str) or "\n" not in found
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_changed_config_of_a_language_model_is_a_network_or_one_line(
+    tiny: dict[str, Path], tiny_alms: dict[str, Path], data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(sorted(set(ALMS) - {"valle"})))
+    folder = tiny_alms[name]
+    files = [path for path in folder.rglob("*config.*") if "generation" not in path.name]
+    path = data.draw(st.sampled_from(sorted([*files, *folder.glob("token_layout.json")])))
+    original = path.read_bytes()
+    codec = tiny[alm.spec(name).codec_variant]
+    try:
+        write(path, changed_by(data, path))
+        found = loaded(lambda: alm.load(name, folder, codec, options=small_options(name)))
     finally:
         path.write_bytes(original)
     assert not isinstance(found, str) or "\n" not in found

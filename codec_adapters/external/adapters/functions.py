@@ -71,9 +71,19 @@ class FunctionsAdapter(ExternalAdapter):
         parts = [
             self._part(wav[start : start + step], seeds[start : start + step]) for start in range(0, len(wav), step)
         ]
-        lengths = {part.shape[1] for part in parts}
+        return self._joined(parts, "outputs", "samples", "inputs")
+
+    def _joined(self, parts: list[Tensor], what: str, unit: str, of: str) -> Tensor:
+        """Return the parts of a batch, which differ in the first axis only, as one.
+
+        Raises:
+            OutputError: they differ in length, though what they were made of does not, or in other axes.
+        """
+        lengths = sorted({part.shape[-1] for part in parts})
         if len(lengths) > 1:
-            raise OutputError(f"{self.spec.name}: outputs of {sorted(lengths)} samples for inputs of equal length")
+            raise OutputError(f"{self.spec.name}: {what} of {lengths} {unit} for {of} of equal length")
+        if len(shapes := sorted({tuple(part.shape[1:]) for part in parts})) > 1:
+            raise OutputError(f"{self.spec.name}: {what} of shapes {shapes} for {of} of one shape")
         return torch.cat(parts)
 
     def _part(self, wav: Tensor, seeds: list[int]) -> Tensor:
@@ -100,7 +110,7 @@ class FunctionsAdapter(ExternalAdapter):
         found = [encode(part) for part in self._whole(wav).split(step)]
         if not all(is_codes(part) for part in found):
             raise InputError(f"{self.spec.name}: has continuous latents, no codes; only resynthesize")
-        return Codes([torch.cat([part.to(torch.int64) for part in found])])
+        return Codes([self._joined([part.to(torch.int64) for part in found], "codes", "frames", "inputs")])
 
     def _decode(self, codes: Codes, seeds: list[int]) -> Tensor:
         decode = self._functions.decode
@@ -112,7 +122,7 @@ class FunctionsAdapter(ExternalAdapter):
             part = codes[0][start : start + step]
             with seeded(seeds[start], self.device):
                 waves.append(as_wave(self.spec.name, decode(part), len(part)).to(self.device))
-        return torch.cat(waves)
+        return self._joined(waves, "outputs", "samples", "codes")
 
     def _whole(self, wav: Tensor) -> Tensor:
         return pad(wav, (0, -wav.shape[1] % self.hop)) if self._whole_frames else wav

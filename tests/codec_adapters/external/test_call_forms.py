@@ -295,6 +295,18 @@ def test_a_layout_that_was_not_found_is_in_the_message(tmp_path: Path) -> None:
         adapter.resynthesize(WAV)
 
 
+def test_items_of_a_batch_with_unequal_frames_are_refused(tmp_path: Path) -> None:
+    count = "int(wav.abs().sum() * 1000) % 9"
+    code = pair(f"return coded(wav[:, : 160 * (16 + {count})])", "return decoded(codes)")
+    adapter = loaded(tmp_path, python_file(tmp_path, code, layout="BS", codes="BKT", decoder_takes="whole"))
+    with pytest.raises(OutputError, match=r"added: codes of \[.*\] frames for inputs of equal length"):
+        adapter.encode(WAV)
+    code = pair("return coded(wav)", "return decoded(codes)[:, : 3000 + int(codes.abs().sum()) % 97]")
+    adapter = loaded(tmp_path, python_file(tmp_path, code, layout="BS", codes="BKT", decoder_takes="whole"))
+    with pytest.raises(OutputError, match=r"added: outputs of \[.*\] samples for codes of equal length"):
+        adapter.decode(adapter.encode(WAV))
+
+
 def test_items_of_a_batch_may_come_as_a_list() -> None:
     expected = WAV[:2]
     for made in ([WAV[0], WAV[1]], [WAV[:1], WAV[1:2]], [WAV[0].numpy(), WAV[1].numpy()], expected[:, None]):
