@@ -21,7 +21,9 @@ import soundfile
 
 from codecfake_builder.changes.build import build
 from codecfake_builder.cli.app import main
+from codecfake_builder.dataset.integrity import probe as probe_module
 from codecfake_builder.dataset.schema import schema
+from codecfake_builder.errors import DatasetError
 from tests.kit.datasets_for_tests import FAULTY_PLUGIN, small_recipe
 from tests.kit.malformed import SHARD, change_json, change_rows, first_row, renew_checksums, root_of
 
@@ -352,3 +354,20 @@ def test_a_path_that_the_locale_has_no_characters_for(dataset: Path, tmp_path: P
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert (done.returncode, b"Traceback" in done.stderr) == (1 if there else 2, False), done.stderr
     assert (b"is not listed in checksums.sha256" in done.stdout) == there
+
+
+def test_a_file_that_takes_its_reader_down_is_one_line(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow ends its process on some damaged files: the process of the command goes on, and so do other files."""
+    dying = [sys.executable, "-c", "import os, sys; sys.stdin.readline(); os.abort()"]
+    reader = probe_module._Reader()
+    monkeypatch.setattr(probe_module, "_reader", lambda: reader)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            probe_module._Reader,
+            "_started",
+            staticmethod(lambda: subprocess.Popen(dying, stdin=subprocess.PIPE, stdout=subprocess.PIPE)),
+        )
+        with pytest.raises(DatasetError, match="so that the reader of Parquet breaks down"):
+            probe_module.probe(dataset / SHARD)
+    probe_module.probe(dataset / SHARD)
+    reader.end()
