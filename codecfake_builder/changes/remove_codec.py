@@ -132,7 +132,10 @@ def _read(dataset: Path) -> _Finished:
     for name in (layout.PROVENANCE, layout.REJECTED):
         if not (dataset / name).is_file() or sha256_of(dataset / name) != hashes.get(name):
             raise DatasetError(f"{dataset / name}: is not as it was built; build the dataset again first")
-    recorded = recorded_variants(json.loads((dataset / layout.PROVENANCE).read_text(encoding="utf-8")))
+    try:
+        recorded = recorded_variants(json.loads((dataset / layout.PROVENANCE).read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DatasetError(f"{dataset / layout.PROVENANCE}: is damaged; build the dataset again first") from error
     used = [variant for split in summary.splits.values() for variant in split.variants if variant in recorded]
     return _Finished(document, summary, {variant: recorded[variant] for variant in used})
 

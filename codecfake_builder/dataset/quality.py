@@ -18,18 +18,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import soundfile
 
+from codecfake_builder.audio import RATE
 from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.integrity.tables import refuse_other_columns
+from codecfake_builder.dataset.schema import schema
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import write_text
 from codecfake_builder.progress import progress
 
 _UNMEASURABLE = 1e-4
 """``pystoi`` returns less than this for a clip with less than 0.4 s of speech."""
+_LONGEST = 3600 * RATE
 _COLUMNS = ["id", "variant", "is_fake", "alm", "corpus", "utterance_id", "audio_sha256"]
 
 
@@ -104,7 +111,7 @@ def _pairs(dataset: Path, clips: int) -> list[_Pair]:
     files = layout.metadata_files(dataset)
     if not files:
         raise DatasetError(f"{dataset}: no dataset of this builder ({layout.metadata('*')} is missing)")
-    rows = [(path.stem, row) for path in files for row in pq.read_table(path, columns=_COLUMNS).to_pylist()]
+    rows = [(path.stem, row) for path in files for row in _rows(path)]
     real: dict[tuple[str, str], _Clip] = {}
     cells: dict[tuple[str, str], list[_Pair]] = defaultdict(list)
     for split, row in rows:
@@ -117,6 +124,29 @@ def _pairs(dataset: Path, clips: int) -> list[_Pair]:
             fake = _Clip(split, row["variant"], row["id"], row["audio_sha256"])
             cells[split, row["variant"]].append(_Pair(fake, source))
     return [pair for cell in cells.values() for pair in sorted(cell, key=_hash_of_id)[:clips]]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Read the rows of a metadata file.
+
+    Raises:
+        DatasetError: it is none, or rows lack what is needed.
+    """
+    expected = pa.schema([field for field in schema(None, audio=False) if field.name in _COLUMNS])
+    try:
+        table = pq.read_table(path, columns=expected.names)
+        refuse_other_columns(table.schema, expected)
+        rows: list[dict[str, Any]] = table.to_pylist()
+    except (pa.ArrowException, OSError, ValueError, DatasetError) as error:
+        raise DatasetError(f"{path}: is no metadata of a dataset ({_line(error)}); verify tells more") from error
+    for row in rows:
+        if lacking := [name for name in _COLUMNS if row[name] is None and name != "alm"]:
+            raise DatasetError(f"{path}: a row without {', '.join(lacking)}; verify tells more")
+    return rows
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _hash_of_id(pair: _Pair) -> bytes:
@@ -143,12 +173,23 @@ def _measured(dataset: Path, pairs: list[_Pair]) -> dict[str, float]:
     with progress("intelligibility", len(pairs), "clips") as advance, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # warns of clips that are too short; their score shows it
         for pair in pairs:
-            (fake, rate), (source, _) = (
-                soundfile.read(io.BytesIO(audio[clip]), dtype="float32") for clip in (pair.fake, pair.real)
-            )
-            scores[pair.key] = round(float(stoi(source, fake, rate)), 4)
+            try:
+                fake, source = (_decoded(audio[clip]) for clip in (pair.fake, pair.real))
+                scores[pair.key] = round(float(stoi(source, fake, RATE)), 4)
+            except (KeyError, TypeError, ValueError, soundfile.LibsndfileError) as error:
+                raise DatasetError(
+                    f"{dataset}: clips {pair.fake.id!r} and {pair.real.id!r} cannot be compared ({_line(error)}); "
+                    "verify tells more"
+                ) from error
             advance(1)
     return scores
+
+
+def _decoded(data: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Decode a clip, at most an hour of it, whatever its header promises."""
+    with soundfile.SoundFile(io.BytesIO(data)) as file:
+        samples: np.ndarray[Any, np.dtype[np.float32]] = file.read(min(file.frames, _LONGEST), dtype="float32")
+        return samples
 
 
 def _audio(dataset: Path, clips: Iterable[_Clip]) -> dict[_Clip, bytes]:
@@ -158,7 +199,12 @@ def _audio(dataset: Path, clips: Iterable[_Clip]) -> dict[_Clip, bytes]:
         by_shards[clip.split, clip.variant][clip.id] = clip
     found: dict[_Clip, bytes] = {}
     for (split, variant), wanted in by_shards.items():
-        shards = pads.dataset(layout.shard_files(dataset, split, variant), format="parquet")
-        table = shards.to_table(columns=["id", "audio"], filter=pads.field("id").isin(list(wanted)))
-        found.update({wanted[row["id"]]: row["audio"]["bytes"] for row in table.to_pylist()})
+        try:
+            shards = pads.dataset(layout.shard_files(dataset, split, variant), format="parquet")
+            table = shards.to_table(columns=["id", "audio"], filter=pads.field("id").isin(list(wanted)))
+            found.update({wanted[row["id"]]: row["audio"]["bytes"] for row in table.to_pylist()})
+        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
+            raise DatasetError(
+                f"{dataset / layout.shard_pattern(split, variant)}: cannot be read ({_line(error)}); verify tells more"
+            ) from error
     return found

@@ -54,11 +54,21 @@ def batch_limit(adapter: Adapter, codec: ResolvedCodec, batch_seconds: float | N
         return 1
     device = torch.cuda.get_device_name(adapter.device)
     path = dataset / layout.batching(codec.spec.name, sha256_text(codec.fingerprint(), device)[:16])
-    if not path.is_file():
+    seconds = _measured_before(path)
+    if seconds is None:
         clips = fastest_batch(lambda size: _timed_run(adapter, size))
-        write_text(path, json.dumps({"device": device, "seconds": clips * CALIBRATION_SECONDS}) + "\n")
-    seconds: float = json.loads(path.read_text(encoding="utf-8"))["seconds"]
+        seconds = clips * CALIBRATION_SECONDS
+        write_text(path, json.dumps({"device": device, "seconds": seconds}) + "\n")
     return round(seconds * adapter.sample_rate)
+
+
+def _measured_before(path: Path) -> float | None:
+    """Return the size of a batch in seconds that was measured before; ``None``: it was not, or the file is damaged."""
+    try:
+        seconds = float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+    return seconds if 0 < seconds <= LARGEST_BATCH * CALIBRATION_SECONDS else None
 
 
 def fastest_batch(run_seconds: Callable[[int], float]) -> int:

@@ -371,3 +371,41 @@ def test_a_file_that_takes_its_reader_down_is_one_line(dataset: Path, monkeypatc
             probe_module.probe(dataset / SHARD)
     probe_module.probe(dataset / SHARD)
     reader.end()
+
+
+def nothing_there(dataset: Path) -> None:
+    (dataset / "data/train/faulty_none-00000.parquet").unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (written("metadata/train.parquet", b"x" * 99), "is no metadata of a dataset"),
+        (lambda d: pq.write_table(pa.table({"a": [1]}), d / "metadata/train.parquet"), "is no metadata of a dataset"),
+        (lambda d: change_rows(d / "metadata/train.parquet", first_row(id=None)), "a row without id"),
+        (nothing_there, "cannot be "),
+        (cut, "cannot be read"),
+        (lambda d: change_rows(d / SHARD, lambda r: [{**row, "audio": None} for row in r]), "cannot be read"),
+        (
+            lambda d: change_rows(d / SHARD, lambda r: [{**x, "audio": {"bytes": b"a", "path": "a"}} for x in r]),
+            "cannot be compared",
+        ),
+        (
+            lambda d: change_rows(
+                d / SHARD, lambda r: [{**x, "audio": {"bytes": promising(2**36 - 1), "path": "a"}} for x in r]
+            ),
+            "cannot be compared",
+        ),
+    ],
+)
+def test_quality_of_a_malformed_dataset_is_one_line(
+    dataset: Path, damage: Damage, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(dataset)
+    with pytest.raises(SystemExit) as ended:
+        main(["quality", str(dataset)])
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert ended.value.code == 2
+    assert len(said) == 1
+    assert words in said[0]
