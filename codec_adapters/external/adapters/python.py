@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -67,12 +68,13 @@ def make_adapter(
     paired = callable(getattr(made, "encode", None)) and callable(getattr(made, "decode", None))
     if not paired and not callable(made):
         raise CheckpointError(f"{where}: is a {type(made).__name__}, neither encode and decode nor a function")
-    if form.layout is None or (paired and None in (form.decoder_takes, form.codes)):
+    if form.layout is None or (paired and form.decoder_takes is None):
         known = form if paired else replace(form, decoder_takes="whole")
+        encode, decode = _called(made, paired, style, setup)
+        named = {} if paired else _named_seeds(made, [0, 0] if style.batched else [0])
+        codec = partial(encode, **named), decode
         with torch.inference_mode(), seeded(0, setup.device):
-            found = found_form(
-                known, setup.spec.name, setup.spec.hop, style.batched, _called(made, paired, style, setup)
-            )
+            found = found_form(known, setup.spec.name, setup.spec.hop, style.batched, codec)
         form = found if paired else replace(found, decoder_takes=None)
         made = _made(setup, where, imported, name, style)  # a new one, which has seen no clip
     return PythonAdapter(setup, _functions(setup, made, paired, style, form), form)
@@ -137,10 +139,9 @@ def _functions(setup: Setup, made: Any, paired: bool, style: CallStyle, form: Ca
             raise OutputError(f"{error}{hint}") from error
 
     if not paired:
-        wants = _parameters(made)
 
         def run(wav: Tensor, seeds: Sequence[int]) -> Any:
-            named = {"seeds": list(seeds)} if "seeds" in wants else {"seed": seeds[0]} if "seed" in wants else {}
+            named = _named_seeds(made, seeds)
             with failing(seeds[0], wav.device):
                 return as_wave(name, encode(laid_out(wav, layout), **named), len(wav))
 
@@ -180,6 +181,12 @@ def _tensor(value: Any) -> Any:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufc":
         return value
     return torch.from_numpy(np.ascontiguousarray(value))
+
+
+def _named_seeds(function: Any, seeds: Sequence[int]) -> dict[str, Any]:
+    """Return the seeds of a batch under the name by which a function takes them; nothing where it takes none."""
+    wants = _parameters(function)
+    return {"seeds": list(seeds)} if "seeds" in wants else {"seed": seeds[0]} if "seed" in wants else {}
 
 
 def _arguments(made_by: Any, setup: Setup) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def test_the_form_is_found_and_every_clip_is_made_in_it(kind: str, tmp_path: Pat
         ("def codec(wav):\n    assert wav.ndim == 2\n    return wav / 2\n", "BS"),
         ("def codec(wav):\n    assert wav.shape[:2] == (1, 1)\n    return wav / 2\n", "BCS"),
         ("def codec(wav):\n    assert wav.ndim == 1\n    return wav / 2\n", "S"),
-        ("def codec(wav, seed):\n    assert wav.ndim == 3\n    return {'waveform': wav / 2, 'loss': seed}\n", None),
+        ("def codec(wav, seed):\n    assert wav.ndim == 3\n    return {'waveform': wav / 2, 'loss': seed}\n", "BCS"),
         ("def codec(wav):\n    return wav[0, :4000] / 2\n", "BS"),
         ("def codec(wav):\n    return [wav[0] / 2]\n", "BS"),
         ("def codec(wav):\n    return (wav.double().numpy() / 2,)\n", "BS"),
@@ -156,7 +156,7 @@ def test_functions(code: str, layout: str | None, tmp_path: Path) -> None:
     backend = python_file(tmp_path, code)
     adapter = loaded(tmp_path, backend)
     settled = backend.settled(adapter)
-    if layout is None:  # it cannot be tried, since it takes one length, or asks for a seed
+    if layout is None:  # it cannot be tried, since it takes one length
         stated = settled.model_copy(update={"layout": "BCS"})
         assert torch.equal(loaded(tmp_path, stated).resynthesize(WAV), WAV / 2)
         return
