@@ -1,9 +1,10 @@
 """The audio chain: the same steps for the clips of every class, so that nothing but the codec tells classes apart.
 
-decode -> mono -> resample to the codec's rate -> codec -> resample to 16 kHz -> take out the codec's delay -> cut or
-zero-pad to the source's length -> scale down where a peak is over full scale -> FLAC, 16 bit, mono. Real clips pass the
-same chain without the codec; the output of an audio language model passes it from the resampling to 16 kHz on and keeps
-its own length. Waveforms are float32 arrays ``[samples]`` with full scale at 1; lengths are samples, rates Hz.
+decode (whole, or rejected) -> mono -> scale down where a peak is over full scale -> resample to the codec's rate ->
+codec -> resample to 16 kHz -> take out the codec's delay -> cut or zero-pad to the source's length -> scale down where
+a peak is over full scale -> FLAC, 16 bit, mono. Real clips pass the same chain without the codec; the output of an
+audio language model passes it from the resampling to 16 kHz on and keeps its own length. Waveforms are float32 arrays
+``[samples]`` with full scale at 1; lengths are samples, rates Hz.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import numpy as np
 import soundfile
 import soxr
 
+from codecfake_builder.decoding.decode import Wave as Wave
+from codecfake_builder.decoding.decode import decode as decode
 from codecfake_builder.folders import files_below
 from codecfake_builder.rejections import RejectedError, RejectionReason
 
-Wave = np.ndarray[Any, np.dtype[np.float32]]
 Pcm = np.ndarray[Any, np.dtype[np.int16]]
 
-CHAIN_VERSION = 1
+CHAIN_VERSION = 2
 """Raised whenever this module would make other samples of the same codec output."""
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
 """Suffixes, in lower case, of the files that are taken for audio: the kinds that libsndfile decodes."""
@@ -31,8 +33,12 @@ RATE = 16000
 """Rate of every clip of a dataset, Hz."""
 FULL_SCALE = 32767 / 32768
 """The largest sample that 16-bit PCM can hold; a clip with a higher peak is scaled down to it."""
-SPEECH_RMS = 1e-3
-"""Level (-60 dB) above which a source is not silent; a codec whose output for it is silent has failed."""
+SOURCE_SILENCE_RMS = 1e-4
+"""Level (-80 dB) below which a part of a source holds no speech: it is within three steps of zero at 16 bits."""
+PART_SECONDS = 0.02
+"""Length of the parts of a source whose level is looked at, each around its own mean: an offset is no speech."""
+LEAST_SPEECH_PARTS = 5
+"""A source with fewer parts than these (0.1 s) above silence is silent: a click is no speech."""
 SILENCE_RMS = 1e-5
 """Level (-100 dB) below which an output is silent at 16 bits."""
 
@@ -46,7 +52,7 @@ class FinishedClip:
     pcm: Pcm
     """Its samples, int16 ``[samples]`` at 16 kHz."""
     gain: float
-    """Factor that the clip was multiplied by to bring its peak down to full scale; 1 where the peak was below."""
+    """Factor that brought peaks down to full scale: of the source before the codec, times of the clip; else 1."""
 
 
 def samples_at(samples: int, rate: int, target_rate: int) -> int:
@@ -59,39 +65,37 @@ def find_audio(folder: Path) -> list[Path]:
     return [path for path in files_below(folder) if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
 
 
-def decode(data: bytes) -> tuple[Wave, int]:
-    """Decode the bytes of an audio file; return its samples, mixed down to mono, and its rate in Hz.
+def make_fit(wave: Wave, rate: int) -> tuple[Wave, float]:
+    """Return a source as every codec gets it, and the factor it was multiplied by: 1, or what brings a peak over full
+    scale down to it (float files at integer scale, lossy ones that overshoot).
+
+    That comes before the codec, and alike for real speech, so that level does not tell classes apart.
+
+    Args:
+        wave: the decoded source.
+        rate: of it, Hz.
 
     Raises:
-        RejectedError: ``unreadable``, ``truncated``, ``empty`` or ``non_finite``.
+        RejectedError: ``silent``, for a source that is.
     """
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            rate, promised = int(file.samplerate), int(file.frames)
-            channels = file.read(dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        raise RejectedError(RejectionReason.UNREADABLE, str(error).strip()) from error
-    if len(channels) < promised or _wav_is_cut(data):
+    peak = float(np.abs(wave).max())
+    gain = FULL_SCALE / peak if peak > 1 else 1.0
+    levels = np.sort(_part_levels(wave, rate))[::-1] * gain
+    if levels[min(LEAST_SPEECH_PARTS, len(levels)) - 1] < SOURCE_SILENCE_RMS:
+        heard = PART_SECONDS * int((levels >= SOURCE_SILENCE_RMS).sum())
         raise RejectedError(
-            RejectionReason.TRUNCATED, f"{len(channels)} samples of the {promised} that the header promises"
+            RejectionReason.SILENT,
+            f"{heard:.2f} s of the source are above RMS {SOURCE_SILENCE_RMS:g} around their mean",
         )
-    if not len(channels):
-        raise RejectedError(RejectionReason.EMPTY, "no samples")
-    mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
-        raise RejectedError(
-            RejectionReason.NON_FINITE, f"{int((~np.isfinite(mono)).sum())} samples are NaN or infinite"
-        )
-    return np.ascontiguousarray(mono), rate
+    return (wave if gain == 1 else (wave.astype(np.float64) * gain).astype(np.float32)), gain
 
 
-def _wav_is_cut(data: bytes) -> bool:
-    """Return whether a WAV file ends before its own header says; libsndfile reads such files without an error."""
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        return False
-    promised = int.from_bytes(data[4:8], "little")
-    streamed = promised in (0, 0xFFFFFFFF)  # written to a pipe, the size never filled in
-    return not streamed and len(data) < promised + 8 - 1  # a missing pad byte at the end is harmless
+def _part_levels(wave: Wave, rate: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the RMS of each part of a waveform around the part's own mean; an incomplete last part is left out."""
+    size = min(len(wave), max(1, round(PART_SECONDS * rate)))
+    parts = wave[: len(wave) // size * size].reshape(-1, size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(parts.std(axis=1, dtype=np.float64))
 
 
 def resample(wave: Wave, rate: int, target_rate: int) -> Wave:
@@ -158,25 +162,25 @@ def resample_generated(wave: Wave, rate: int, min_seconds: float, max_seconds: f
     return resample(np.ascontiguousarray(wave), rate, RATE)
 
 
-def finish(wave: Wave, source_rms: float | None) -> FinishedClip:
+def finish(wave: Wave, source_gain: float = 1.0) -> FinishedClip:
     """Scale a clip at 16 kHz down to full scale where its peak is above, and encode it as FLAC.
 
     Args:
-        source_rms: level of the source (full scale 1); ``None`` where there is no source, and speech is expected.
+        wave: at 16 kHz.
+        source_gain: what the source was multiplied by, see :func:`make_fit`; the clip's gain counts it in.
 
     Raises:
-        RejectedError: ``silent``, for silence where the source is not silent, or where speech is expected.
+        RejectedError: ``silent``: speech was expected, since silent sources are rejected before.
     """
     level = rms(wave)
-    if level < SILENCE_RMS and (source_rms is None or source_rms > SPEECH_RMS):
-        source = "" if source_rms is None else f" for a source of RMS {source_rms:.1e}"
-        raise RejectedError(RejectionReason.SILENT, f"output RMS {level:.1e}{source}")
+    if level < SILENCE_RMS:
+        raise RejectedError(RejectionReason.SILENT, f"output RMS {level:.1e}")
     peak = float(np.abs(wave).max())
     gain = FULL_SCALE / peak if peak > FULL_SCALE else 1.0
     pcm = np.rint(wave.astype(np.float64) * (gain * 32768)).astype(np.int16)
     buffer = io.BytesIO()
     soundfile.write(buffer, pcm, RATE, format="FLAC", subtype="PCM_16")
-    return FinishedClip(buffer.getvalue(), pcm, gain)
+    return FinishedClip(buffer.getvalue(), pcm, gain * source_gain)
 
 
 def rms(wave: Wave) -> float:

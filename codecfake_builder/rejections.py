@@ -6,9 +6,16 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 from enum import StrEnum
 
 from codecfake_builder.errors import BuilderError
+from codecfake_builder.text_files import escaped
+
+LONGEST_DETAIL = 300
+"""Characters of the detail of a rejection."""
+_ADDRESS = re.compile(r"\s+at 0x[0-9a-fA-F]+|0x[0-9a-fA-F]{8,}")
 
 
 class RejectionReason(StrEnum):
@@ -30,6 +37,7 @@ class RejectionReason(StrEnum):
 
     MISSING = "missing", "The file is not there, or cannot be opened.", True
     SOURCE_CHANGED = "source_changed", "The file is not the one that was indexed: its sha256 differs.", True
+    READ_TIMEOUT = "read_timeout", "The file could not be read within execution.read_timeout.", True
     UNUSABLE_NAME = "unusable_name", "The file's name is no UTF-8 or has control characters, so that no id can be made."
     NOT_LISTED = "not_listed", "No line of the corpus's own list names the file."
     NO_MIC1 = "no_mic1", "VCTK: the utterance has no recording of microphone 1."
@@ -44,7 +52,10 @@ class RejectionReason(StrEnum):
     TOO_SHORT = "too_short", "The source, or what the audio language model said, is shorter than the recipe takes."
     TOO_LONG = "too_long", "The source, or what the audio language model said, is longer than the recipe takes."
     LENGTH = "length", "The codec's output lacks more of the source's end than audio.max_missing_seconds."
-    SILENT = "silent", "Speech went in, or was to come out, and silence came out."
+    SILENT = (
+        "silent",
+        "The source is silent, or its channels cancel each other; or silence came out for speech.",
+    )
     NOTHING_GENERATED = "nothing_generated", "The audio language model ended before its first frame of speech."
     CODEC_ERROR = "codec_error", "The codec raised an error on the clip."
     ALM_ERROR = "alm_error", "The audio language model raised an error on the prompt."
@@ -55,6 +66,22 @@ class RejectedError(BuilderError):
     """An utterance or a clip that is left out of the dataset, with the reason and the detail in words."""
 
     def __init__(self, reason: RejectionReason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
         self.reason = reason
-        self.detail = detail
+        self.detail = settled(detail)
+        super().__init__(f"{reason}: {self.detail}")
+
+
+def truncated(detail: str) -> RejectedError:
+    """Return the error for a file that ends too early."""
+    return RejectedError(RejectionReason.TRUNCATED, detail)
+
+
+def settled(detail: str) -> str:
+    """Return a detail as a dataset may hold it: the same at every run, one line, of bounded length.
+
+    What a library or a codec says of an error may hold an object's address or the name of a temporary file, which
+    differ from run to run, and lines.
+    """
+    temporary = re.escape(tempfile.gettempdir()) + r"/[^\s'\"]+"
+    shown = escaped(" ".join(re.sub(temporary, "(temporary file)", _ADDRESS.sub("", detail)).split()))
+    return shown if len(shown) <= LONGEST_DETAIL else f"{shown[: LONGEST_DETAIL - 3]}..."

@@ -19,6 +19,7 @@ from codecfake_builder.benchmark.detectors.outputs import DEV, TRAIN, FloatArray
 from codecfake_builder.benchmark.evaluation import OUTPUTS, read_input_hashes
 from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
 from codecfake_builder.benchmark.scoring.predictions import read_predictions
+from codecfake_builder.decoding.reading import read_source_file
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.rejections import RejectedError
 
@@ -95,12 +96,9 @@ class Tracer:
         """
         for file in files:
             try:
-                wave, rate = decode(file.read_bytes())
+                wave, rate = decode(read_source_file(file)[0])
             except RejectedError as error:
                 yield TraceResult(str(file), "", error=str(error))
-                continue
-            except OSError as error:
-                yield TraceResult(str(file), "", error=error.strerror or str(error))
                 continue
             yield self._trace_wave(str(file), repeat_or_crop(resample(wave, rate, RATE), self.trained.samples))
 

@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.cache import cache_root
-from codecfake_builder.audio import decode
+from codecfake_builder.audio import decode, make_fit
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile
 from codecfake_builder.corpora.index_notes import changed_files, identical_clips, speaker_sources, unread_texts
+from codecfake_builder.decoding.reading import READ_SECONDS, FileState, file_state, read_source_file
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import Advance, progress, say
 from codecfake_builder.rejections import RejectedError, RejectionReason
@@ -45,9 +46,9 @@ counts per channel at ``sample_rate`` (Hz). ``codec``, ``variant``, ``alm`` and 
 clip (``corpora.base.ImportedClip``), and ``audio_sha256`` is the hash of its samples; all are null for speech."""
 _NOT_READ = (RejectionReason.MISSING, RejectionReason.UNUSABLE_NAME, RejectionReason.UNREADABLE)
 """Reasons of a list by which there is nothing to read."""
-_CACHE_VERSION = "2"
+_CACHE_VERSION = "3"
 """To be raised whenever the columns of the cache change."""
-_CACHE_SCHEMA = pa.schema([("path", pa.string()), *_READ, ("bytes", pa.int64()), ("mtime_ns", pa.int64())])
+_CACHE_SCHEMA = pa.schema([("path", pa.string()), *_READ, *((name, pa.int64()) for name in FileState._fields)])
 
 _NOT_OF_THE_FILES = {"root", "optional", "min_seconds", "max_seconds", "licence", "source", "citation"}
 """Fields of a corpus that change nothing about what its files hold."""
@@ -78,8 +79,16 @@ class CorpusIndex:
         return self.table.filter(pc.is_valid(self.table["reason"]))
 
 
-def index_corpus(name: str, config: CorpusConfig, catalogue: Catalogue) -> CorpusIndex:
+def index_corpus(
+    name: str, config: CorpusConfig, catalogue: Catalogue, read_seconds: float = READ_SECONDS
+) -> CorpusIndex:
     """Index a corpus in parallel, reading only the files that are new or changed since the last time.
+
+    Args:
+        name: of the corpus in the recipe.
+        config: its section of the recipe.
+        catalogue: the codecs and classes that imported clips may be of.
+        read_seconds: how long the read of one file may take.
 
     Raises:
         CorpusError: the root is missing or in another layout.
@@ -87,27 +96,35 @@ def index_corpus(name: str, config: CorpusConfig, catalogue: Catalogue) -> Corpu
     files = config.wanted_files(catalogue)
     root = config.audio_folder().resolve()
     cache = cache_root() / "index" / f"{config.kind}-{_cache_key(config, root)}.parquet"
-    contents = _contents(name, [file for file in files if file.reason not in _NOT_READ], root, cache)
+    contents = _contents(name, [file for file in files if file.reason not in _NOT_READ], root, cache, read_seconds)
     rows = _without_duplicates(_row(file, contents.get(file.path, {})) for file in files)
     rows = [_within_limits(row, config) for row in rows]
     notes = (*speaker_sources(files), *unread_texts(files), *changed_files(files, rows), *identical_clips(rows))
     return CorpusIndex(name, root, pa.Table.from_pylist(rows, schema=SCHEMA), notes)
 
 
-def _contents(name: str, files: list[SourceFile], root: Path, cache: Path) -> dict[str, _Row]:
+def _contents(name: str, files: list[SourceFile], root: Path, cache: Path, read_seconds: float) -> dict[str, _Row]:
     """Return what each file holds, by path, from the cache or read anew, and bring the cache up to date."""
-    old = pq.read_table(cache, schema=_CACHE_SCHEMA) if cache.is_file() else _CACHE_SCHEMA.empty_table()
+    old = _read_cache(cache)
     known: dict[str, _Row] = {row["path"]: row for row in old.to_pylist()}
     fresh = [file for file in files if not _unchanged(root / file.path, known.get(file.path))]
     if fresh:
         say(f"indexing {name}: {len(fresh)} of {len(files)} files are new or changed")
     with progress(f"indexing {name}", len(fresh), "files") as advance:
-        known.update((str(row["path"]), row) for row in _read_all(fresh, root, advance))
+        known.update((str(row["path"]), row) for row in _read_all(fresh, root, read_seconds, advance))
     current = {file.path: known[file.path] for file in files}
     if fresh or len(current) != old.num_rows:
         with replacing(cache) as temporary:
             pq.write_table(pa.Table.from_pylist(list(current.values()), schema=_CACHE_SCHEMA), temporary)
     return current
+
+
+def _read_cache(cache: Path) -> pa.Table:
+    """Return what the cache holds; nothing where it is not there or damaged: everything is read anew then."""
+    try:
+        return pq.read_table(cache, schema=_CACHE_SCHEMA)
+    except (OSError, pa.ArrowException):
+        return _CACHE_SCHEMA.empty_table()
 
 
 def _cache_key(config: CorpusConfig, root: Path) -> str:
@@ -119,32 +136,28 @@ def _unchanged(path: Path, row: _Row | None) -> bool:
     if row is None:
         return False
     try:
-        stat = path.stat()
-    except OSError:
+        return file_state(path)._asdict() == {name: row[name] for name in FileState._fields}
+    except (OSError, ValueError):
         return False
-    return (row["bytes"], row["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns)
 
 
-def _read_all(files: list[SourceFile], root: Path, advance: Advance) -> Iterator[_Row]:
+def _read_all(files: list[SourceFile], root: Path, seconds: float, advance: Advance) -> Iterator[_Row]:
     """Read files in threads (hashing and decoding release the interpreter lock), a bounded number ahead."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         remaining = iter(files)
         while batch := list(islice(remaining, 256)):
-            yield from pool.map(lambda file: _read_file(file, root), batch)
+            yield from pool.map(lambda file: _read_file(file, root, seconds), batch)
             advance(len(batch))
 
 
-def _read_file(file: SourceFile, root: Path) -> _Row:
+def _read_file(file: SourceFile, root: Path, seconds: float) -> _Row:
     """Read what one file holds, or why it cannot be used."""
     row: _Row = {"path": file.path}
     try:
-        data = (root / file.path).read_bytes()
-        stat = (root / file.path).stat()
-    except OSError as error:
-        return {**row, "reason": RejectionReason.MISSING, "detail": error.strerror or str(error)}
-    row.update(sha256=hashlib.sha256(data).hexdigest(), bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)
-    try:
+        data, state = read_source_file(root / file.path, seconds)
+        row.update(sha256=hashlib.sha256(data).hexdigest(), **state._asdict())
         wave, rate = decode(data)
+        make_fit(wave, rate)  # refuses silence
     except RejectedError as error:
         return {**row, "reason": error.reason, "detail": error.detail}
     row.update(sample_rate=rate, samples=len(wave))

@@ -31,7 +31,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     ),
     "source_sha256": ("string", "sha256 of the source file"),
     "audio_sha256": ("string", "sha256 of the clip's samples (16-bit little-endian PCM)"),
-    "gain": ("float64", "factor that brought an over-full peak to full scale; 1 elsewhere"),
+    "gain": ("float64", "factor that brought peaks over full scale down to it, of source times clip; 1 elsewhere"),
     "bitrate_bps": ("float64", "bits per second of the codec"),
     "frame_rate_hz": ("float64", "frames per second of the codec's finest codebook"),
     "codebooks": ("int32", "codebooks in use"),

@@ -46,7 +46,7 @@ def make_plan(resolved: Resolved, limit: int | None = None) -> Plan:
     indexes = []
     for name, config in recipe.corpora.items():
         try:
-            indexes.append(index_corpus(name, config, catalogue))
+            indexes.append(index_corpus(name, config, catalogue, recipe.execution.read_timeout))
         except CorpusError as error:
             raise CorpusError(f"corpora.{name}: {error}") from error
     utterances, left_out = _usable_and_left_out(recipe, indexes)

@@ -14,6 +14,7 @@ from codec_adapters.spec import OptionValue
 from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import ListName, UserPath
+from codecfake_builder.decoding.reading import READ_SECONDS
 
 IMPORTED = "imported"
 """In a split's list of variants: the clips of its corpora that exist already, under the variant that each names."""
@@ -117,6 +118,8 @@ class Execution(_Part):
     """Clips per shard of an ALM: fewer, since each takes long and an interruption costs the unfinished shards."""
     batch_seconds: float | None = Field(default=None, gt=0)
     """Audio per batch; by default one clip on a CPU and a measured amount on a GPU."""
+    read_timeout: float = Field(default=READ_SECONDS, gt=0, le=86400)
+    """Seconds that the read of one source file may take; longer ones (a mount whose server is gone) are rejected."""
 
 
 class Recipe(_Part):

@@ -57,7 +57,9 @@ def loaded_alm(alm: ResolvedAlm, device: str) -> Alm:
     )
 
 
-def spoken_clips(shard: Shard, alm: Alm, batch_seconds: float | None) -> list[Spoken | RejectedError]:
+def spoken_clips(
+    shard: Shard, alm: Alm, batch_seconds: float | None, read_seconds: float
+) -> list[Spoken | RejectedError]:
     """Generate the clip for each prompt of the shard, in the shard's order."""
     size = PROMPTS_PER_BATCH if batch_seconds is None else max(1, int(batch_seconds / alm.max_seconds))
     if alm.device.type == "cpu":
@@ -66,7 +68,7 @@ def spoken_clips(shard: Shard, alm: Alm, batch_seconds: float | None) -> list[Sp
     prompts: list[tuple[int, Prompt]] = []
     for position, utterance in enumerate(shard.utterances):
         try:
-            prompts.append((position, prompt_of(utterance, alm)))
+            prompts.append((position, prompt_of(utterance, alm, read_seconds)))
         except RejectedError as error:
             made[position] = error
         if prompts and (len(prompts) == size or position == len(shard.utterances) - 1):
@@ -76,7 +78,7 @@ def spoken_clips(shard: Shard, alm: Alm, batch_seconds: float | None) -> list[Sp
     return [made[position] for position in range(len(shard.utterances))]
 
 
-def prompt_of(utterance: Utterance, alm: Alm) -> Prompt:
+def prompt_of(utterance: Utterance, alm: Alm, read_seconds: float) -> Prompt:
     """Return the parts of an utterance that the ALM needs as a prompt.
 
     Raises:
@@ -87,7 +89,7 @@ def prompt_of(utterance: Utterance, alm: Alm) -> Prompt:
     parts = alm.spec.prompt
     if utterance.text is None and {"text", "transcript"} & set(parts):
         raise RejectedError(RejectionReason.NO_TEXT, f"{utterance.name} has no transcript, which {alm.spec.name} needs")
-    wave = read_source(utterance, alm.prompt_rate).wave if "audio" in parts else None
+    wave = read_source(utterance, alm.prompt_rate, read_seconds).wave if "audio" in parts else None
     return Prompt(
         prompt_id=utterance.name,
         text=utterance.text if "text" in parts else None,
@@ -124,7 +126,7 @@ def _finished(shard: Shard, alm: Alm, generation: Generation | RejectedError) ->
     limits = (shard.policy.min_seconds, shard.policy.max_seconds)
     try:
         wave = audio.resample_generated(generation.wav.numpy(), alm.sample_rate, *limits)
-        return Spoken(audio.finish(wave, None), generation.text, generation.stop, generation.cut)
+        return Spoken(audio.finish(wave), generation.text, generation.stop, generation.cut)
     except RejectedError as error:
         return error
 

@@ -114,7 +114,7 @@ def run_shards(
     """
     devices = chosen_devices(execution)
     claims = Path(tempfile.mkdtemp(prefix=layout.CLAIMS_PREFIX, dir=dataset.resolve() / layout.STATE))
-    settings = WorkerSettings(dataset.resolve(), devices, claims, execution.batch_seconds)
+    settings = WorkerSettings(dataset.resolve(), devices, claims, execution.batch_seconds, execution.read_timeout)
     tasks = (delayed(make_shard)(shard, settings) for shard in shards)
     clips = sum(len(shard.utterances) for shard in shards)
     records = []

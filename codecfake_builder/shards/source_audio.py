@@ -8,29 +8,29 @@ from pathlib import Path
 
 from codecfake_builder import audio
 from codecfake_builder.audio import Wave
+from codecfake_builder.decoding.reading import read_source_file
 from codecfake_builder.rejections import RejectedError, RejectionReason
 from codecfake_builder.shards.shard import Utterance
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source utterance, resampled to the requested rate, with its level at its own rate."""
+    """A source utterance, made fit for codecs and resampled to the requested rate."""
 
     wave: Wave
-    rms: float
+    gain: float
+    """What it was multiplied by, see :func:`codecfake_builder.audio.make_fit`."""
 
 
-def read_source(utterance: Utterance, rate: int) -> Source:
-    """Read the utterance at ``rate`` Hz, and check that its file is the one that was indexed.
+def read_source(utterance: Utterance, rate: int, seconds: float) -> Source:
+    """Read the utterance at ``rate`` Hz within ``seconds``, and check that its file is the one that was indexed.
 
     Raises:
-        RejectedError: ``missing``, ``source_changed``, or what :func:`codecfake_builder.audio.decode` finds.
+        RejectedError: ``source_changed``, or what reading, decoding and :func:`codecfake_builder.audio.make_fit` find.
     """
-    try:
-        data = Path(utterance.path).read_bytes()
-    except OSError as error:
-        raise RejectedError(RejectionReason.MISSING, f"{utterance.path}: {error.strerror}") from error
+    data, _ = read_source_file(Path(utterance.path), seconds)
     if hashlib.sha256(data).hexdigest() != utterance.sha256:
-        raise RejectedError(RejectionReason.SOURCE_CHANGED, f"{utterance.path} is not the file that was indexed")
-    wave, own_rate = audio.decode(data)
-    return Source(audio.resample(wave, own_rate, rate), audio.rms(wave))
+        raise RejectedError(RejectionReason.SOURCE_CHANGED, "it is not the file that was indexed")
+    decoded, own_rate = audio.decode(data)
+    wave, gain = audio.make_fit(decoded, own_rate)
+    return Source(audio.resample(wave, own_rate, rate), gain)

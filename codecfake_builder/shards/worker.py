@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from codecfake_builder import audio
-from codecfake_builder.audio import FinishedClip, Wave
+from codecfake_builder.audio import FinishedClip
 from codecfake_builder.dataset.records import Rejection, ShardRecord
+from codecfake_builder.decoding.decode import Wave
 from codecfake_builder.devices import local_devices, settle_numerics
 from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedCodec
 from codecfake_builder.rejections import RejectedError, RejectionReason
@@ -51,6 +52,8 @@ class WorkerSettings:
     claims: Path
     """An empty folder of this run, in which the processes of each machine claim their device."""
     batch_seconds: float | None
+    read_seconds: float
+    """How long the read of a source may take."""
 
     def device(self) -> str:
         """Return this process's device: the same for all its shards; processes are spread evenly over the devices."""
@@ -111,7 +114,11 @@ def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | CodecSpec |
     if isinstance(shard.made_by, ResolvedAlm):
         alm = alm_runner.loaded_alm(shard.made_by, settings.device())
         codec = shard.made_by.codec.spec if alm.spec.decodes_itself else alm.codec
-        return codec, alm.device.type, alm_runner.spoken_clips(shard, alm, settings.batch_seconds)
+        return (
+            codec,
+            alm.device.type,
+            alm_runner.spoken_clips(shard, alm, settings.batch_seconds, settings.read_seconds),
+        )
     adapter = codec_runner.loaded_adapter(shard.made_by, settings.device()) if shard.made_by else None
     return adapter, adapter.device.type if adapter else None, _outcomes(shard, adapter, settings)
 
@@ -129,9 +136,9 @@ def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -
     outcomes: dict[int, Future[FinishedClip] | RejectedError] = {}
     with ThreadPoolExecutor(IO_THREADS) as pool:
         unfinished: deque[Future[FinishedClip]] = deque()
-        for positions, sources in _read_ahead(pool, shard.utterances, batches, rate):
+        for positions, sources in _read_ahead(pool, shard.utterances, batches, rate, settings.read_seconds):
             for position, wave, source in _through_codec(shard, adapter, positions, sources, lengths, outcomes):
-                future = pool.submit(_finished, shard, shard.utterances[position], wave, source.rms, adapter)
+                future = pool.submit(_finished, shard, shard.utterances[position], wave, source, adapter)
                 outcomes[position] = future
                 unfinished.append(future)
             while len(unfinished) > READ_AHEAD * 16:
@@ -150,14 +157,15 @@ def _settled(outcome: Future[_Result] | RejectedError) -> _Result | RejectedErro
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, utterances: tuple[Utterance, ...], batches: list[list[int]], rate: int
+    pool: ThreadPoolExecutor, utterances: tuple[Utterance, ...], batches: list[list[int]], rate: int, seconds: float
 ) -> Iterator[tuple[list[int], list[Source | RejectedError]]]:
     """Yield each batch with its sources; a bounded number of batches is read while the codec works."""
     waiting: deque[tuple[list[int], list[Future[Source]]]] = deque()
     upcoming = iter(batches)
     while True:
         while len(waiting) < READ_AHEAD and (positions := next(upcoming, None)) is not None:
-            waiting.append((positions, [pool.submit(read_source, utterances[p], rate) for p in positions]))
+            futures = [pool.submit(read_source, utterances[position], rate, seconds) for position in positions]
+            waiting.append((positions, futures))
         if not waiting:
             return
         positions, futures = waiting.popleft()
@@ -215,11 +223,9 @@ def _resynthesized(
         yield position, source, output
 
 
-def _finished(
-    shard: Shard, utterance: Utterance, wave: Wave, source_rms: float, adapter: Adapter | None
-) -> FinishedClip:
+def _finished(shard: Shard, utterance: Utterance, wave: Wave, source: Source, adapter: Adapter | None) -> FinishedClip:
     samples = audio.samples_at(utterance.samples, utterance.sample_rate, audio.RATE)
     if adapter:
         slack = round(shard.policy.max_missing_seconds * audio.RATE)
         wave = audio.restore(wave, adapter.sample_rate, adapter.spec.delay_samples, samples, slack)
-    return audio.finish(audio.fit(wave, samples), source_rms)
+    return audio.finish(audio.fit(wave, samples), source.gain)

@@ -49,7 +49,7 @@ def test_every_class_gets_the_sources_own_length(samples: int, rate: int, native
 def test_sixteen_bit_sources_at_the_datasets_rate_pass_bit_exactly() -> None:
     pcm = (voice(0.5, 16000, 1) * 32767).astype(np.int16)
     pcm[0], pcm[1] = -32768 + 1, 32767
-    clip = audio.finish((pcm / 32768).astype(np.float32), source_rms=0.1)
+    clip = audio.finish((pcm / 32768).astype(np.float32))
     assert clip.gain == 1.0
     assert np.array_equal(decoded(clip.flac), pcm)
     assert np.array_equal(clip.pcm, pcm)
@@ -57,7 +57,7 @@ def test_sixteen_bit_sources_at_the_datasets_rate_pass_bit_exactly() -> None:
 
 def test_a_peak_over_full_scale_is_scaled_down_and_the_gain_recorded() -> None:
     wave = 3 * voice(0.5, 16000, 1)
-    clip = audio.finish(wave, source_rms=0.1)
+    clip = audio.finish(wave)
     assert clip.gain == pytest.approx(audio.FULL_SCALE / np.abs(wave).max())
     assert np.abs(clip.pcm.astype(np.int32)).max() == 32767
     assert np.allclose(decoded(clip.flac) / 32768, wave * clip.gain, atol=1 / 32768)
@@ -84,11 +84,59 @@ def test_broken_outputs_are_rejected_with_a_reason(wave: np.ndarray, reason: str
     assert caught.value.reason == reason
 
 
-def test_silence_out_of_speech_is_rejected_and_silence_out_of_silence_is_not() -> None:
-    silence = np.zeros(16000, dtype=np.float32)
+def test_silence_out_of_a_codec_is_rejected() -> None:
     with pytest.raises(RejectedError, match="silent"):
-        audio.finish(silence, source_rms=0.1)
-    assert not decoded(audio.finish(silence, source_rms=0.0).flac).any()
+        audio.finish(np.zeros(16000, dtype=np.float32))
+
+
+LOUD = voice(1, 16000, 1)
+
+
+@pytest.mark.parametrize(
+    ("wave", "reason"),
+    [
+        (0 * LOUD, "silent"),
+        (0 * LOUD + 0.5, "silent"),
+        (np.where(np.arange(16000) < 8000, 0, 0.5), "silent"),  # an offset that begins late
+        (np.linspace(-0.005, 0.005, 16000), "silent"),
+        (0.9 * (np.arange(16000) == 5000), "silent"),  # a click
+        (1e30 * (np.arange(16000) == 5000) + LOUD, "silent"),  # beside which speech is nothing
+        (1e-10 * LOUD, "silent"),
+        (1e-3 * LOUD, None),
+        (LOUD, None),
+        (0.5 + 0.5 * LOUD, None),
+        (32768 * LOUD, None),
+        (1e30 * LOUD, None),
+        (1.5 * LOUD / np.abs(LOUD).max(), None),
+    ],
+)
+def test_a_source_is_made_fit_for_codecs_or_is_silent(wave: np.ndarray, reason: str | None) -> None:
+    wave = wave.astype(np.float32)
+    if reason:
+        with pytest.raises(RejectedError) as caught:
+            audio.make_fit(wave, 16000)
+        assert caught.value.reason == reason
+        return
+    made, gain = audio.make_fit(wave, 16000)
+    if np.abs(wave).max() <= 1:
+        assert made is wave
+        assert gain == 1
+    else:
+        assert np.abs(made).max() == pytest.approx(audio.FULL_SCALE, abs=1e-6)
+        assert np.allclose(made / gain, wave, rtol=1e-5)
+
+
+def test_the_gain_of_a_clip_counts_that_of_its_source() -> None:
+    made, gain = audio.make_fit(20000 * LOUD, 16000)
+    clip = audio.finish(3 * made, gain)
+    assert np.allclose(decoded(clip.flac) / 32768, 3 * 20000 * LOUD * clip.gain, atol=1 / 32768)
+
+
+def test_short_sources_have_a_level_too() -> None:
+    for samples in (1, 10, 320, 4000):
+        with pytest.raises(RejectedError, match="silent"):
+            audio.make_fit(np.zeros(samples, np.float32), 16000)
+    assert audio.make_fit(LOUD[:1600], 16000)[1] == 1
 
 
 def test_channels_are_mixed_down() -> None:

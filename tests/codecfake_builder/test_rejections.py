@@ -6,6 +6,7 @@ import ast
 import json
 import pickle
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 import codecfake_builder
 from codecfake_builder import rejections
 from codecfake_builder.dataset.records import Rejection, ShardRecord, load_record
-from codecfake_builder.rejections import RejectionReason
+from codecfake_builder.rejections import RejectedError, RejectionReason
 
 PACKAGE = Path(codecfake_builder.__file__).parent
 DOCUMENT = PACKAGE.parent / "docs" / "rejected_clips.md"
@@ -50,7 +51,7 @@ def test_the_document_lists_every_reason_as_the_code_does() -> None:
 
 
 def test_what_says_something_of_the_moment_is_tried_again() -> None:
-    of_the_moment = {"missing", "source_changed", "worker_failed"}
+    of_the_moment = {"missing", "source_changed", "read_timeout", "worker_failed"}
     assert {str(reason) for reason in RejectionReason if reason.of_the_moment} == of_the_moment
 
 
@@ -65,3 +66,21 @@ def test_files_hold_a_reason_as_its_plain_string(reason: RejectionReason, tmp_pa
     loaded = load_record(tmp_path, record.file)
     assert loaded == record
     assert loaded.rejected[0].reason is reason
+
+
+@pytest.mark.parametrize(
+    ("said", "detail"),
+    [
+        ("Error opening <_io.BytesIO object at 0x7f50e8d3fec0>: bad", "Error opening <_io.BytesIO object>: bad"),
+        ("<function f at 0x7F50E8D3FEC0> failed", "<function f> failed"),
+        ("first\n  second\tthird", "first second third"),
+        (f"cannot read {tempfile.gettempdir()}/tmpabc123/in.wav: bad", "cannot read (temporary file) bad"),
+        ("colours \x1b[31mred", r"colours \x1b[31mred"),
+    ],
+)
+def test_a_detail_is_the_same_at_every_run(said: str, detail: str) -> None:
+    assert RejectedError(RejectionReason.CODEC_ERROR, said).detail == detail
+
+
+def test_a_detail_is_of_bounded_length() -> None:
+    assert len(RejectedError(RejectionReason.CODEC_ERROR, "long " * 10000).detail) == rejections.LONGEST_DETAIL

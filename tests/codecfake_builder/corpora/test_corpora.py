@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ import soundfile
 from codec_adapters.builtin import builtin_catalogue
 from codecfake_builder.corpora import Aishell3Config, CorpusConfig, FolderConfig, NcssdConfig, VctkConfig
 from codecfake_builder.corpora import index as indexing
+from codecfake_builder.corpora.base import SourceFile
 from codecfake_builder.corpora.index import index_corpus
+from codecfake_builder.decoding import reading
 from codecfake_builder.errors import CorpusError
 from tests.kit.synthetic import voice, write_wave
 
@@ -178,9 +182,9 @@ def test_only_what_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     read: list[str] = []
     original = indexing._read_file
 
-    def spying(file: object, root: Path) -> dict[str, object]:
-        read.append(file.path)  # type: ignore[attr-defined]
-        return original(file, root)  # type: ignore[arg-type]
+    def spying(file: SourceFile, root: Path, seconds: float) -> dict[str, object]:
+        read.append(file.path)
+        return original(file, root, seconds)
 
     monkeypatch.setattr(indexing, "_read_file", spying)
     assert rows(config) == first
@@ -195,3 +199,38 @@ def test_only_what_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     os.utime(tmp_path / "a.wav")
     rows(config)
     assert read == ["b.wav", "a.wav"]
+
+
+def test_a_file_written_anew_with_the_same_size_and_time_is_read_again(tmp_path: Path) -> None:
+    path = write_wave(tmp_path / "a.wav", 0.5, 16000, 1)
+    config = FolderConfig(kind="folder", root=tmp_path)
+    first, times = rows(config), path.stat()
+    time.sleep(0.05)
+    write_wave(path, 0.5, 16000, 2)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
+    assert rows(config)["a"]["sha256"] != first["a"]["sha256"]
+    assert rows(config)["a"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODECFAKE_CACHE", str(tmp_path / "cache"))
+    write_wave(tmp_path / "speech" / "a.wav", 0.5, 16000, 1)
+    config = FolderConfig(kind="folder", root=tmp_path / "speech")
+    first = rows(config)
+    (cache,) = (tmp_path / "cache").rglob("*.parquet")
+    for damage in (b"", b"PAR1", cache.read_bytes()[:-20]):
+        cache.write_bytes(damage)
+        assert rows(config) == first
+
+
+def test_a_source_that_hangs_is_listed_and_the_others_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        write_wave(tmp_path / f"{name}.wav", 0.5, 16000, ord(name))
+    read = reading._read
+    monkeypatch.setattr(reading, "_read", lambda path: time.sleep(1) if path.stem == "a" else read(path))
+    config = FolderConfig(kind="folder", root=tmp_path)
+    found = {row["utterance_id"]: row for row in index_corpus("x", config, builtin_catalogue(), 0.2).table.to_pylist()}
+    assert found["a"]["reason"] == "read_timeout"
+    assert found["a"]["detail"] == "not read within 0.2 s (execution.read_timeout)"
+    assert found["b"]["reason"] is None

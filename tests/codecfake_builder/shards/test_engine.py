@@ -152,7 +152,7 @@ def test_absent_devices_are_refused() -> None:
 
 @pytest.mark.slow
 def test_processes_spread_over_devices_and_keep_theirs(tmp_path: Path) -> None:
-    settings = WorkerSettings(tmp_path, ("cuda:0", "cuda:1"), tmp_path, None)
+    settings = WorkerSettings(tmp_path, ("cuda:0", "cuda:1"), tmp_path, None, 60.0)
     code = (
         "import sys, pickle\n"
         f"settings = pickle.loads({pickle.dumps(settings)!r})\n"
