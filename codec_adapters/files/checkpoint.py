@@ -107,7 +107,8 @@ def stored_elements(path: Path) -> int:
         path: ``.safetensors``, the index of several (``.json``), or a torch file that holds a flat state dict.
 
     Raises:
-        CheckpointError: it cannot be read, or a part that the index names is missing.
+        CheckpointError: it cannot be read, a part that the index names is missing, or a tensor claims more than the
+            file holds.
     """
     if path.suffix == ".json":
         names = read_json(path).get("weight_map")
@@ -123,8 +124,10 @@ def stored_elements(path: Path) -> int:
     except Exception as error:  # torch and safetensors raise many kinds for a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: cannot be read, truncated or not a checkpoint ({reason})") from error
-    values = loaded.values() if isinstance(loaded, Mapping) else ()
-    return sum(value.numel() for value in values if isinstance(value, Tensor))
+    if not isinstance(loaded, Mapping):
+        raise CheckpointError(f"{path}: expected a state dict, found a {type(loaded).__name__}")
+    _refuse_more_than_stored(loaded, path)
+    return sum(value.numel() for value in loaded.values() if isinstance(value, Tensor))
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

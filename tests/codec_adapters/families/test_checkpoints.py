@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import codec_adapters
-from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, stored_elements
 from codec_adapters.files.config import read_network_config
 from codec_adapters.layers.weight_norm import folded_state
 from tests.conftest import LIBRARY_CODECS
@@ -199,6 +199,9 @@ def test_a_tensor_that_claims_more_than_its_file_is_refused(tmp_path: Path) -> N
     torch.save({"model": {"wide": torch.zeros(1).expand(10**6, 10**6)}}, path)
     with pytest.raises(codec_adapters.CheckpointError, match=r"c\.pt: model\.wide claims \[1000000, 1000000\], more"):
         read_tensors(path)
+    with pytest.raises(codec_adapters.CheckpointError, match=r"d\.bin: wide claims \[1000000, 1000000\], more"):
+        torch.save({"wide": torch.zeros(1).expand(10**6, 10**6)}, tmp_path / "d.bin")
+        stored_elements(tmp_path / "d.bin")
     shared = torch.zeros(1000)
     torch.save({"embed": shared, "embed_avg": shared}, path)
     assert read_tensors(path)["embed_avg"].shape == (1000,)
