@@ -199,8 +199,8 @@ def test_a_tensor_that_claims_more_than_its_file_is_refused(tmp_path: Path) -> N
     torch.save({"model": {"wide": torch.zeros(1).expand(10**6, 10**6)}}, path)
     with pytest.raises(codec_adapters.CheckpointError, match=r"c\.pt: model\.wide claims \[1000000, 1000000\], more"):
         read_tensors(path)
+    torch.save({"wide": torch.zeros(1).expand(10**6, 10**6)}, tmp_path / "d.bin")
     with pytest.raises(codec_adapters.CheckpointError, match=r"d\.bin: wide claims \[1000000, 1000000\], more"):
-        torch.save({"wide": torch.zeros(1).expand(10**6, 10**6)}, tmp_path / "d.bin")
         stored_elements(tmp_path / "d.bin")
     shared = torch.zeros(1000)
     torch.save({"embed": shared, "embed_avg": shared}, path)
