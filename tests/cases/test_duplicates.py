@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
+from codecfake_builder.changes.build import build
+from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import PlanError
 from codecfake_builder.plan.plan import Plan
 from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.recipe.load import parse_recipe
 from codecfake_builder.rejections import RejectionReason
+from tests.kit.malformed import change_json, renew_checksums, root_of
 from tests.kit.synthetic import write_wave
 
 
@@ -63,3 +67,32 @@ def test_one_recording_under_two_labels_is_refused(tmp_path: Path) -> None:
     ) as error:
         planned([tmp_path / "a"], tmp_path, fakes=tmp_path / "f")
     assert "\n" not in str(error.value)
+
+
+def test_a_dataset_with_copies_in_two_splits_is_no_sound_one(tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    for name in ("s1/one.wav", "s2/two.wav"):
+        (root / name).parent.mkdir(parents=True)
+        write_wave(root / name, 2.0, 16000, 1)
+    share = {"variants": ["real"], "share": 0.5}
+    document: dict[str, Any] = {
+        "name": "t",
+        "title": "t",
+        "corpora": {"c0": {"kind": "folder", "root": str(root)}},
+        "splits": {"train": share, "test": share},
+        "assignment": {"duplicates": "keep"},
+        "execution": {"workers": 1, "device": "cpu"},
+    }
+    build(parse_recipe(document, "t", tmp_path), tmp_path / "d")
+    assert verify(tmp_path / "d").problems == []
+    root_hash = root_of(tmp_path / "d")
+
+    def once(provenance: Any) -> Any:
+        provenance["recipe"]["assignment"]["duplicates"] = "once"
+        return provenance
+
+    change_json(tmp_path / "d" / "provenance.json", once)
+    renew_checksums(tmp_path / "d", root_hash)
+    problems = verify(tmp_path / "d").problems
+    assert len(problems) == 1
+    assert "1 clips of real are the same audio as in" in problems[0]

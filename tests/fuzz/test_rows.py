@@ -53,8 +53,12 @@ def readable(path: Path, columns: pa.Schema) -> None:
     try:
         assert all(row.keys() == set(columns.names) for row in read_rows(path, columns))
     except DatasetError as error:
-        said = str(error)
-        assert said.isprintable()
+        found = Verification()
+        found.add(path.name, str(error))
+        said = found.problems
+    else:
+        said = []
+    assert all(line.isprintable() for line in said)
 
 
 def check(dataset: Path, root: str) -> Verification:
