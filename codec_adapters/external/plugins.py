@@ -15,7 +15,8 @@ from typing import Any
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.entry import Entry, Provider
 from codec_adapters.errors import CheckpointError, DocumentError
-from codec_adapters.external.codec_file import SUFFIXES, codec_file_entry
+from codec_adapters.external.codec_file import SUFFIXES, ExternalCodec, codec_file_entry
+from codec_adapters.external.trust import Permission, backend_code, plugin_code
 from codec_adapters.files.hashing import sha256_once
 from codec_adapters.files.python_files import import_file
 from codec_adapters.registration import collecting
@@ -54,11 +55,12 @@ def anchored(plugin: str, folder: Path) -> str:
     return str((folder / plugin).resolve()) if plugin.endswith((".py", *SUFFIXES)) else plugin
 
 
-def with_plugins(catalogue: Catalogue, plugins: list[str]) -> Catalogue:
+def with_plugins(catalogue: Catalogue, plugins: list[str], permission: Permission | None = None) -> Catalogue:
     """Return the catalogue with what plugins add.
 
     Args:
         plugins: as :func:`anchored` gives them.
+        permission: is asked before any of their code runs; ``None`` for plugins that the caller vouches for.
 
     Raises:
         DocumentError: a plugin is missing or fails to import; a codec file is not valid, or a file that it names has
@@ -66,7 +68,7 @@ def with_plugins(catalogue: Catalogue, plugins: list[str]) -> Catalogue:
     """
     added: dict[str, str] = {}
     for plugin in dict.fromkeys(plugins):
-        for entry in _entries(plugin):
+        for entry in _entries(plugin, permission or Permission("plugins", trust=True)):
             if (other := added.setdefault(entry.name, plugin)) != plugin:
                 raise DocumentError(f"plugins: {plugin} and {other} both add {entry.name}; rename one of them")
             try:
@@ -76,10 +78,14 @@ def with_plugins(catalogue: Catalogue, plugins: list[str]) -> Catalogue:
     return catalogue
 
 
-def _entries(plugin: str) -> list[Entry]:
+def _entries(plugin: str, permission: Permission) -> list[Entry]:
     """Return the entries that a plugin adds."""
     if plugin.endswith(SUFFIXES):
-        return [codec_file_entry(Path(plugin), plugin)]
+        entry = codec_file_entry(Path(plugin), plugin)
+        assert isinstance(entry.provider, ExternalCodec)
+        permission.ask(backend_code(entry.provider.backend), in_codec_file=True)
+        return [entry]
+    permission.ask(plugin_code(plugin))
     try:
         sha256 = sha256_once(Path(plugin)) if plugin.endswith(".py") else None
         registered = _registered_by(plugin, sha256)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from codec_adapters.catalogue import Catalogue
 from codec_adapters.entry import Entry
 from codec_adapters.errors import CodecError
+from codec_adapters.external.trust import codec_file_code
 from codec_adapters.loading import load_codec
 from codecfake_builder.changes.drafts import CODEC_FILE, FOLDER, Draft
 from codecfake_builder.changes.fact_sheet import Ask, FactSheet, first_facts, learn_by_measuring, rough_hop
@@ -84,6 +85,8 @@ def add_codec(request: Request, report: Callable[[Added], None]) -> Added:
             return added
         target.refuse_changed()
         added.folder = _settle(draft, target.folder / FOLDER / name)
+        if (added.folder / CODEC_FILE).is_file() and (code := codec_file_code(added.folder / CODEC_FILE)):
+            code.trust()  # the user named it
     resolved = target.edited(codec_edit(name, splits, target.catalogue.with_entries(entry), draft.recipe_entry()))
     if resolved is not None and target.dataset is not None:
         from codecfake_builder.changes.build import build

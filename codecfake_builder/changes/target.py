@@ -41,11 +41,16 @@ class Target:
     """Of the dataset, where it is a trial."""
 
     @classmethod
-    def of(cls, recipe: Path | None, dataset: Path | None) -> Target:
+    def of(cls, recipe: Path | None, dataset: Path | None, trust: bool = False) -> Target:
         """Read the recipe and the dataset.
 
+        Args:
+            recipe: a recipe file of the user.
+            dataset: a finished dataset.
+            trust: whether the user allows all code that they name.
+
         Raises:
-            RecipeError, DatasetError: one of them is not there, or not valid.
+            RecipeError, DatasetError: one of them is not there or not valid, or names code that is not allowed.
         """
         if dataset is not None and not finished(dataset):
             raise DatasetError(f"{dataset}: is no finished dataset; build it first")
@@ -54,11 +59,12 @@ class Target:
         if recipe is not None:
             if not recipe.is_file():
                 raise RecipeError(f"{recipe}: no such recipe file; of a packaged recipe, extend a dataset (--into DIR)")
-            return cls(recipe, dataset, recipe_document(recipe), load_recipe(str(recipe)).catalogue, before, limit)
+            loaded = load_recipe(str(recipe), trust=trust)
+            return cls(recipe, dataset, recipe_document(recipe), loaded.catalogue, before, limit)
         if dataset is not None:
             path, document = dataset / layout.RECIPE, saved_document(dataset)
-            catalogue = parse_recipe(deepcopy(document), str(path), path.parent).catalogue
-            return cls(None, dataset, document, catalogue, before, limit)
+            kept = parse_recipe(deepcopy(document), str(path), path.parent, came_with_data=True, trust=trust)
+            return cls(None, dataset, document, kept.catalogue, before, limit)
         return cls(None, None, {}, default_catalogue())
 
     def refuse_changed(self) -> None:
@@ -112,12 +118,15 @@ class Target:
             edit(self.document)
 
     def edited(self, edit: Callable[[Document], Document]) -> Resolved | None:
-        """Return the recipe with the codec; a user's file is edited in place."""
+        """Return the recipe with the codec; a user's file is edited in place.
+
+        All code in it was allowed when it was read, and the codec is what the user brings.
+        """
         if self.recipe is not None:
             write_edited(self.recipe, edit)
-            return load_recipe(str(self.recipe))
+            return load_recipe(str(self.recipe), trust=True)
         if self.dataset is not None:  # its kept recipe changes together with it
-            return parse_recipe(edit(self.document), str(self.dataset / layout.RECIPE), self.folder)
+            return parse_recipe(edit(self.document), str(self.dataset / layout.RECIPE), self.folder, trust=True)
         return None
 
 

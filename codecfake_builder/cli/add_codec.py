@@ -60,7 +60,7 @@ def add_codec(
     from codecfake_builder.changes import add_codec as add
     from codecfake_builder.changes.target import Target
 
-    goal = Target.of(target.recipe, target.into)
+    goal = Target.of(target.recipe, target.into, target.trust)
     add.refuse_name(name, goal.catalogue)
     if other.imported is not None:
         _import(name, other.imported, facts.family or name, target.split, goal)

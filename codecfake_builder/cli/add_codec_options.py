@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codecfake_builder.cli.options import DeviceOption, InferenceOption
+from codecfake_builder.cli.options import DeviceOption, InferenceOption, TrustOption
 from codecfake_builder.errors import BuilderError
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ class TargetOptions:
     split: Annotated[
         list[str] | None, _target(help="That gets it; repeatable. Default for a new family: eval_ood.")
     ] = None
+    trust: TrustOption = False
 
 
 @dataclass

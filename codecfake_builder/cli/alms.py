@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from codecfake_builder.cli.options import ListedRecipeOption, SetOption, catalogue_of
+from codecfake_builder.cli.options import ListedRecipeOption, SetOption, TrustOption, catalogue_of
 
 EXAMPLE = "Example: python -m codecfake_builder alms"
 
 
-def alms(recipe: ListedRecipeOption = None, set_: SetOption = None) -> None:
+def alms(recipe: ListedRecipeOption = None, set_: SetOption = None, trust: TrustOption = False) -> None:
     """List every audio language model: the codec it speaks through, its class, prompt, options, licence, weights."""
     from codec_adapters.files import weights
     from codecfake_builder.tables import format_table
 
-    catalogue = catalogue_of(recipe, set_)
+    catalogue = catalogue_of(recipe, set_, trust)
     header = ["name", "model", "label", "speaks through", "prompt", "options", "weights' licence", "cached"]
     rows = []
     for spec in catalogue.alms():

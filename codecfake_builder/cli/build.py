@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codecfake_builder.cli.options import LimitOption, RecipeArgument, ReplaceOption, SetOption, command_line
+from codecfake_builder.cli.options import (
+    LimitOption,
+    RecipeArgument,
+    ReplaceOption,
+    SetOption,
+    TrustOption,
+    chosen_recipe,
+    command_line,
+)
 
 if TYPE_CHECKING:
     from codecfake_builder.dataset.contents import Contents
@@ -29,11 +37,10 @@ def build(
     check: Annotated[
         bool, typer.Option("--check", help="Read every file that is there, not only those of another size or time.")
     ] = False,
+    trust: TrustOption = False,
 ) -> None:
     """Build a dataset, or go on with one: files that are there with the right content are kept, others made again."""
-    from codecfake_builder.recipe.load import load_recipe
-
-    build_and_report(load_recipe(recipe, set_), out, limit, replace=replace, check=check)
+    build_and_report(chosen_recipe(recipe, set_, trust), out, limit, replace=replace, check=check)
 
 
 def build_and_report(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from codecfake_builder.cli.options import ListedRecipeOption, SetOption, catalogue_of
+from codecfake_builder.cli.options import ListedRecipeOption, SetOption, TrustOption, catalogue_of
 
 EXAMPLE = "Example: python -m codecfake_builder codecs"
 
 
-def codecs(recipe: ListedRecipeOption = None, set_: SetOption = None) -> None:
+def codecs(recipe: ListedRecipeOption = None, set_: SetOption = None, trust: TrustOption = False) -> None:
     """List every codec variant: class, rate, frame rate, codebooks, bit rate, taxonomy, licences, weights in cache."""
     from codec_adapters.files import weights
     from codecfake_builder.tables import format_table
@@ -15,7 +15,7 @@ def codecs(recipe: ListedRecipeOption = None, set_: SetOption = None) -> None:
     header = ["variant", "label", "family", "Hz", "frames/s", "codebooks", "bit/s"]
     header += ["quantizer", "auxiliary", "decoder", "code's licence", "weights' licence", "cached"]
     rows = []
-    for spec in catalogue_of(recipe, set_).codecs():
+    for spec in catalogue_of(recipe, set_, trust).codecs():
         there = "yes" if not spec.checkpoint or weights.cached(spec.checkpoint) else "no"
         figures = [
             spec.label,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codecfake_builder.cli.options import DeviceOption, InferenceOption, parsed_options
+from codecfake_builder.cli.options import DeviceOption, InferenceOption, TrustOption, chosen_recipe, parsed_options
 from codecfake_builder.errors import BuilderError
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ def conformance(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Short clips and few repetitions.")] = False,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results there too.")] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Judge a codec on bundled speech: does it behave as a build needs it to, and what are its figures?"""
-    entry, folder, options = _entry_and_settings(name, recipe)
+    entry, folder, options = _entry_and_settings(name, recipe, trust)
     folder, options = checkpoint or folder, {**options, **parsed_options(option)}
 
     # from here on torch is needed; a mistake above is answered without it
@@ -77,12 +78,13 @@ def conformance(
     print(f"OK: {sum(result.verdict == 'pass' for result in results)} of {len(results)} checks pass, none fails")
 
 
-def _entry_and_settings(name: str, recipe: str | None) -> tuple[Entry, Path | None, dict[str, OptionValue]]:
+def _entry_and_settings(
+    name: str, recipe: str | None, trust: bool
+) -> tuple[Entry, Path | None, dict[str, OptionValue]]:
     """Return a codec's entry with the weights and options that the recipe, if there is one, gives it."""
     from codec_adapters.registration import default_catalogue
-    from codecfake_builder.recipe.load import load_recipe
 
-    resolved = load_recipe(recipe) if recipe else None
+    resolved = chosen_recipe(recipe, None, trust) if recipe else None
     catalogue = resolved.catalogue if resolved else default_catalogue()
     spec = catalogue.speaking_codec(name)
     if catalogue.is_alm(name):

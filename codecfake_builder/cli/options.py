@@ -16,11 +16,16 @@ from codecfake_builder.errors import BuilderError
 if TYPE_CHECKING:
     from codec_adapters.catalogue import Catalogue
     from codec_adapters.spec import OptionValue
+    from codecfake_builder.recipe.resolve import Resolved
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="Path of a recipe, or name of a packaged one.")]
 DatasetArgument = Annotated[Path, typer.Argument(help="Dataset folder.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe; repeatable.")
+]
+TrustOption = Annotated[
+    bool,
+    typer.Option("--trust", help="Allow the code that came with data: of codec files, and of the recipe in a dataset."),
 ]
 LimitOption = Annotated[
     int | None, typer.Option(min=1, help="Scale all splits down: the largest gets this many utterances.")
@@ -38,7 +43,20 @@ InferenceOption = Annotated[
 ]
 
 
-def catalogue_of(recipe: str | None, overrides: list[str] | None) -> Catalogue:
+def chosen_recipe(recipe: str, overrides: list[str] | None, trust: bool) -> Resolved:
+    """Return the recipe that a command names: the user's own, or that inside a dataset, which came with data.
+
+    Raises:
+        RecipeError: it is not valid, or names code that is not allowed.
+    """
+    from codecfake_builder.dataset import layout
+    from codecfake_builder.recipe.load import load_recipe
+
+    kept = Path(recipe).resolve().parent.name == layout.STATE
+    return load_recipe(recipe, overrides, came_with_data=kept, trust=trust)
+
+
+def catalogue_of(recipe: str | None, overrides: list[str] | None, trust: bool) -> Catalogue:
     """Return the catalogue of ``--recipe``, overridden by ``--set``; the default catalogue where no recipe is given.
 
     Raises:
@@ -46,10 +64,9 @@ def catalogue_of(recipe: str | None, overrides: list[str] | None) -> Catalogue:
         BuilderError: there are overrides, but no recipe.
     """
     from codec_adapters.registration import default_catalogue
-    from codecfake_builder.recipe.load import load_recipe
 
     if recipe is not None:
-        return load_recipe(recipe, overrides).catalogue
+        return chosen_recipe(recipe, overrides, trust).catalogue
     if overrides:
         raise BuilderError("--set overrides fields of a recipe; give one with --recipe")
     return default_catalogue()

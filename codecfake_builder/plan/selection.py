@@ -179,7 +179,8 @@ class Selection:
 
     def _select_group(self, splits: dict[str, Split]) -> None:
         pool = self._pool(next(iter(splits)))
-        self._refuse_unknown_speakers(pool)
+        if len(splits) > 1:  # of a single one, nobody can be in another, too
+            self._refuse_unknown_speakers(pool)
         wanted = {
             name: float(sum(_draws(split).values()) or (split.share or 0) * len(pool)) for name, split in splits.items()
         }

@@ -25,15 +25,19 @@ def packaged_recipes() -> list[str]:
     return sorted(path.stem for path in resource_folder("recipes").glob("*.yaml"))
 
 
-def load_recipe(recipe: str, overrides: list[str] | None = None) -> Resolved:
+def load_recipe(
+    recipe: str, overrides: list[str] | None = None, *, came_with_data: bool = False, trust: bool = False
+) -> Resolved:
     """Read a recipe, lay ``--set`` overrides over it, resolve it, and check all of it.
 
     Args:
         recipe: a path, or the name of a packaged recipe.
         overrides: ``a.b=value`` each; the value is YAML; ``null`` for a whole corpus or split takes it out.
+        came_with_data: whether it is the recipe of a dataset, whose code runs only where the user allowed it.
+        trust: whether the user allows all code that it names, in codec files too.
 
     Raises:
-        RecipeError: one line per problem, each with the path of the field.
+        RecipeError: one line per problem, each with the path of the field, or per piece of code that is not allowed.
 
     >>> load_recipe("lyra").recipe.name
     'lyra'
@@ -42,10 +46,18 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Resolved:
     document = recipe_document(path)
     for field in list(paths_in(document, Recipe)):
         field.anchor(path.parent)
-    return parse_recipe(document, recipe, path.parent, overrides)
+    return parse_recipe(document, recipe, path.parent, overrides, came_with_data=came_with_data, trust=trust)
 
 
-def parse_recipe(document: dict[str, Any], recipe: str, folder: Path, overrides: list[str] | None = None) -> Resolved:
+def parse_recipe(
+    document: dict[str, Any],
+    recipe: str,
+    folder: Path,
+    overrides: list[str] | None = None,
+    *,
+    came_with_data: bool = False,
+    trust: bool = False,
+) -> Resolved:
     """Lay overrides over a recipe that is read already, resolve it, and check all of it.
 
     Args:
@@ -53,11 +65,13 @@ def parse_recipe(document: dict[str, Any], recipe: str, folder: Path, overrides:
         recipe: its name, for messages.
         folder: what its relative paths of code are relative to.
         overrides: as for :func:`load_recipe`.
+        came_with_data: as for :func:`load_recipe`.
+        trust: as for :func:`load_recipe`.
 
     Raises:
-        RecipeError: one line per problem, each with the path of the field.
+        RecipeError: one line per problem, each with the path of the field, or per piece of code that is not allowed.
     """
-    return resolve(read_recipe(document, recipe, overrides), recipe, folder)
+    return resolve(read_recipe(document, recipe, overrides), recipe, folder, came_with_data=came_with_data, trust=trust)
 
 
 def read_recipe(document: dict[str, Any], recipe: str, overrides: list[str] | None = None) -> Recipe:

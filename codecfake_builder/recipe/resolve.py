@@ -10,6 +10,7 @@ from codec_adapters.catalogue import Catalogue
 from codec_adapters.classes import REAL
 from codec_adapters.errors import DocumentError
 from codec_adapters.external.plugins import anchored, with_plugins
+from codec_adapters.external.trust import Permission, isolated_code
 from codec_adapters.registration import default_catalogue
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.recipe.checks import cross_checks, nearest_variant
@@ -31,7 +32,15 @@ class Resolved:
         return sorted(used, key=lambda name: (name != REAL, self.catalogue.label(name), name))
 
 
-def resolve(recipe: Recipe, where: str, folder: Path, base: Catalogue | None = None) -> Resolved:
+def resolve(
+    recipe: Recipe,
+    where: str,
+    folder: Path,
+    base: Catalogue | None = None,
+    *,
+    came_with_data: bool = False,
+    trust: bool = False,
+) -> Resolved:
     """Resolve a recipe.
 
     Args:
@@ -39,23 +48,28 @@ def resolve(recipe: Recipe, where: str, folder: Path, base: Catalogue | None = N
         where: its name, for messages.
         folder: what its relative paths of code are relative to.
         base: the catalogue that it builds on; by default what is built in, installed or registered.
+        came_with_data: whether the recipe is that of a dataset, and not one that the user wrote or chose.
+        trust: whether the user allows all code that the recipe and its codec files name.
 
     Raises:
-        RecipeError: one line per problem, each with the path of the field.
+        RecipeError: one line per problem, each with the path of the field; or code that the user has not allowed, which
+            has not run then.
     """
     catalogue = base or default_catalogue()
     plugins = [anchored(plugin, folder) for plugin in recipe.plugins]
+    isolated = {name: entry.at(folder) for name, entry in recipe.isolated.items()}
+    permission = Permission(where, came_with_data, trust)
     try:
-        catalogue = with_plugins(catalogue, plugins)
+        for name, entry in isolated.items():
+            permission.ask(isolated_code(name, entry))
+        catalogue = with_plugins(catalogue, plugins, permission)
     except DocumentError as error:
         raise RecipeError(str(error)) from error
     try:
         catalogue = catalogue.with_classes(recipe.classes)
     except ValueError as error:
         raise RecipeError(f"classes.{error}") from error
-    recipe = recipe.model_copy(
-        update={"plugins": plugins, "isolated": {name: entry.at(folder) for name, entry in recipe.isolated.items()}}
-    )
+    recipe = recipe.model_copy(update={"plugins": plugins, "isolated": isolated})
     catalogue = _with_isolated(catalogue, recipe)
     problems = list(cross_checks(recipe, catalogue))
     if problems:
