@@ -44,6 +44,7 @@ class RejectionReason(StrEnum):
     NO_MIC2 = "no_mic2", "VCTK: the utterance has no recording of microphone 2."
     UNKNOWN_CLASS = "unknown_class", "ST-Codecfake: the label line and the file's name do not tell which codec it is."
     DUPLICATE_ID = "duplicate_id", "Another file of the corpus has this utterance id (and variant) already."
+    DUPLICATE_AUDIO = "duplicate_audio", "Another utterance is the same audio, sample for sample."
     NO_TEXT = "no_text", "The utterance has no transcript, which the audio language model needs."
     UNREADABLE = "unreadable", "The file cannot be decoded as audio."
     TRUNCATED = "truncated", "The file ends before its own header says."

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -24,7 +25,7 @@ from codec_adapters.catalogue import Catalogue
 from codec_adapters.files.cache import cache_root
 from codecfake_builder.audio import decode, make_fit
 from codecfake_builder.corpora.base import CorpusConfig, SourceFile
-from codecfake_builder.corpora.index_notes import changed_files, identical_clips, speaker_sources, unread_texts
+from codecfake_builder.corpora.index_notes import changed_files, speaker_sources, unread_texts
 from codecfake_builder.decoding.reading import READ_SECONDS, FileState, file_state, read_source_file
 from codecfake_builder.files import replacing, sha256_text
 from codecfake_builder.progress import Advance, progress, say
@@ -43,10 +44,11 @@ _READ = [
 SCHEMA = pa.schema([*_LISTED, *_READ])
 """Schema of an index. ``reason`` (a :class:`RejectionReason`) is null for an utterance that can be used; ``samples``
 counts per channel at ``sample_rate`` (Hz). ``codec``, ``variant``, ``alm`` and ``prompt_id`` say what made an imported
-clip (``corpora.base.ImportedClip``), and ``audio_sha256`` is the hash of its samples; all are null for speech."""
+clip (``corpora.base.ImportedClip``), and are null for speech; ``audio_sha256`` is that of the decoded samples (mono,
+float32), whatever the file's form."""
 _NOT_READ = (RejectionReason.MISSING, RejectionReason.UNUSABLE_NAME, RejectionReason.UNREADABLE)
 """Reasons of a list by which there is nothing to read."""
-_CACHE_VERSION = "3"
+_CACHE_VERSION = "4"
 """To be raised whenever the columns of the cache change."""
 _CACHE_SCHEMA = pa.schema([("path", pa.string()), *_READ, *((name, pa.int64()) for name in FileState._fields)])
 
@@ -66,7 +68,7 @@ class CorpusIndex:
     table: pa.Table
     """Schema :data:`SCHEMA`."""
     notes: tuple[str, ...] = ()
-    """Sentences on files that are not the listed ones, and on clips that are the same audio."""
+    """Sentences on who speaks, and on files that are not the listed ones."""
 
     @property
     def usable(self) -> pa.Table:
@@ -99,7 +101,7 @@ def index_corpus(
     contents = _contents(name, [file for file in files if file.reason not in _NOT_READ], root, cache, read_seconds)
     rows = _without_duplicates(_row(file, contents.get(file.path, {})) for file in files)
     rows = [_within_limits(row, config) for row in rows]
-    notes = (*speaker_sources(files), *unread_texts(files), *changed_files(files, rows), *identical_clips(rows))
+    notes = (*speaker_sources(files), *unread_texts(files), *changed_files(files, rows))
     return CorpusIndex(name, root, pa.Table.from_pylist(rows, schema=SCHEMA), notes)
 
 
@@ -160,9 +162,8 @@ def _read_file(file: SourceFile, root: Path, seconds: float) -> _Row:
         make_fit(wave, rate)  # refuses silence
     except RejectedError as error:
         return {**row, "reason": error.reason, "detail": error.detail}
-    row.update(sample_rate=rate, samples=len(wave))
-    if file.imported:
-        row["audio_sha256"] = hashlib.sha256(wave.tobytes()).hexdigest()
+    audio_sha256 = hashlib.sha256(np.ascontiguousarray(wave, dtype="<f4").tobytes()).hexdigest()
+    row.update(sample_rate=rate, samples=len(wave), audio_sha256=audio_sha256)
     return row
 
 

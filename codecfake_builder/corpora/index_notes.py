@@ -1,5 +1,4 @@
-"""Notes on an index: who says the speakers, transcripts that cannot be read, files that are not the listed ones, and
-clips that are the same audio."""
+"""Notes on an index: who says the speakers, transcripts that cannot be read, and files that are not the listed ones."""
 
 from __future__ import annotations
 
@@ -43,29 +42,6 @@ def unread_texts(files: Sequence[SourceFile]) -> Iterator[str]:
     if problems:
         more = f"; and {len(problems) - _EXAMPLES} more" if len(problems) > _EXAMPLES else ""
         yield f"{len(problems)} utterances have no text: {'; '.join(problems[:_EXAMPLES])}{more}"
-
-
-def identical_clips(rows: Sequence[_Row]) -> Iterator[str]:
-    """Yield a sentence per set of variants that have the same samples: all but one are copies or mislabelled."""
-    by_audio: dict[object, list[_Row]] = {}
-    for row in rows:
-        if row.get("audio_sha256") and not row.get("reason"):
-            by_audio.setdefault(row["audio_sha256"], []).append(row)
-    found: dict[tuple[str, ...], list[_Row]] = {}
-    for same in by_audio.values():
-        if len(same) > 1:
-            found.setdefault(tuple(sorted(str(row.get("variant")) for row in same)), []).append(same[0])
-    for variants, firsts in sorted(found.items()):
-        some = _some([str(row["utterance_id"]) for row in firsts])
-        if len(set(variants)) == 1:
-            yield f"{variants[0]}: {len(firsts)} clips are there {len(variants)} times under different ids ({some})"
-        else:
-            names = ", ".join(f"{name} ({count} times)" if count > 1 else name for name, count in _counts(variants))
-            yield f"identical audio under {names}: {len(firsts)} clips ({some}); at most one of these names is right"
-
-
-def _counts(variants: tuple[str, ...]) -> list[tuple[str, int]]:
-    return sorted(Counter(variants).items())
 
 
 def _some(names: list[str]) -> str:

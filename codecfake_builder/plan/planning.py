@@ -16,6 +16,7 @@ from codec_adapters.catalogue import Catalogue
 from codecfake_builder.clip_class import ClipClass, clip_class
 from codecfake_builder.corpora.index import CorpusIndex, index_corpus
 from codecfake_builder.errors import CorpusError, PlanError
+from codecfake_builder.plan.duplicates import copies, notes_on_copies, refuse_two_labels, superfluous
 from codecfake_builder.plan.plan import LEFT_OUT, UTTERANCES, Note, Plan, PlannedSplit, Rows
 from codecfake_builder.plan.selection import Selection
 from codecfake_builder.progress import say
@@ -49,7 +50,7 @@ def make_plan(resolved: Resolved, limit: int | None = None) -> Plan:
             indexes.append(index_corpus(name, config, catalogue, recipe.execution.read_timeout))
         except CorpusError as error:
             raise CorpusError(f"corpora.{name}: {error}") from error
-    utterances, left_out = _usable_and_left_out(recipe, indexes)
+    utterances, left_out = _usable_and_left_out(recipe, indexes, notes)
     try:
         selection = Selection(recipe, utterances, limit)
     except PlanError as error:
@@ -153,7 +154,7 @@ def _without_draws(recipe: Recipe, absent: set[str], notes: list[str]) -> dict[s
     return splits
 
 
-def _usable_and_left_out(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa.Table, pa.Table]:
+def _usable_and_left_out(recipe: Recipe, indexes: list[CorpusIndex], notes: list[str]) -> tuple[pa.Table, pa.Table]:
     """Return a table of the usable utterances of all corpora, and one of those left out."""
     usable, left_out = [], []
     for index in indexes:
@@ -162,17 +163,32 @@ def _usable_and_left_out(recipe: Recipe, indexes: list[CorpusIndex]) -> tuple[pa
         seconds = pc.divide(pc.cast(good["samples"], pa.float64()), good["sample_rate"])
         short = pc.less(seconds, recipe.audio.min_seconds)
         long = pc.greater(seconds, recipe.audio.max_seconds)
-        left_out.append(
-            _left_out(
-                good.filter(short), RejectionReason.TOO_SHORT, f"audio.min_seconds is {recipe.audio.min_seconds:g}"
-            )
-        )
-        left_out.append(
-            _left_out(good.filter(long), RejectionReason.TOO_LONG, f"audio.max_seconds is {recipe.audio.max_seconds:g}")
-        )
-        usable.append(good.filter(pc.invert(pc.or_(short, long))).select(UTTERANCES.names))
+        for wrong, reason, limit in (
+            (short, RejectionReason.TOO_SHORT, "min_seconds"),
+            (long, RejectionReason.TOO_LONG, "max_seconds"),
+        ):
+            left_out.append(_left_out(good.filter(wrong), reason, f"audio.{limit} is {getattr(recipe.audio, limit):g}"))
+        within = good.filter(pc.invert(pc.or_(short, long)))
+        usable.append(within.sort_by([("utterance_id", "ascending"), ("path", "ascending")]))
+    once, twice = _without_copies(recipe, pa.concat_tables(usable).combine_chunks(), notes)
     order = [("corpus", "ascending"), ("utterance_id", "ascending"), ("path", "ascending")]
-    return pa.concat_tables(usable).sort_by(order).combine_chunks(), pa.concat_tables(left_out).sort_by(order)
+    utterances = once.select(UTTERANCES.names).sort_by(order).combine_chunks()
+    return utterances, pa.concat_tables([*left_out, twice]).sort_by(order)
+
+
+def _without_copies(recipe: Recipe, utterances: pa.Table, notes: list[str]) -> tuple[pa.Table, pa.Table]:
+    """Return the utterances without those that are the same audio as one before them, and the latter."""
+    sets = list(copies(utterances))
+    refuse_two_labels(sets)
+    keep = recipe.assignment.duplicates == "keep"
+    notes += notes_on_copies(sets, keep)
+    first_of = {} if keep else superfluous(sets)
+    once = np.ones(utterances.num_rows, dtype=bool)
+    once[list(first_of)] = False
+    columns = [utterances.take(pa.array(sorted(first_of), pa.int64()))[name] for name in LEFT_OUT.names[:3]]
+    details = [f"{first_of[row]} is the same audio" for row in sorted(first_of)]
+    twice = pa.table([*columns, [RejectionReason.DUPLICATE_AUDIO] * len(details), details], schema=LEFT_OUT)
+    return utterances.filter(pa.array(once)), twice
 
 
 def _speakers(indexes: list[CorpusIndex], problem: str) -> Iterator[str]:

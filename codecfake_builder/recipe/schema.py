@@ -88,6 +88,9 @@ class Assignment(_Part):
     method: Literal["paper", "speaker_disjoint"] = "paper"
     languages: Literal["proportional", "equal"] = "proportional"
     seed: int = 2501
+    duplicates: Literal["once", "keep"] = "once"
+    """Utterances that are the same audio, whatever their names and corpora: the first is used and the others are listed
+    as rejected; or all are, and a note says so."""
 
 
 class CardSettings(_Part):

@@ -92,8 +92,8 @@ def make_in_the_wild(root: Path, bonafide: int = 3, spoof: int = 3) -> Path:
 def make_ncssd(root: Path, each: int = 2) -> Path:
     """NCSSD's recorded dialogues: the first published utterances of both languages."""
     published = (REPOSITORY / "manifests" / "ncssd_utterances.txt").read_text(encoding="utf-8").split()
-    for language in ("R-EN", "R-ZH"):
+    for first, language in ((5000, "R-EN"), (5500, "R-ZH")):
         names = [name for name in published if name.startswith(language)][:each]
         for item, name in enumerate(names):
-            write_wave(root / language / f"{name}.wav", 0.5 + 0.06 * item, 16000, 5000 + item)
+            write_wave(root / language / f"{name}.wav", 0.5 + 0.06 * item, 16000, first + item)
     return root

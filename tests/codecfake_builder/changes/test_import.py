@@ -156,8 +156,9 @@ def test_mistakes_in_what_is_given(tmp_path: Path) -> None:
 def test_one_variant_cannot_be_two_classes(tmp_path: Path) -> None:
     write_wave(tmp_path / "a" / "encodec_x" / "x.wav", 0.5, 16000, 1)
     write_wave(tmp_path / "b" / "x.wav", 0.5, 16000, 2)
+    write_wave(tmp_path / "c" / "y.wav", 0.5, 16000, 3)
     recipe = clips_recipe(tmp_path / "a", split="s", overrides=[])
-    other = {"kind": "imported", "root": str(tmp_path), "folders": {"a": "mimi", "b": "mimi"}}
+    other = {"kind": "imported", "root": str(tmp_path / "c"), "codec": "mimi"}
     document = recipe.recipe.model_dump(mode="json")
     document["corpora"]["other"] = other
     assert len(make_plan(parse_recipe(document, "test", Path())).imported) == 2
