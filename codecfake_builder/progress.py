@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from codecfake_builder.text_files import escaped
+
 PLAIN_LINE_SECONDS = 15.0
 """Least time between two plain lines."""
 
@@ -15,8 +17,18 @@ Advance = Callable[[int], None]
 
 
 def say(text: str) -> None:
-    """Print a line on standard error; standard output is for results."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line on standard error; standard output is for results (see :func:`tell`)."""
+    print(_on_terminals(text), file=sys.stderr, flush=True)
+
+
+def tell(text: str = "") -> None:
+    """Print lines of a result on standard output, with control characters in them shown as escapes."""
+    print(_on_terminals(text))
+
+
+def _on_terminals(text: str) -> str:
+    """Return text in which ids, paths and messages of whatever origin cannot steer a terminal."""
+    return "\n".join(escaped(line) for line in text.split("\n"))
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import Literal
 
 from tabulate import LATEX_ESCAPE_RULES, SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
 
+from codecfake_builder.text_files import escaped
+
 TableForm = Literal["plain", "markdown", "latex"]
 
 _PLAIN = TableFormat(
@@ -25,7 +27,7 @@ _PLAIN = TableFormat(
 def format_table(
     header: Sequence[str], rows: Sequence[Sequence[object]], form: TableForm = "plain", align: str | None = None
 ) -> str:
-    """Return a table as text, without a line break at its end; cells are printed as they are.
+    """Return a table as text, without a line break at its end; control characters in cells are shown as escapes.
 
     Args:
         header: names of the columns.
@@ -41,12 +43,12 @@ def format_table(
         train    700
         dev       70
     """
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[escaped(str(cell)) for cell in row] for row in rows]
     letters = align or "".join("r" if all(map(_is_number, column)) else "l" for column in _columns(header, cells))
     sides = ["right" if letter == "r" else "left" for letter in letters]
     if form == "markdown":
-        escaped = [[cell.replace("|", "\\|") for cell in row] for row in [list(header), *cells]]
-        return tabulate(escaped[1:], escaped[0], tablefmt="pipe", colalign=sides, disable_numparse=True)
+        piped = [[cell.replace("|", "\\|") for cell in row] for row in [list(header), *cells]]
+        return tabulate(piped[1:], piped[0], tablefmt="pipe", colalign=sides, disable_numparse=True)
     # the header goes in as a row, since tabulate makes a column at least two blanks wider than its header
     lines = [list(header), SEPARATING_LINE, *cells]
     library_form = _PLAIN if form == "plain" else form

@@ -15,6 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from codec_adapters.errors import CheckpointError
+from codec_adapters.files import strict_yaml
 
 
 class ConfigModel(BaseModel):
@@ -152,8 +153,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         CheckpointError: it cannot be read, is no YAML of plain data, or holds something else.
     """
     try:
-        # not libyaml's loader, which deep nesting crashes
-        document = yaml.safe_load(_text(path))
+        document = strict_yaml.load(_text(path), keys_once=False)
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path}: not valid YAML of plain data ({reason})") from error

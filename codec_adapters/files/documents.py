@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from codec_adapters.errors import DocumentError
+from codec_adapters.files import strict_yaml
 
 MOST_NAMES = 12
 """Most names that an error message lists."""
@@ -19,20 +20,21 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def parsed_yaml(text: str, where: str) -> Any:
-    """Parse a YAML text as data; tags make no objects.
-
-    The pure Python loader reads it, since libyaml's own crashes on deep nesting.
+    """Parse a YAML text as data; tags make no objects, and no key may stand twice (see ``strict_yaml``).
 
     Args:
         where: the file or option, for messages.
 
     Raises:
-        DocumentError: it is no YAML.
+        DocumentError: it is no YAML, or none of that kind; the message says where in it.
     """
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise DocumentError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+        return strict_yaml.load(text)
+    except RecursionError as error:
+        raise DocumentError(f"{where}: not valid YAML: it is nested too deeply") from error
+    except yaml.YAMLError as error:
+        said = " ".join(str(error).replace('in "<unicode string>", ', "").split())
+        raise DocumentError(f"{where}: not valid YAML: {said:.300}") from error
 
 
 def read_text(path: Path) -> str:
@@ -42,6 +44,8 @@ def read_text(path: Path) -> str:
         DocumentError: it cannot be read.
     """
     try:
+        if path.is_file() and path.stat().st_size > 4 * strict_yaml.MOST_CHARACTERS:
+            raise DocumentError(f"{path}: is too large for a document of this kind")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is no text in UTF-8"

@@ -23,6 +23,7 @@ from codecfake_builder.cli.add_codec_options import (
 )
 from codecfake_builder.cli.options import command_line, grouped, parsed_options
 from codecfake_builder.errors import BuilderError
+from codecfake_builder.progress import tell
 
 if TYPE_CHECKING:
     from codecfake_builder.changes.add_codec import Added, Request
@@ -98,10 +99,10 @@ def _report(added: Added) -> None:
     from codecfake_builder.conformance.suite import results_table
     from codecfake_builder.tables import format_table
 
-    print(format_table(["fact", "value", "from"], added.facts.rows()))
+    tell(format_table(["fact", "value", "from"], added.facts.rows()))
     for remark in added.facts.remarks:
-        print(f"note: {remark}")
-    print(f"\n{results_table(added.results)}\n")
+        tell(f"note: {remark}")
+    tell(f"\n{results_table(added.results)}\n")
 
 
 def _conclude(request: Request, added: Added) -> None:
@@ -110,20 +111,20 @@ def _conclude(request: Request, added: Added) -> None:
 
     wrong = ", ".join(result.name for result in failed(added.results))
     if added.folder is None:
-        print(f"FAILED: {wrong}; {request.name} is not added (--force adds it all the same)")
+        tell(f"FAILED: {wrong}; {request.name} is not added (--force adds it all the same)")
         raise typer.Exit(1)
-    print(f"{request.name}: added{f' though {wrong} failed' if wrong else ''}, files in {added.folder}")
+    tell(f"{request.name}: added{f' though {wrong} failed' if wrong else ''}, files in {added.folder}")
     target = request.target
     if not target.document:
-        print(f"use it     list {added.folder}/codec.yaml under plugins: of a recipe, and {request.name} in its splits")
+        tell(f"use it     list {added.folder}/codec.yaml under plugins: of a recipe, and {request.name} in its splits")
     elif added.build is not None:
         made, kept = added.build.shards_made, added.build.shards_kept
-        print(f"extended   {', '.join(added.splits)}: {made} shards made, {kept} kept")
-        print(f"root hash  {added.build.root}")
-        print(f"check it   {command_line('verify', target.dataset)}")
+        tell(f"extended   {', '.join(added.splits)}: {made} shards made, {kept} kept")
+        tell(f"root hash  {added.build.root}")
+        tell(f"check it   {command_line('verify', target.dataset)}")
     else:
-        print(f"recipe     {target.recipe}: {request.name} in {', '.join(added.splits)}")
-        print(f"build it   {command_line('build', target.recipe, '--out', 'DIR')}")
+        tell(f"recipe     {target.recipe}: {request.name} in {', '.join(added.splits)}")
+        tell(f"build it   {command_line('build', target.recipe, '--out', 'DIR')}")
 
 
 def _import(name: str, clips: Path, family: str, splits: list[str] | None, target: Target) -> None:
@@ -134,10 +135,10 @@ def _import(name: str, clips: Path, family: str, splits: list[str] | None, targe
         raise BuilderError("--imported: a clip goes into one split only; give one --split")
     result = add_imported(name, clips, family, splits[0] if splits else None, target)
     if result is None:
-        print(f"recipe     {target.recipe}: the clips of {clips} are its corpus {name}")
+        tell(f"recipe     {target.recipe}: the clips of {clips} are its corpus {name}")
     else:
-        print(f"extended   {result.shards_made} shards made, {result.shards_kept} kept")
-        print(f"root hash  {result.root}")
+        tell(f"extended   {result.shards_made} shards made, {result.shards_kept} kept")
+        tell(f"root hash  {result.root}")
 
 
 def _write_skeleton(name: str, given: dict[str, Any], repo: str | None) -> None:
@@ -151,7 +152,7 @@ def _write_skeleton(name: str, given: dict[str, Any], repo: str | None) -> None:
     facts.complete(name, _ask if sys.stdin.isatty() else None)
     made = write_skeleton(name, facts.codec(), repo or "")
     for path in made.written:
-        print(f"written    {path}")
+        tell(f"written    {path}")
     for path in made.edited:
-        print(f"edited     {path}")
-    print("then       fill in the module, make a small checkpoint in the test, and record goldens of the upstream")
+        tell(f"edited     {path}")
+    tell("then       fill in the module, make a small checkpoint in the test, and record goldens of the upstream")

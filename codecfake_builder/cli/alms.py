@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecfake_builder.cli.options import ListedRecipeOption, SetOption, TrustOption, catalogue_of
+from codecfake_builder.progress import tell
 
 EXAMPLE = "Example: python -m codecfake_builder alms"
 
@@ -21,4 +22,4 @@ def alms(recipe: ListedRecipeOption = None, set_: SetOption = None, trust: Trust
         prompt = " + ".join(spec.prompt)
         label = catalogue.label(spec.name)
         rows.append([spec.name, spec.title, label, spec.codec_variant, prompt, options, spec.weights_licence, there])
-    print(format_table(header, rows))
+    tell(format_table(header, rows))

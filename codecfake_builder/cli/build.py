@@ -17,6 +17,7 @@ from codecfake_builder.cli.options import (
     chosen_recipe,
     command_line,
 )
+from codecfake_builder.progress import tell
 
 if TYPE_CHECKING:
     from codecfake_builder.dataset.contents import Contents
@@ -50,16 +51,16 @@ def build_and_report(
     from codecfake_builder.changes.build import build as run
 
     result = run(recipe, out, limit, replace=replace, check=check)
-    print(contents_table(result.contents))
+    tell(contents_table(result.contents))
     if result.unchanged:
-        print(f"\nNothing to do: all {result.shards_kept} shards were there with the right content.")
+        tell(f"\nNothing to do: all {result.shards_kept} shards were there with the right content.")
     elif result.mended:
-        print(f"\nBrought back: {len(result.mended)} files that were missing or changed.")
-    print(f"\nroot hash  {result.root}")
-    print("open it    import datasets")
+        tell(f"\nBrought back: {len(result.mended)} files that were missing or changed.")
+    tell(f"\nroot hash  {result.root}")
+    tell("open it    import datasets")
     place, split = (json.dumps(text, ensure_ascii=False) for text in (str(out), result.contents.splits[0]))
-    print(f"           ds = datasets.load_dataset({place}, split={split})")
-    print(f"check it   {command_line('verify', out)}")
+    tell(f"           ds = datasets.load_dataset({place}, split={split})")
+    tell(f"check it   {command_line('verify', out)}")
 
 
 def contents_table(contents: Contents) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecfake_builder.cli.options import ListedRecipeOption, SetOption, TrustOption, catalogue_of
+from codecfake_builder.progress import tell
 
 EXAMPLE = "Example: python -m codecfake_builder codecs"
 
@@ -28,4 +29,4 @@ def codecs(recipe: ListedRecipeOption = None, set_: SetOption = None, trust: Tru
         kind = spec.taxonomy
         taxonomy = [kind.quantizer, kind.auxiliary, kind.decoder_domain]
         rows.append([spec.name, *figures, *taxonomy, spec.code_licence, spec.weights_licence, there])
-    print(format_table(header, rows))
+    tell(format_table(header, rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecfake_builder.cli.options import LimitOption, RecipeArgument, SetOption, TrustOption, chosen_recipe
+from codecfake_builder.progress import tell
 
 EXAMPLE = "Example: python -m codecfake_builder plan lyra --limit 100 --set corpora.vctk.root=/data/VCTK ..."
 
@@ -15,4 +16,4 @@ def plan(recipe: RecipeArgument, set_: SetOption = None, limit: LimitOption = No
     loaded = chosen_recipe(recipe, set_, trust)
     planned = make_plan(loaded, limit)
     announce(planned)
-    print(plan_table(planned, loaded.catalogue))
+    tell(plan_table(planned, loaded.catalogue))

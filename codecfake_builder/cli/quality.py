@@ -8,6 +8,7 @@ import typer
 
 from codecfake_builder.cli.options import DatasetArgument
 from codecfake_builder.errors import BuilderError
+from codecfake_builder.progress import tell
 
 EXAMPLE = "Example: python -m codecfake_builder quality lyra-dataset --clips 50"
 
@@ -26,4 +27,4 @@ def quality(
             f"{dataset}: no clip in it can be measured: none has its real clip beside it, or all are too short"
         )
     rows = [[s.split, s.variant, s.clips, f"{s.median:.3f}", f"{s.lowest:.3f}"] for s in scores]
-    print(format_table(["split", "variant", "clips", "median STOI", "lowest"], rows))
+    tell(format_table(["split", "variant", "clips", "median STOI", "lowest"], rows))

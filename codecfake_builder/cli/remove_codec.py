@@ -9,6 +9,7 @@ import typer
 
 from codecfake_builder.cli.build import contents_table
 from codecfake_builder.cli.options import command_line
+from codecfake_builder.progress import tell
 
 EXAMPLE = "Example: python -m codecfake_builder remove-codec snac_24khz --from st-codecfake-mini"
 
@@ -22,7 +23,7 @@ def remove_codec(
     from codecfake_builder.changes.remove_codec import remove_codec as run
 
     result = run(dataset, name, recipe)
-    print(contents_table(result.contents))
-    print(f"\n{result.shards_kept} shards are left as they were.")
-    print(f"\nroot hash  {result.root}")
-    print(f"check it   {command_line('verify', dataset)}")
+    tell(contents_table(result.contents))
+    tell(f"\n{result.shards_kept} shards are left as they were.")
+    tell(f"\nroot hash  {result.root}")
+    tell(f"check it   {command_line('verify', dataset)}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from codecfake_builder.cli.options import DatasetArgument
+from codecfake_builder.progress import tell
 
 EXAMPLE = "Example: python -m codecfake_builder verify lyra-dataset"
 
@@ -28,10 +29,10 @@ def verify(
             raise
         raise CheckFailedError(escaped(str(error))) from error
     for problem in found.problems[:show]:
-        print(problem)
+        tell(problem)
     if len(found.problems) > show:
-        print(f"... and {len(found.problems) - show} more")
+        tell(f"... and {len(found.problems) - show} more")
     if found.problems:
-        print(f"FAILED: {len(found.problems)} problems in {found.files} files, {found.clips} clips")
+        tell(f"FAILED: {len(found.problems)} problems in {found.files} files, {found.clips} clips")
         raise typer.Exit(1)
-    print(f"OK: {found.files} files, {found.clips} clips, root hash {found.root}")
+    tell(f"OK: {found.files} files, {found.clips} clips, root hash {found.root}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from codecfake_builder.progress import say, tell
 from codecfake_builder.tables import escape_latex, format_table
 
 HEADER = ["name", "clips", "F1"]
@@ -37,3 +40,15 @@ def test_latex_is_a_tabular_with_escaped_cells() -> None:
     assert lines[4] == r"a\_b\textbackslash{}\{ & 96.50 [95.91, 97.02] \\"
     assert lines[-1] == r"\end{tabular}"
     assert escape_latex("50 % of a_b") == r"50 \% of a\_b"
+
+
+def test_what_is_shown_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ids, texts and keys of datasets and tables: C0, C1, DEL, line breaks, and marks that turn the direction."""
+    evil = "a\x1b[2Jb\x07\x9bc\x7f\r\u202e\u2028d\ne"
+    tell(format_table(["id"], [[evil]]))
+    tell(f"name: {evil}")
+    say(f"error: {evil}")
+    out, err = capsys.readouterr()
+    assert all(character.isprintable() for character in out.replace("\n", "") + err.replace("\n", ""))
+    assert r"a\x1b[2Jb\x07\x9bc\x7f\r\u202e\u2028d\ne" in out.splitlines()[2]
+    assert err == "error: a\\x1b[2Jb\\x07\\x9bc\\x7f\\r\\u202e\\u2028d\ne\n"

@@ -14,14 +14,14 @@ import json
 import os
 import re
 import threading
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from codec_adapters.errors import CheckpointError
+from codec_adapters.files.zip_archives import packed, read_members
 
 _FOLDERS = ("data/weights/", "data/constants/", "data/sample_inputs/", "models/", ".data/", "extra/")
 _FILES = ("archive_format", "archive_version", "version", "byteorder", "data/", "")
@@ -51,10 +51,10 @@ def load_program(path: Path) -> Any:
         CheckpointError: no archive of torch.export, or one that holds more than a program of torch's own operators and
             tensors.
     """
+    members = read_members(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            problem = next(_problems(archive), None)
-    except (zipfile.BadZipFile, ValueError, KeyError, RecursionError, OSError) as error:
+        problem = next(_problems(members), None)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: no archive of torch.export ({str(error).splitlines()[0]})") from error
     if problem:
         raise CheckpointError(f"{path}: refused, since loading it could execute code: {problem}")
@@ -63,7 +63,7 @@ def load_program(path: Path) -> Any:
         os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
         os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
         try:
-            return torch.export.load(str(path))
+            return torch.export.load(packed(members))
         except Exception as error:  # torch raises many kinds for what it cannot read
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise CheckpointError(f"{path}: cannot be loaded as a program of torch.export ({reason[:200]})") from error
@@ -77,13 +77,10 @@ def load_program(path: Path) -> Any:
 _RESTRICTED = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
 
 
-def _problems(archive: zipfile.ZipFile) -> Iterator[str]:
+def _problems(members: Mapping[str, bytes]) -> Iterator[str]:
     """List what of an archive loading could execute, or what is of an unknown format."""
-    names = archive.namelist()
-    root = names[0].partition("/")[0]
-    inner = [name.removeprefix(f"{root}/") for name in names]
-    if len(set(names)) != len(names):
-        yield "a member is there twice"
+    root = next(iter(members), "").partition("/")[0]
+    inner = [name.removeprefix(f"{root}/") for name in members]
     models = [name for name in inner if name.startswith("models/")]
     if models != ["models/model.json"]:
         yield f"it holds {', '.join(models) or 'no program'}, expected models/model.json"
@@ -94,13 +91,13 @@ def _problems(archive: zipfile.ZipFile) -> Iterator[str]:
         if name in ("data/weights/model.pt", "data/constants/model.pt"):
             yield f"{name} is of an old format"
         if name.startswith("data/constants/") and file.endswith("_config.json"):
-            config = json.loads(archive.read(f"{root}/{name}"))["config"]
+            config = json.loads(members[f"{root}/{name}"])["config"]
             yield from (
                 f"constant {key} is no tensor"
                 for key, value in config.items()
                 if not str(value["path_name"]).startswith("tensor_")
             )
-    yield from _in_program(json.loads(archive.read(f"{root}/models/model.json")), "")
+    yield from _in_program(json.loads(members[f"{root}/models/model.json"]), "")
 
 
 def _in_program(part: Any, key: str) -> Iterator[str]:

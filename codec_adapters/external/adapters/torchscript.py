@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,13 @@ from codec_adapters.external.adapters.functions import (
     seeded,
 )
 from codec_adapters.external.axes import CodeOrder, WaveLayout
+from codec_adapters.files.zip_archives import packed, read_members
 
 _TOUCHES_FILES = re.compile(
-    r"\b(?:torch|ops\.aten)\.(from_file|save|load)\(|\bops\.(?!prim\b|aten\b|quantized\b)\w+\.(\w+)\("
+    rb"\b(?:torch|ops\.aten)\.(from_file|save|load)\(|\bops\.(?!prim\b|aten\b|quantized\b)\w+\.(\w+)\("
 )
+_ORIGINAL_SOURCE = ".debug_pkl"
+"""Suffix of members that quote the Python source for error messages; they are no program."""
 
 
 def make_adapter(setup: Setup, path: Path, layout: WaveLayout, codes: CodeOrder | None) -> FunctionsAdapter:
@@ -85,19 +87,18 @@ def make_adapter(setup: Setup, path: Path, layout: WaveLayout, codes: CodeOrder 
 
 def _loaded(path: Path, setup: Setup) -> Any:
     """Check an archive and load it; raises as :func:`make_adapter` does."""
+    members = read_members(path)
+    for member, data in members.items():
+        found = None if member.endswith(_ORIGINAL_SOURCE) else _TOUCHES_FILES.search(data)
+        if found:
+            call = found[0].decode("utf-8", "replace")
+            raise CheckpointError(f"{path}: refused, since it calls {call}...), which is no arithmetic of torch's own")
     try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                source = archive.read(member).decode() if member.endswith(".py") else ""
-                if found := _TOUCHES_FILES.search(source):
-                    raise CheckpointError(
-                        f"{path}: refused, since it calls {found[0]}...), which is no arithmetic of torch's own"
-                    )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit as a whole
             torch.jit.set_fusion_strategy([])  # kernels fused after the first runs would round otherwise than those
-            return torch.jit.load(str(path), map_location=setup.device).eval()
-    except (zipfile.BadZipFile, UnicodeDecodeError, RuntimeError) as error:
+            return torch.jit.load(packed(members), map_location=setup.device).eval()
+    except Exception as error:  # torch raises many kinds for what it cannot read
         raise CheckpointError(f"{path}: no TorchScript archive that can be loaded ({last_line(error)})") from error
 
 

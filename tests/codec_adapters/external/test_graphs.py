@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +112,82 @@ def test_a_script_that_touches_files_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointError, match=r"codec\.pt: refused, since it calls torch\.from_file\("):
         loaded(tmp_path, external_codecs.torchscript(tmp_path, Spy()))
+
+
+class Harmless(nn.Module):
+    def forward(self, wav: Tensor) -> Tensor:
+        return wav * 0.5
+
+
+def with_second_code(path: Path, name: Callable[[str], str], before: bool) -> TorchscriptBackend:
+    """Write the archive of a harmless script, with code that reads a file beside its own, under another name."""
+    torch.jit.script(Harmless()).save(str(path))
+    with zipfile.ZipFile(path) as archive:
+        members = {key: archive.read(key) for key in archive.namelist()}
+    code = next(key for key in members if key.endswith(".py"))
+    evil = re.sub(rb"return .*", b'return torch.from_file("/etc/hostname", None, 1)', members[code])
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+        warnings.simplefilter("ignore", UserWarning)  # of names that are there twice
+        for key, data in members.items():
+            for used, content in sorted([(key, data), *([(name(key), evil)] if key == code else [])], reverse=before):
+                archive.writestr(used, content)
+    return TorchscriptBackend(**PinnedFile.at(path, path.parent).model_dump())
+
+
+NAMES: dict[str, Callable[[str], str]] = {
+    "the same": lambda key: key,
+    "upper case": str.upper,
+    "a dot": lambda key: key.replace("/code/", "/./code/"),
+    "a step back": lambda key: key.replace("/code/", "/code/x/../"),
+    "an absolute one": lambda key: f"/{key}",
+    "a drive": lambda key: f"C:{key}",
+    "backslashes": lambda key: key.replace("/", "\\"),
+}
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_with_a_second_code_member_is_refused(name: str, before: bool, tmp_path: Path) -> None:
+    """torch takes another member than Python's zipfile: the one that was checked would not be the one that runs."""
+    backend = with_second_code(tmp_path / "codec.pt", NAMES[name], before)
+    with pytest.raises(CheckpointError, match=r"codec\.pt: refused, since"):
+        loaded(tmp_path, backend)
+
+
+def test_a_member_whose_two_headers_differ_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "codec.pt"
+    torch.jit.script(Harmless()).save(str(path))
+    data = path.read_bytes()
+    place = data.index(b".py")
+    path.write_bytes(data[:place] + b".px" + data[place + 3 :])  # before the member; the list at the end says .py
+    backend = TorchscriptBackend(**PinnedFile.at(path, tmp_path).model_dump())
+    with pytest.raises(CheckpointError, match=r"codec\.pt: no archive, or a damaged one"):
+        loaded(tmp_path, backend)
+
+
+def test_what_was_checked_is_what_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may be exchanged after it was read: the loader gets the members that were checked."""
+    path = tmp_path / "codec.pt"
+    torch.jit.script(Harmless()).save(str(path))
+    backend = TorchscriptBackend(**PinnedFile.at(path, tmp_path).model_dump())
+    original: Any = torch.jit.load
+
+    def exchanged(archive: Any, **options: Any) -> Any:
+        path.write_bytes(b"something else")
+        return original(archive, **options)
+
+    monkeypatch.setattr(torch.jit, "load", exchanged)
+    adapter = loaded(tmp_path, backend)
+    assert torch.equal(adapter.resynthesize(WAV), WAV * 0.5)
+
+
+def test_an_archive_that_expands_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "codec.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("codec/code/__torch__.py", bytes(1 << 28))
+    backend = TorchscriptBackend(**PinnedFile.at(path, tmp_path).model_dump())
+    with pytest.raises(CheckpointError, match=r"expands to far more than it is"):
+        loaded(tmp_path, backend)
 
 
 class Evil:
