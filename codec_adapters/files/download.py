@@ -13,10 +13,11 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from codec_adapters.errors import CheckpointError, DownloadError
@@ -27,6 +28,11 @@ TRIES = 5
 PAUSE_SECONDS = 2.0
 """After a try that failed; doubled with each further one."""
 SECONDS_OF_SILENCE = 60
+"""How long nothing may come, and the time in which :data:`LEAST_PROGRESS` has to."""
+LEAST_PROGRESS = 1 << 14
+"""Bytes; a server that sends one now and then would hold a download for ever."""
+MOST_BYTES = 1 << 36
+"""Of a file whose size is not known before."""
 HASHES_FILE = "hashes.json"
 """Beside downloaded files: the sha256 that each had when it was first downloaded."""
 _BLOCK = 1 << 16
@@ -38,29 +44,32 @@ Report = Callable[[int], None]
 """Takes the number of bytes of the file that are there."""
 
 
-def download(url: str, path: Path, report: Report = lambda there: None) -> Path:
+def download(url: str, path: Path, report: Report = lambda there: None, most: int = MOST_BYTES) -> Path:
     """Fetch ``url`` into ``path``, going on with what an earlier, interrupted call left there.
 
     What the server says of the file's version (``ETag`` or ``Last-Modified``) lies beside an unfinished file, so that
-    another version is fetched anew; a server that says nothing of it is trusted to have the same file still. An https
-    address is never followed to one that is not.
+    another version is fetched anew; a server that says nothing of it is trusted to have the same file still. Every
+    address on the way is https (but for a server on this very machine).
 
     Args:
-        report: is called with the number of bytes that are there, after each block of 64 KiB.
+        report: is called with the number of bytes that are there, after each block.
+        most: bytes that are taken at most.
 
     Raises:
-        DownloadError: the server refuses, sends a part only, or cannot be reached; what has come stays.
+        DownloadError: the server refuses, sends a part only, more than ``most``, something packed, or hardly anything,
+            or it cannot be reached; what has come of the right file stays.
     """
+    _refuse_open(url, "")
     path.parent.mkdir(parents=True, exist_ok=True)
     failures = 0
     while True:
         before = _size(path)
         try:
             with _session(patient=before > 0) as session:
-                _transfer(session, url, path, report)
+                _transfer(session, url, path, report, most)
             return path
         except _BrokenOffError as error:
-            failures = 1 if _size(path) > before else failures + 1
+            failures = 1 if _size(path) - before >= LEAST_PROGRESS else failures + 1
             if failures >= TRIES:
                 raise _gave_up(url, path, str(error)) from error
             logging.getLogger(__name__).warning("%s: broke off after %.0f MB; going on", url, _size(path) / 1e6)
@@ -93,10 +102,19 @@ def _session(patient: bool) -> requests.Session:
 
 
 def _refuse_downgrade(answer: requests.Response, **_: object) -> None:
-    """Stop before a redirect from https to something else is followed."""
+    """Stop before a redirect to something else than https is followed."""
     target = urljoin(answer.url, answer.headers.get("Location", ""))
     if answer.is_redirect and answer.url.startswith("https:") and not target.startswith("https:"):
         raise DownloadError(f"{answer.url}: leads on to {target}, which is not https; not followed")
+    if answer.is_redirect:
+        _refuse_open(target, f"{answer.url}: leads on to ")
+
+
+def _refuse_open(url: str, before: str) -> None:
+    """Refuse an address that is not https, unless it is this machine's own."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")):
+        raise DownloadError(f"{before}{url}{', which' if before else ':'} is not https; not followed")
 
 
 def _size(path: Path) -> int:
@@ -113,7 +131,7 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
-def _transfer(session: requests.Session, url: str, path: Path, report: Report) -> None:
+def _transfer(session: requests.Session, url: str, path: Path, report: Report, most: int) -> None:
     """Ask for what is missing, and append it; a server that sends everything anew is taken at its word."""
     there, version = _size(path), path.with_name(f"{path.name}.version")
     headers = {"Accept-Encoding": "identity"}
@@ -140,24 +158,38 @@ def _transfer(session: requests.Session, url: str, path: Path, report: Report) -
             raise _gave_up(url, path, f"the server answers {answer.status_code} {answer.reason}")
         if answer.status_code not in (200, 206):
             raise DownloadError(f"{url}: the server answers {answer.status_code} {answer.reason}")
-        _append(answer, path, there if answer.status_code == 206 else 0, report)
+        if (packing := answer.headers.get("Content-Encoding", "identity").lower()) not in ("", "identity"):
+            raise DownloadError(f"{url}: the server sends it packed ({packing}), which was not asked for; not taken")
+        if total > most:
+            raise DownloadError(f"{url}: has {total} bytes, more than the {most} that it may have; not taken")
+        _append(answer, path, there if answer.status_code == 206 else 0, report, most)
     if total and _size(path) < total:
         raise _BrokenOffError(f"{_size(path)} of {total} bytes came")
     version.unlink(missing_ok=True)
 
 
-def _append(answer: requests.Response, path: Path, there: int, report: Report) -> None:
+def _append(answer: requests.Response, path: Path, there: int, report: Report, most: int) -> None:
     """Write the answer's body after the first ``there`` bytes of the file."""
+    since, before = time.monotonic(), there
     with path.open("ab" if there else "wb") as stream:
         _note_version(answer, path.with_name(f"{path.name}.version"))
         report(there)
         try:
-            for block in answer.iter_content(_BLOCK):
+            while block := answer.raw.read1(_BLOCK, decode_content=False):
                 stream.write(block)
                 there += len(block)
                 report(there)
-        except _BROKEN as error:
+                if there > most:
+                    break
+                if (now := time.monotonic()) - since > SECONDS_OF_SILENCE:
+                    if there - before < LEAST_PROGRESS:
+                        raise _BrokenOffError(f"only {there - before} bytes came in {now - since:.0f} s")
+                    since, before = now, there
+        except (*_BROKEN, HTTPError, OSError) as error:
             raise _BrokenOffError(_reason(error)) from error
+    if there > most:
+        path.unlink()
+        raise DownloadError(f"{answer.url}: sends more than the {most} bytes that it may have; not kept")
 
 
 def _note_version(answer: requests.Response, path: Path) -> None:

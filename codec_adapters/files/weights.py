@@ -129,14 +129,14 @@ def _download(entry: LockedCheckpoint, file: NamedFile, folder: Path, otherwise:
     staging = _staging(folder)
     try:
         if url := entry.urls.get(file.file):
-            return _retrieve(url, staging)
+            return _retrieve(url, staging, file.size)
         if entry.hub:
             from huggingface_hub import hf_hub_download
 
             return Path(hf_hub_download(entry.hub, file.file, revision=entry.revision, local_dir=staging))
         if entry.archive:
             return _extract(_archive(entry.archive, entry.archive_sha256), file.file, staging)
-        return _retrieve(f"{entry.url}/{file.file}", staging)
+        return _retrieve(f"{entry.url}/{file.file}", staging, file.size)
     except CheckpointError:
         raise
     except Exception as error:  # the hub's client raises a dozen kinds; the user needs one sentence
@@ -153,11 +153,12 @@ def _staging(folder: Path) -> Path:
     return staging
 
 
-def _retrieve(url: str, staging: Path) -> Path:
-    """Download ``url`` to a name that no other address has, so that what is resumed is the same file."""
-    from codec_adapters.files.download import download
+def _retrieve(url: str, staging: Path, size: int | None = None) -> Path:
+    """Download ``url``, of ``size`` bytes where that is known, to a name that no other address has, so that what is
+    resumed is the same file."""
+    from codec_adapters.files.download import MOST_BYTES, download
 
-    return download(url, staging / f"{_digest(url)}-{url.rsplit('/', 1)[-1]}")
+    return download(url, staging / f"{_digest(url)}-{url.rsplit('/', 1)[-1]}", most=size or MOST_BYTES)
 
 
 def _digest(url: str) -> str:

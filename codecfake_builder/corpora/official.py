@@ -108,7 +108,7 @@ def _download(url: str, path: Path, size: int) -> None:
             shown = there >> 20
 
         try:
-            download(url, path, report)
+            download(url, path, report, size + (size >> 2))  # the sizes of some are known about
         except DownloadError as error:
             raise CorpusError(str(error)) from error
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +26,14 @@ class FileServer:
     ranges: bool = True
     status: list[int] = field(default_factory=list)
     """Answers to give instead, one entry used up by each."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """More headers, of every answer."""
+    chunked: bool = False
+    """Whether the body comes in chunks, with no length before."""
+    pause: float = 0.0
+    """Seconds between two bytes of the body."""
+    location: str = ""
+    """Where every request is sent on to."""
     asked: list[str | None] = field(default_factory=list)
     """``Range`` of each request."""
 
@@ -41,6 +51,12 @@ def serving_a_file(name: str) -> Iterator[FileServer]:
             if known.status:
                 self._head(known.status.pop(0), 0)
                 return
+            if known.location:
+                self.send_response(302)
+                self.send_header("Location", known.location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             start = int(re.findall(r"\d+", wanted)[0]) if wanted and known.ranges else 0
             version = known.modified if known.etag.startswith("W/") else known.etag
             if wanted and self.headers.get("If-Range", version) != version:
@@ -54,11 +70,31 @@ def serving_a_file(name: str) -> Iterator[FileServer]:
             if known.break_after:
                 body = body[: known.break_after.pop(0)]
                 self.close_connection = True
-            self.wfile.write(body)
+            self._send(body)
+
+        def _send(self, body: bytes) -> None:
+            with contextlib.suppress(OSError):  # whoever has enough closes the connection
+                if known.chunked:
+                    for place in range(0, len(body), 1 << 16):
+                        part = body[place : place + (1 << 16)]
+                        self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+                    self.wfile.write(b"0\r\n\r\n")
+                elif known.pause:
+                    for byte in body:
+                        self.wfile.write(bytes([byte]))
+                        self.wfile.flush()
+                        time.sleep(known.pause)
+                else:
+                    self.wfile.write(body)
 
         def _head(self, status: int, length: int, content_range: str | None = None) -> None:
             self.send_response(status)
-            self.send_header("Content-Length", str(length))
+            if known.chunked and length:
+                self.send_header("Transfer-Encoding", "chunked")
+            else:
+                self.send_header("Content-Length", str(length))
+            for name, value in known.headers.items():
+                self.send_header(name, value)
             self.send_header("ETag", known.etag)
             if known.modified:
                 self.send_header("Last-Modified", known.modified)

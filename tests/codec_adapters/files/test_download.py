@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,3 +137,41 @@ def test_weights_are_taken_up_where_they_broke_off(
     assert "\n" not in str(caught.value)
     assert (weights.fetch("demo") / "x").read_bytes() == server.content
     assert server.asked[-1] == "bytes=4000-"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_no_more_is_taken_than_the_file_may_have(chunked: bool, server: FileServer, tmp_path: Path) -> None:
+    server.content, server.chunked = b"x" * 300_000, chunked
+    with pytest.raises(DownloadError, match=r"more than the (100000 bytes )?(100000 )?that it may have"):
+        download(server.url, tmp_path / "x", most=100_000)
+    assert not (tmp_path / "x").exists()
+    assert download(server.url, tmp_path / "x", most=300_000).stat().st_size == 300_000
+
+
+def test_a_packed_answer_is_not_taken(server: FileServer, tmp_path: Path) -> None:
+    server.content, server.headers = gzip.compress(bytes(1 << 24)), {"Content-Encoding": "gzip"}
+    with pytest.raises(DownloadError, match=r"sends it packed \(gzip\)"):
+        download(server.url, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_server_that_hardly_sends_anything_is_given_up(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloading, "SECONDS_OF_SILENCE", 0.2)
+    monkeypatch.setattr(downloading, "TRIES", 2)
+    server.content, server.pause = b"x" * 100_000, 0.02
+    with pytest.raises(DownloadError, match=r"broke off 2 times \(only \d+ bytes came in"):
+        download(server.url, tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "target", ["http://example.org/x", "ftp://example.org/x", "file:///etc/passwd", "//example.org/x"]
+)
+def test_every_address_on_the_way_is_https(target: str, server: FileServer, tmp_path: Path) -> None:
+    server.location = target
+    with pytest.raises(DownloadError, match="which is not https; not followed"):
+        download(server.url, tmp_path / "x")
+    if not target.startswith("//"):
+        with pytest.raises(DownloadError, match=f"{target}: is not https; not followed"):
+            download(target, tmp_path / "x")

@@ -29,7 +29,7 @@ def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def from_hub(repository: str, name: str, revision: str, local_dir: Path) -> str:
         return deliver(f"{repository}@{revision}/{name}", local_dir / name)
 
-    def from_web(url: str, path: Path) -> Path:
+    def from_web(url: str, path: Path, most: int) -> Path:
         return Path(deliver(url, path))
 
     monkeypatch.setenv("CODECFAKE_CACHE", str(tmp_path))
