@@ -10,6 +10,7 @@ import codecs
 import re
 from pathlib import Path
 
+from codec_adapters.files.escaping import escaped as escaped
 from codecfake_builder.errors import BuilderError, CorpusError
 
 MOST_BYTES = 1 << 30
@@ -83,22 +84,6 @@ def known_encoding(name: str) -> bool:
         return isinstance(b"".decode(name), str)
     except (LookupError, ValueError):
         return False
-
-
-def escaped(text: str) -> str:
-    r"""Return text, or the name of a file, with control characters and bytes that are no UTF-8 as escapes.
-
-    >>> escaped("caf\udce9\n.wav")
-    'caf\\xe9\\n.wav'
-    """
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
-
-
-def _escape(character: str) -> str:
-    number = ord(character)
-    if 0xDC80 <= number <= 0xDCFF:  # how Python holds a byte of a file name that is no UTF-8
-        return f"\\x{number - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def _decoded(path: Path, data: bytes, encoding: str | None, error: type[BuilderError]) -> str:

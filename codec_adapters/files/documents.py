@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from codec_adapters.errors import DocumentError
 from codec_adapters.files import strict_yaml
+from codec_adapters.files.escaping import escaped
 
 MOST_NAMES = 12
 """Most names that an error message lists."""
@@ -103,7 +104,7 @@ def validated_document(model: type[Model], document: Any, where: str) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise DocumentError("\n".join(f"{where}: {line}" for line in explained(error, model))) from error
+        raise DocumentError("\n".join(f"{where}: {escaped(line)}" for line in explained(error, model))) from error
 
 
 def explained(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:

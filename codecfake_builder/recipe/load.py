@@ -18,6 +18,8 @@ EXPECTED = "name, corpora and splits"
 
 
 _PATH_STARTS = ("/", "./", "../", "~/")
+_SHOWN = 120
+"""Characters of an override that a message shows."""
 
 
 def packaged_recipes() -> list[str]:
@@ -112,20 +114,21 @@ def apply_override(document: dict[str, Any], override: str) -> None:
         RecipeError: no such form, or ``a`` is a value.
     """
     key, equals, text = override.partition("=")
+    shown = override if len(override) <= _SHOWN else f"{override[:_SHOWN]}..."
     if not equals or not all(key.split(".")):
-        raise RecipeError(f"--set {override}: expected KEY=VALUE with dots in KEY, e.g. corpora.vctk.root=/data/VCTK")
+        raise RecipeError(f"--set {shown}: expected KEY=VALUE with dots in KEY, e.g. corpora.vctk.root=/data/VCTK")
     value: Any = text
     if not text.startswith(_PATH_STARTS):
         try:
             value = parsed_yaml(text, "")
         except DocumentError as error:
-            raise RecipeError(f"--set {override}: the value is not valid YAML") from error
+            raise RecipeError(f"--set {shown}: the value is not valid YAML") from error
     *parents, last = key.split(".")
     target = document
     for parent in parents:
         target = target.setdefault(parent, {})
         if not isinstance(target, dict):
-            raise RecipeError(f"--set {override}: {parent} is a value, not a group of settings")
+            raise RecipeError(f"--set {shown}: {parent} is a value, not a group of settings")
     target[last] = value
 
 
