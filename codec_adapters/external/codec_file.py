@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +185,12 @@ def codec_file_entry(path: Path, plugin: str | None = None) -> Entry:
 
 
 def codec_file_text(
-    where: str, name: str, backend: Backend, codec: CodecFacts, options: Mapping[str, OptionValue] | None = None
+    where: str,
+    name: str,
+    backend: Backend,
+    codec: CodecFacts,
+    options: Mapping[str, OptionValue] | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> str:
     """Return the text of a codec file, with comments.
 
@@ -194,6 +200,7 @@ def codec_file_text(
         backend: with its files named relative to the codec file's folder.
         codec: its facts.
         options: inference options with their defaults.
+        notes: comments on facts, by their names.
 
     Raises:
         DocumentError: the text would be no valid codec file; one line per problem.
@@ -205,6 +212,8 @@ def codec_file_text(
         for part, value in document.items()
         if value != {}
     }
+    for fact, note in (notes or {}).items():
+        parts["codec"] = re.sub(rf"(?m)^(  {fact}: .*)$", rf"\1 # {note}", parts["codec"])
     return "".join(f"{_COMMENTS.get(part, '')}{body}" for part, body in parts.items())
 
 

@@ -76,7 +76,7 @@ def add_codec(request: Request, report: Callable[[Added], None]) -> Added:
     settle_numerics()
     with _drafted(request) as draft:
         facts, splits = _learned(request, draft)
-        entry = draft.entry(facts.codec())
+        entry = draft.entry(facts.codec(), facts.notes())
         adapter = _loaded(entry, request.device)
         results = run_suite(adapter, request.settings, lambda: _loaded(entry, request.device))
         added = Added(facts, results, splits)

@@ -50,7 +50,7 @@ class Draft(ABC):
         return {}
 
     @abstractmethod
-    def entry(self, facts: CodecFacts) -> Entry:
+    def entry(self, facts: CodecFacts, notes: Mapping[str, str] | None = None) -> Entry:
         """Return its entry in a catalogue, with these facts."""
 
     def settle(self, adapter: Adapter) -> list[str]:
@@ -80,10 +80,10 @@ class FileDraft(Draft):
         self.backend.prepare()
         return config_facts(self.backend.files_folder, bitrate)
 
-    def entry(self, facts: CodecFacts) -> Entry:
+    def entry(self, facts: CodecFacts, notes: Mapping[str, str] | None = None) -> Entry:
         assert self.backend is not None
         path = self.folder / CODEC_FILE
-        write_text(path, codec_file_text(str(path), self.name, self.backend, facts, self.options))
+        write_text(path, codec_file_text(str(path), self.name, self.backend, facts, self.options, notes))
         return codec_file_entry(path)
 
     def settle(self, adapter: Adapter) -> list[str]:
@@ -124,7 +124,7 @@ class WorkerDraft(Draft):
         given = {key: value for key, value in self.environment.items() if value}
         return {"driver": driver, **given, **({"options": self.options} if self.options else {}), "codec": said}
 
-    def entry(self, facts: CodecFacts) -> Entry:
+    def entry(self, facts: CodecFacts, notes: Mapping[str, str] | None = None) -> Entry:
         self.facts = facts
         driver = self.driver if self.packaged else str(self.folder / "driver.py")
         isolated = IsolatedEntry.model_validate(self._section(driver)).at(Path())

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from codec_adapters.base import Adapter
 
 GIVEN, CONFIG, MEASURED, ASSUMED = "given", "config", "measured", "assumed"
+UNFOUNDED = "assumed without evidence"
+ESTIMATED = measure.ESTIMATED
 TAXONOMY = ("quantizer", "auxiliary", "decoder_domain")
 LICENCES = ("code_licence", "weights_licence", "paper")
 ORDER = (
@@ -97,6 +99,10 @@ class FactSheet:
                 f"--{'-'.join(map(str, p['loc'][-1:]))}: {p['msg']}, got {p['input']!r}" for p in error.errors()
             ]
             raise BuilderError("\n".join(line.replace("_", "-", 1) for line in problems)) from error
+
+    def notes(self) -> dict[str, str]:
+        """Return facts that are less sure than measured ones, each with what it rests on, for the codec file."""
+        return {name: origin for name, origin in self.origins.items() if origin in (ESTIMATED, UNFOUNDED)}
 
     def rows(self) -> list[list[str]]:
         """Return a table for users: fact, value, origin."""
@@ -178,16 +184,24 @@ def learn_by_measuring(facts: FactSheet, adapter: Adapter) -> None:
             facts.learn(MEASURED, {"hop": rule.multiple})
     outputs = [measure.run_codec(adapter, wave) for wave in waves]
     delay = measure.measure_delay(adapter, waves, outputs)
-    if delay.tolerance is None or delay.samples < 0:
-        facts.learn(ASSUMED, {"delay_samples": 0})
-        facts.remarks.append(f"delay: {delay}; 0 is assumed")
-    else:
-        facts.learn(MEASURED, {"delay_samples": delay.samples})
+    _learn_delay(facts, delay)
     reach = measure.measure_tail_reach(adapter, waves, facts.values["delay_samples"])
     facts.learn(MEASURED, {"tail_local": measure.is_tail_local(reach)})
     facts.remarks.append(f"gain: {measure.measure_gain(waves, outputs):+.2f} dB (kept as it is)")
     facts.learn(ASSUMED, {"auxiliary": "none", "decoder_domain": "time"})
     facts.learn(ASSUMED, dict.fromkeys(LICENCES[:2], "not stated"))
+
+
+def _learn_delay(facts: FactSheet, delay: measure.Delay) -> None:
+    """Take over a measured delay with what it rests on; where nothing tells it, 0 is assumed, and said to be."""
+    if delay.tolerance is None:
+        facts.learn(UNFOUNDED, {"delay_samples": 0})
+        facts.remarks.append(f"delay: {delay}; 0 is assumed without evidence: give --delay-samples if you know better")
+    elif delay.samples < -delay.tolerance:
+        facts.learn(MEASURED, {"delay_samples": 0})
+        facts.remarks.append(f"delay: {delay}: the output is ahead of the input, which no spec can say; 0 is written")
+    else:
+        facts.learn(ESTIMATED if delay.estimated else MEASURED, {"delay_samples": max(0, delay.samples)})
 
 
 def _bitrate(facts: FactSheet, adapter: Adapter, waves: list[Any]) -> float:

@@ -88,8 +88,11 @@ def _scores(codec: CodecUnderTest, score: Callable[[Wave, Wave], float]) -> list
 
 
 def gain(codec: CodecUnderTest) -> str:
-    """Measure the level of the output over the input's; no value fails."""
-    return f"{measure.measure_gain(codec.waves, codec.outputs):+.1f} dB"
+    """Check that the output is not far quieter than the input."""
+    found = measure.measure_gain(codec.waves, codec.outputs)
+    if found < codec.settings.least_gain and codec.settings.least_stoi:
+        raise FailVerdict(f"{found:+.1f} dB, less than {codec.settings.least_gain:+g} dB")
+    return f"{found:+.1f} dB"
 
 
 def _decibel(level: float) -> str:

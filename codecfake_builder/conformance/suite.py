@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from codec_adapters.files.documents import nearest
-from codecfake_builder.conformance import contract_checks, cost_checks, spec_checks, speech_checks
+from codecfake_builder.conformance import (
+    contract_checks,
+    cost_checks,
+    part_checks,
+    repeat_checks,
+    spec_checks,
+    speech_checks,
+)
 from codecfake_builder.conformance.offline import network_refused
 from codecfake_builder.conformance.settings import THOROUGH, Settings
 from codecfake_builder.conformance.under_test import CodecUnderTest, FailVerdict, SkipVerdict
@@ -23,6 +31,7 @@ NO_NETWORK = "no network"
 CHECKS: dict[str, Callable[[CodecUnderTest], str]] = {
     "loads offline": contract_checks.loads_offline,
     "output": contract_checks.output,
+    "input kept": repeat_checks.input_kept,
     "deterministic": contract_checks.deterministic,
     "seeds": contract_checks.seeds,
     "batch invariance": contract_checks.batch_invariance,
@@ -36,11 +45,16 @@ CHECKS: dict[str, Callable[[CodecUnderTest], str]] = {
     "codes": spec_checks.codes,
     "delay": spec_checks.delay,
     "tail_local": spec_checks.tail_local,
+    "level of parts": part_checks.level,
+    "no drift": part_checks.drift,
+    "no clicks": part_checks.clicks,
+    "no offset": part_checks.offset,
     "STOI": speech_checks.stoi,
     "PESQ": speech_checks.pesq,
     "gain": speech_checks.gain,
     "real-time factor": cost_checks.speed,
     "peak memory": cost_checks.memory,
+    "many calls": repeat_checks.many_calls,
     "no leak": cost_checks.leak,
 }
 """Name -> check. :data:`NO_NETWORK` comes last: it is about connections that the codec tried during all of them."""
@@ -99,10 +113,17 @@ def run_suite(
         progress(f"conformance of {adapter.spec.name}", len(checks), "checks") as advance,
         network_refused() as attempts,
     ):
+        _call_once(codec)
         for name in checks:
             results.append(_run_check(name, codec, attempts))
             advance(1)
     return [*results, _network(attempts)]
+
+
+def _call_once(codec: CodecUnderTest) -> None:
+    """Remember the codec's very first output, with which later ones are compared."""
+    with suppress(Exception, SystemExit):  # a codec may raise anything; the checks will tell
+        len(codec.first_output)
 
 
 def _run_check(name: str, codec: CodecUnderTest, attempts: list[str]) -> CheckResult:
@@ -118,7 +139,7 @@ def _run_check(name: str, codec: CodecUnderTest, attempts: list[str]) -> CheckRe
         result = CheckResult(name, "fail", str(found))
     except SkipVerdict as reason:
         result = CheckResult(name, "skipped", str(reason))
-    except Exception as error:  # noqa: BLE001 - a codec may raise anything; it fails this check and no other
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a codec may raise anything; it fails this check only
         result = CheckResult(name, "fail", contract_checks.one_line(error))
     if name == "loads offline":
         del attempts[before:]  # that check has reported them; NO_NETWORK is about running

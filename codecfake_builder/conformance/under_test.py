@@ -12,6 +12,7 @@ import torch
 from codec_adapters.errors import CodecError
 from codecfake_builder import audio
 from codecfake_builder.audio import Wave
+from codecfake_builder.conformance import measure
 from codecfake_builder.conformance.measure import TOLERANCE
 from codecfake_builder.conformance.speech import bundled_speech, repeat_to_length
 from codecfake_builder.errors import BuilderError
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 ACCELERATOR_TOLERANCE = 1e-2
 """The same on other devices than CPUs, and in half precision: a float32 sum in another order may change a sample by so
 much once it has passed a vocoder."""
+
+
+EDGE_SECONDS = 0.1
+"""Passages begin and end with so much speech, so that what is missing there shows."""
 
 
 class FailVerdict(BuilderError):  # noqa: N818 - a verdict, not an error
@@ -65,6 +70,7 @@ class CodecUnderTest:
         own_weights: whether it runs with the weights and options that its spec describes, so that codebooks and bit
             rate of the spec must be the network's.
         tolerance: difference up to which two outputs are equal, full scale being 1.
+        fresh: the codec loaded once more, which has not run yet, where a check has loaded it.
     """
 
     def __init__(
@@ -76,6 +82,8 @@ class CodecUnderTest:
         self.own_weights = own_weights
         self.on_cpu = adapter.device.type == "cpu"
         self.tolerance = TOLERANCE if self.on_cpu and self.is_float32 else ACCELERATOR_TOLERANCE
+        self._restored: dict[float, tuple[Wave, Wave]] = {}
+        self.fresh: Adapter | None = None
 
     @property
     def is_float32(self) -> bool:
@@ -95,6 +103,58 @@ class CodecUnderTest:
     def speech(self, seconds: float) -> Wave:
         """Return speech of this length at the codec's rate."""
         return repeat_to_length(self.waves, round(seconds * self.adapter.sample_rate))
+
+    @cached_property
+    def passages(self) -> dict[float, Wave]:
+        """Speech of each length of the settings, seconds -> wave, which begins and ends while somebody speaks."""
+        return {seconds: self._passage(seconds) for seconds in self.settings.seconds}
+
+    def _passage(self, seconds: float) -> Wave:
+        samples, edge = round(seconds * self.adapter.sample_rate), round(EDGE_SECONDS * self.adapter.sample_rate)
+        speech = np.concatenate(self.waves)
+        starts, levels = measure.part_levels(np.resize(speech, len(speech) + edge), edge)
+        ends = np.interp((starts + samples - edge) % len(speech), starts, levels)
+        start = int(starts[np.argmax(np.minimum(levels, ends))])
+        return np.resize(np.roll(speech, -start), samples)
+
+    def restored_passage(self, seconds: float) -> tuple[Wave, Wave]:
+        """Return the passage of this length and the output for it, aligned with it, both at 16 kHz; run once only.
+
+        Raises:
+            FailVerdict: the output does not cover the passage, or is not finite.
+        """
+        if seconds not in self._restored:
+            wave = self.passages[seconds]
+            length = self.padding.padded(len(wave))
+            batch = torch.from_numpy(audio.fit(wave, length))[None]
+            out: Wave = self.adapter.resynthesize(batch, [1])[0].cpu().numpy()
+            source = audio.resample(wave, self.adapter.sample_rate, audio.RATE)
+            restored = self.restored(wave, out)
+            self._restored[seconds] = source[: len(restored)], restored[: len(source)]
+        return self._restored[seconds]
+
+    @cached_property
+    def restored_passages(self) -> dict[float, tuple[Wave, Wave]]:
+        """What :meth:`restored_passage` returns, for the lengths that come back whole."""
+        found = {}
+        for seconds in self.settings.seconds:
+            try:
+                found[seconds] = self.restored_passage(seconds)
+            except Exception:  # noqa: BLE001, S112 - a codec may raise anything; "any length" has reported it
+                continue
+        if not found:
+            raise SkipVerdict("no clip comes back whole, see any length")
+        return found
+
+    @cached_property
+    def follows_speech(self) -> bool:
+        """Whether the envelopes of the outputs are those of speech that went in, so that parts can be compared."""
+        if not self.settings.least_stoi:
+            return False
+        shift = measure.measure_envelope_shift(
+            list(zip(self.waves, self.outputs, strict=True)), self.adapter.sample_rate
+        )
+        return shift.correlation >= measure.LEAST_ENVELOPE_CORRELATION
 
     def run(self, waves: Sequence[Wave], seeds: Sequence[int] | None = None) -> list[Wave]:
         """Pass a batch through the codec as builds do, padded to the length of the longest clip.
@@ -120,8 +180,14 @@ class CodecUnderTest:
         return [self.run([wave])[0] for wave in self.waves]
 
     @cached_property
+    def first_output(self) -> Wave:
+        """The output of the codec's very first call here, for the first of :attr:`waves`."""
+        return self.run([self.waves[0]])[0]
+
+    @cached_property
     def repeat_problem(self) -> str:
         """How the codec's answer to the same input and seed changes, in words; empty where it stays the same."""
+        first = self.first_output
         again = self.run([self.waves[0]])[0]
         once = self.run([self.waves[0]])[0]
         if problem := self.difference(again, once):
@@ -130,6 +196,12 @@ class CodecUnderTest:
         self.run([self.speech(0.4)], [78])
         if problem := self.difference(once, self.run([self.waves[0]])[0]):
             return f"the same input and seed give another output after other inputs (hidden state): {problem}"
+        if problem := self.difference(first, once, self.tolerance):
+            return f"the first call gives another output than later ones: {problem}"
+        if self.fresh is not None:
+            unused = resynthesize(self.fresh, [self.waves[0]], [1], self.padding.padded(len(self.waves[0])))[0]
+            if problem := self.difference(unused, once, self.tolerance):
+                return f"loaded once more, the codec gives another output at its first call: {problem}"
         return ""
 
     def skip_without_waveforms(self) -> None:
