@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +180,6 @@ class Selection:
 
     def _select_group(self, splits: dict[str, Split]) -> None:
         pool = self._pool(next(iter(splits)))
-        if len(splits) > 1:  # of a single one, nobody can be in another, too
-            self._refuse_unknown_speakers(pool)
         wanted = {
             name: float(sum(_draws(split).values()) or (split.share or 0) * len(pool)) for name, split in splits.items()
         }
@@ -189,7 +188,16 @@ class Selection:
         speakers = list(rows_of)
         targets = language_targets(wanted, speakers, equal)
         seed = self.recipe.assignment.seed
-        assigned = assign_speakers(targets, speakers, lambda s: sha256_text(f"{seed}/{s.corpus}/{s.name}"))
+        unknown = list(self._unknown_speakers(pool)) if len(splits) > 1 else []
+        try:
+            assigned = assign_speakers(targets, speakers, lambda s: sha256_text(f"{seed}/{s.corpus}/{s.name}"))
+        except PlanError as error:
+            if not unknown:
+                raise
+            hints = [f"{said}; {hint}" for said, hint in unknown]
+            more = str(error).removeprefix("speaker_disjoint: ")
+            raise PlanError(f"speaker_disjoint: {'; '.join([*hints, more])}") from error
+        self.notes += [Note(text=f"{said}; they count as one speaker, in one split") for said, _ in unknown]
         for name, chosen in assigned.items():
             by_language = {
                 language: np.concatenate([rows_of[s] for s in chosen if s.language == language] or [pool[:0]])
@@ -199,17 +207,18 @@ class Selection:
                 name, self._rows_by_target(name, by_language, {lang: t[name] for lang, t in targets.items()}, equal)
             )
 
-    def _refuse_unknown_speakers(self, pool: Rows) -> None:
+    def _unknown_speakers(self, pool: Rows) -> Iterator[tuple[str, str]]:
+        """Yield for each corpus of whose utterances nobody says who speaks: that, and what the recipe could say."""
         names = self.utterances["speaker"].to_pylist()
         for corpus, config in self.recipe.corpora.items():
             own = pool[self._corpus[pool] == corpus]
             unknown = [row for row in own if names[row] == UNKNOWN_SPEAKER]
             if unknown and getattr(config, "speaker", None) != UNKNOWN_SPEAKER:
-                given = f"give corpora.{corpus} {config.says_speaker}, " if config.says_speaker else ""
-                raise PlanError(
-                    f"speaker_disjoint: who speaks is not known of {len(unknown)} of the {len(own)} utterances of "
-                    f"corpora.{corpus}, e.g. {min(self._ids[row] for row in unknown)}; {given}leave them out "
-                    f"(corpora.{corpus}.exclude_speakers=[{UNKNOWN_SPEAKER}]), or use assignment.method: paper"
+                given = f"give corpora.{corpus} {config.says_speaker}, or " if config.says_speaker else ""
+                yield (
+                    f"who speaks is not known of {len(unknown)} of the {len(own)} utterances of "
+                    f"corpora.{corpus}, e.g. {min(self._ids[row] for row in unknown)}",
+                    f"{given}leave them out (corpora.{corpus}.exclude_speakers=[{UNKNOWN_SPEAKER}])",
                 )
 
     def _rows_by_target(self, name: str, by_language: dict[str, Rows], targets: dict[str, float], equal: bool) -> Rows:

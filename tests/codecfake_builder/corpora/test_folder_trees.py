@@ -85,6 +85,17 @@ def test_speaker_disjoint_wants_to_know_who_speaks(tmp_path: Path, folder: str) 
     assert len(said.splitlines()) == 1
 
 
+def test_unknown_speakers_count_as_one_beside_known_ones(tmp_path: Path) -> None:
+    """Nobody can be in two splits then, whoever they are."""
+    for name in ("a/0", "b/0", "c/0", "0", "1", "2"):
+        write_wave(tmp_path / f"{name}.wav", 0.5, 16000, sum(name.encode()))
+    plan = make_plan(recipe({"mine": {"kind": "folder", "root": str(tmp_path)}}))
+    speakers = plan.utterances["speaker"].to_pylist()
+    holding = [split.name for split in plan.splits if "unknown" in {speakers[row] for row in split.rows}]
+    assert len(holding) == 1
+    assert any("of corpora.mine, e.g. 0; they count as one speaker, in one split" in str(note) for note in plan.notes)
+
+
 def test_unknown_speakers_can_be_left_out(tmp_path: Path) -> None:
     for name in ("a/0", "b/0", "0"):
         write_wave(tmp_path / f"{name}.wav", 0.5, 16000, ord(name[0]))

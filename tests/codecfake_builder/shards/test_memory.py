@@ -34,7 +34,7 @@ def peak_mebibytes(folder: Path, clips: int, wave: Path) -> int:
         "name": "many",
         "title": "many",
         "corpora": {"f": {"kind": "folder", "root": str(root)}},
-        "assignment": {"method": "speaker_disjoint"},
+        "assignment": {"method": "speaker_disjoint", "duplicates": "keep"},  # all of them are one recording
         "splits": {"train": {"share": 0.8, "variants": ["real"]}, "dev": {"share": 0.2, "variants": ["real"]}},
         "execution": {"workers": 1, "device": "cpu"},
     }
