@@ -8,6 +8,7 @@ A :class:`Catalogue` is made once and passed on as an argument. ``builtin.py`` m
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,11 @@ from functools import cached_property
 from codec_adapters.classes import LABELS, NO_LABEL, REAL, VOCODER
 from codec_adapters.entry import Entry
 from codec_adapters.errors import UnknownVariantError
+from codec_adapters.files.documents import MOST_NAMES
 from codec_adapters.spec import AlmSpec, CodecSpec
+
+LEAST_ALIKE = 0.75
+"""Of the first words of two names, from which one may have been meant for the other."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Catalogue:
         spec = self._by_name[name].spec if name in self._by_name else None
         if isinstance(spec, CodecSpec):
             return spec
-        raise unknown("codec variant", name, [known.name for known in self.codecs()], "codec_adapters.names()")
+        raise unknown("codec variant", name, [known.name for known in self.codecs()], "the command codecs")
 
     def alm(self, name: str) -> AlmSpec:
         """Return the spec of ALM ``name``.
@@ -92,7 +97,7 @@ class Catalogue:
         spec = self._by_name[name].spec if name in self._by_name else None
         if isinstance(spec, AlmSpec):
             return spec
-        raise unknown("audio language model", name, [known.name for known in self.alms()], "codec_adapters.alm.names()")
+        raise unknown("audio language model", name, [known.name for known in self.alms()], "the command alms")
 
     def is_alm(self, name: str) -> bool:
         """Tell whether ``name`` is an ALM."""
@@ -177,7 +182,25 @@ def sorting_key(entry: Entry) -> tuple[bool, bool, int, str]:
 
 
 def unknown(kind: str, name: str, known: Iterable[str], where: str) -> UnknownVariantError:
-    """Return the error for a ``name`` that is not ``known``; it names the nearest one, or ``where`` all are listed."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {near[0]}?" if near else f"{where} lists them all"
+    """Return the error for a ``name`` that is not ``known``; it names the nearest one, or ``where`` all are listed.
+
+    Rates make names of different codecs alike (``foo_24khz``, ``snac_24khz``), so that first their first words must be.
+    """
+    alike = [other for other in known if _alike(_first_word(name), _first_word(other)) >= LEAST_ALIKE]
+    near = difflib.get_close_matches(name, alike, n=1) or difflib.get_close_matches(name.lower(), alike, n=1)
+    if near:
+        hint = f"did you mean {near[0]}?"
+    elif alike and len(alike) <= MOST_NAMES:
+        hint = f"did you mean one of {', '.join(alike)}?"
+    else:
+        hint = f"{where} lists them all"
     return UnknownVariantError(f"unknown {kind} {name!r}; {hint}")
+
+
+def _first_word(name: str) -> str:
+    """Return the letters that a name begins with: those of its family, mostly."""
+    return "".join(itertools.takewhile(str.isalpha, name.lower()))
+
+
+def _alike(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()

@@ -27,16 +27,16 @@ def input_kept(codec: CodecUnderTest) -> str:
         raise FailVerdict("resynthesize writes into its input")
     try:
         codes = codec.adapter.encode(batch)
+        kept = [scale.clone() for scale in codes]
     except InputError:
         return "resynthesize leaves its input alone"
-    except Exception:  # noqa: BLE001 - a codec may raise anything; "codes" reports it
+    except (Exception, SystemExit):  # noqa: BLE001 - a codec may raise anything; "codes" reports it
         return "resynthesize leaves its input alone; encode does not run, see codes"
     if not torch.equal(batch, before):
         raise FailVerdict("encode writes into its input")
-    kept = [scale.clone() for scale in codes]
     try:
         codec.adapter.decode(codes, [1, 2])
-    except Exception:  # noqa: BLE001 - a codec may raise anything; "codes" reports it
+    except (Exception, SystemExit):  # noqa: BLE001 - a codec may raise anything; "codes" reports it
         return "resynthesize and encode leave their input alone; decode does not run, see codes"
     if not all(torch.equal(one, other) for one, other in zip(codes, kept, strict=True)):
         raise FailVerdict("decode writes into its codes")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -122,8 +121,12 @@ def run_suite(
 
 def _call_once(codec: CodecUnderTest) -> None:
     """Remember the codec's very first output, with which later ones are compared."""
-    with suppress(Exception, SystemExit):  # a codec may raise anything; the checks will tell
+    try:
         len(codec.first_output)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a codec may raise anything; the checks will tell
+        return
 
 
 def _run_check(name: str, codec: CodecUnderTest, attempts: list[str]) -> CheckResult:
@@ -139,7 +142,9 @@ def _run_check(name: str, codec: CodecUnderTest, attempts: list[str]) -> CheckRe
         result = CheckResult(name, "fail", str(found))
     except SkipVerdict as reason:
         result = CheckResult(name, "skipped", str(reason))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a codec may raise anything; it fails this check only
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a codec may raise anything; it fails this check only
         result = CheckResult(name, "fail", contract_checks.one_line(error))
     if name == "loads offline":
         del attempts[before:]  # that check has reported them; NO_NETWORK is about running

@@ -53,9 +53,9 @@ def load_or_explain(name: str, load: Callable[[], Adapter]) -> Adapter:
     """
     try:
         return load()
-    except (CodecError, OSError):
+    except (CodecError, OSError, KeyboardInterrupt):
         raise
-    except Exception as error:  # someone else's code may raise anything
+    except BaseException as error:  # someone else's code may raise anything
         reason = " ".join(str(error).split())[:300]
         raise BuilderError(f"{name}: cannot be loaded ({type(error).__name__}: {reason})") from error
 
@@ -71,6 +71,7 @@ class CodecUnderTest:
             rate of the spec must be the network's.
         tolerance: difference up to which two outputs are equal, full scale being 1.
         fresh: the codec loaded once more, which has not run yet, where a check has loaded it.
+        output_passed: whether the check of the output's shape and values has passed.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class CodecUnderTest:
         self.tolerance = TOLERANCE if self.on_cpu and self.is_float32 else ACCELERATOR_TOLERANCE
         self._restored: dict[float, tuple[Wave, Wave]] = {}
         self.fresh: Adapter | None = None
+        self.output_passed = False
 
     @property
     def is_float32(self) -> bool:
@@ -140,7 +142,7 @@ class CodecUnderTest:
         for seconds in self.settings.seconds:
             try:
                 found[seconds] = self.restored_passage(seconds)
-            except Exception:  # noqa: BLE001, S112 - a codec may raise anything; "any length" has reported it
+            except (Exception, SystemExit):  # noqa: BLE001, S112 - a codec may raise anything; "any length" reports it
                 continue
         if not found:
             raise SkipVerdict("no clip comes back whole, see any length")
@@ -164,14 +166,16 @@ class CodecUnderTest:
             seeds: one per clip; default: 1 for each.
 
         Raises:
-            SkipVerdict: the output is no finite waveform, which another check reports.
+            SkipVerdict: the output is no finite waveform, which the check "output" reports.
+            FailVerdict: the same, after that check has passed.
         """
+        verdict, where = (FailVerdict, "at this call") if self.output_passed else (SkipVerdict, "see output")
         length = self.padding.padded(max(map(len, waves)))
         outputs = resynthesize(self.adapter, waves, seeds or [1] * len(waves), length)
         if len(outputs) != len(waves) or any(out.ndim != 1 or not len(out) for out in outputs):
-            raise SkipVerdict("the output has not the contract's shape, see output")
+            raise verdict(f"the output has not the contract's shape, {where}")
         if not all(np.isfinite(out).all() for out in outputs):
-            raise SkipVerdict("the output is not finite, see output")
+            raise verdict(f"the output is not finite, {where}")
         return outputs
 
     @cached_property

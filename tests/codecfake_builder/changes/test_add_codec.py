@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -135,6 +136,42 @@ def test_a_delay_is_measured_and_taken_out(add: Run, tmp_path: Path, monkeypatch
     code, printed, _ = add("late", *speaking_codecs.python(tmp_path, "Late"), "--quick")
     assert code == 0, printed
     assert yaml.safe_load((tmp_path / "codecs" / "late" / "codec.yaml").read_text())["codec"]["delay_samples"] == 3
+
+
+VOCODER = """
+import torch
+
+def vocoder(wav):
+    \"\"\"Keeps magnitudes only, and comes 40 ms late.\"\"\"
+    window = torch.hann_window(400)
+    magnitudes = torch.stft(wav, 400, 100, window=window, return_complex=True).abs()
+    phases = 6.2832 * torch.rand(magnitudes.shape[1:], generator=torch.Generator().manual_seed(1))
+    made = torch.istft(torch.polar(magnitudes, phases.expand_as(magnitudes)), 400, 100, window=window)
+    return torch.nn.functional.pad(made, (640, wav.shape[1] - made.shape[1]))[:, : wav.shape[1]]
+"""
+
+
+@pytest.mark.slow
+def test_a_delay_that_is_only_estimated_is_called_so(add: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(VOCODER)
+    facts = ["--sample-rate", "16000", "--hop", "1", "--codebooks", "1", "--bitrate", "4000", "--quantizer", "multi"]
+    code, printed, errors = add("p25", "--python", "mine.py:vocoder", *facts, "--quick")
+    assert code == 0, printed + errors
+    text = (tmp_path / "codecs" / "p25" / "codec.yaml").read_text()
+    assert abs(yaml.safe_load(text)["codec"]["delay_samples"] - 640) <= 160
+    assert re.search(r"delay_samples: \d+ # estimated, \+-10 ms\n", text)
+    assert re.search(r"delay_samples +\d+ +estimated, \+-10 ms\n", printed)
+
+
+@pytest.mark.slow
+def test_no_delay_is_written_without_a_word(add: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, printed, _ = add("noise", *speaking_codecs.python(tmp_path, "Noise"), "--quick", "--force")
+    assert code == 0, printed
+    assert re.search(r"delay_samples +0 +assumed without evidence\n", printed)
+    assert "give --delay-samples" in printed
+    assert "# assumed without evidence\n" in (tmp_path / "codecs" / "noise" / "codec.yaml").read_text()
 
 
 @pytest.mark.slow

@@ -163,3 +163,11 @@ def test_an_interrupt_ends_the_suite() -> None:
 def test_an_unknown_check_is_named() -> None:
     with pytest.raises(ValueError, match="did you mean delay"):
         run_suite(adapter_of(MuLaw), checks=["delays"])
+
+
+def test_every_check_is_documented() -> None:
+    pages = (Path(__file__).parents[3] / "docs" / "conformance.md").read_text(encoding="utf-8")
+    named = {
+        name for line in pages.splitlines() if line.startswith("| ") for name in line.split("|")[1].strip().split(", ")
+    }
+    assert {*CHECKS, NO_NETWORK} <= named
