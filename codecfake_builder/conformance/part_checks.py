@@ -10,9 +10,13 @@ from codecfake_builder import audio
 from codecfake_builder.conformance import measure
 from codecfake_builder.conformance.under_test import CodecUnderTest, FailVerdict
 
-LEAST_PART_GAIN = {0.05: -22.0, 1.0: -12.0}
+LEAST_PART_GAIN = {1.0: -12.0, 0.05: -22.0, 0.02: -40.0}
 """Length of a part, seconds -> its least gain against that of all speech, dB. Small networks trained for minutes reach
--13 dB in a part of 50 ms, and -6 dB in one of a second."""
+-20 dB in a part of 20 ms, -13 dB in one of 50 ms, and -6 dB in one of a second."""
+LEAST_FOLLOWING = 0.3
+"""Correlation of the envelopes below which a part is not the speech that went in. Small networks reach 0.59."""
+FOLLOWED_SECONDS = (0.7, 2.0)
+"""Length from which clips are held to that, and of the parts that they are cut into."""
 LOUDEST_PART = 20.0
 """dB by which no part may be louder than the loudest of the source, at the codec's gain. Vocoders reach 13."""
 MOST_DRIFT_SECONDS = 0.005
@@ -41,6 +45,24 @@ def level(codec: CodecUnderTest) -> str:
         if loudest[1] - loudest[0] - reference > LOUDEST_PART:
             raise FailVerdict(f"a part of {seconds:g} s is {loudest[1] - loudest[0] - reference:+.0f} dB too loud")
     return f"no part of {len(codec.restored_passages)} clips is below {least:+.0f} dB against all speech"
+
+
+def speech(codec: CodecUnderTest) -> str:
+    """Check that every part of every clip is still the speech that went in."""
+    if not codec.follows_speech:
+        return NOTHING_TO_HOLD_AGAINST
+    shortest, length = (round(seconds * audio.RATE) for seconds in FOLLOWED_SECONDS)
+    found = []
+    for seconds, (source, out) in codec.restored_passages.items():
+        for start in range(0, max(1, len(source) - length + 1), length // 2) if len(source) >= shortest else ():
+            pair = source[start : start + length], out[start : start + length]
+            found.append(measure.measure_envelope_shift([pair], audio.RATE).correlation)
+            if found[-1] < LEAST_FOLLOWING:
+                where = f"{start / audio.RATE:.2f} to {(start + len(pair[0])) / audio.RATE:.2f} s of {seconds:g} s"
+                raise FailVerdict(f"{where}: not the speech that went in (envelopes' correlation {found[-1]:.2f})")
+    if not found:
+        return f"no clip of {FOLLOWED_SECONDS[0]:g} s to judge"
+    return f"envelopes' correlation of at least {min(found):.2f} in {len(found)} parts"
 
 
 def drift(codec: CodecUnderTest) -> str:

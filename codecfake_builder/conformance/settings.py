@@ -30,6 +30,8 @@ class Settings:
     weights 0.57; the weakest codec of the embedded edition, trained for minutes, 0.68."""
     least_gain: float = -20.0
     """Level of the output over that of the speech, dB, below which too little is left in 16 bits."""
+    most_gain: float = 15.0
+    """The same above which speech of ordinary level exceeds full scale."""
     loudest_silence: float = 0.1
     """RMS (full scale is 1) above which the answer to silence is as loud as speech."""
     policy: AudioPolicy = field(default_factory=AudioPolicy)

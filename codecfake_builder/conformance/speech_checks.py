@@ -88,10 +88,12 @@ def _scores(codec: CodecUnderTest, score: Callable[[Wave, Wave], float]) -> list
 
 
 def gain(codec: CodecUnderTest) -> str:
-    """Check that the output is not far quieter than the input."""
+    """Check that the output is neither far quieter nor far louder than the input."""
     found = measure.measure_gain(codec.waves, codec.outputs)
     if found < codec.settings.least_gain and codec.settings.least_stoi:
         raise FailVerdict(f"{found:+.1f} dB, less than {codec.settings.least_gain:+g} dB")
+    if found > codec.settings.most_gain and codec.settings.least_stoi and codec.output_passed:
+        raise FailVerdict(f"{found:+.1f} dB, more than {codec.settings.most_gain:+g} dB")
     return f"{found:+.1f} dB"
 
 

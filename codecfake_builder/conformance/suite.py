@@ -45,6 +45,7 @@ CHECKS: dict[str, Callable[[CodecUnderTest], str]] = {
     "delay": spec_checks.delay,
     "tail_local": spec_checks.tail_local,
     "level of parts": part_checks.level,
+    "speech in parts": part_checks.speech,
     "no drift": part_checks.drift,
     "no clicks": part_checks.clicks,
     "no offset": part_checks.offset,

@@ -47,6 +47,17 @@ def silent(
     return Silent
 
 
+class NoiseAfterTenSeconds(Spoiling):
+    def spoil(self, out: Tensor, wav: Tensor) -> Tensor:
+        out[:, 10 * RATE :] = 0.5 * NOISE[: max(0, out.shape[1] - 10 * RATE)]
+        return out
+
+
+class NoiseInShortClips(Spoiling):
+    def spoil(self, out: Tensor, wav: Tensor) -> Tensor:
+        return 0.5 * NOISE[: out.shape[1]].repeat(len(out), 1) if 0.5 * RATE < out.shape[1] < 1.3 * RATE else out
+
+
 def stretched(share: float) -> type[MuLaw]:
     """A codec that slows down by ``share``, and gives as many samples as came in."""
 

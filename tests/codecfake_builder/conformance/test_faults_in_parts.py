@@ -14,8 +14,18 @@ from tests.codecfake_builder.conformance import planted_in_parts as planted
 from tests.codecfake_builder.conformance.planted import MuLaw, adapter_of
 
 ABOUT_SOUND = [
-    *("input kept", "deterministic", "any length", "delay", "level of parts", "no drift", "no clicks", "no offset"),
-    *("gain", "many calls"),
+    *(
+        "output",
+        "input kept",
+        "deterministic",
+        "any length",
+        "delay",
+        "level of parts",
+        "no drift",
+        "no clicks",
+        "no offset",
+    ),
+    *("speech in parts", "gain", "many calls"),
 ]
 """Checks that the faults below concern; the others take time and have tests of their own."""
 FAULTS: list[tuple[str, type[Adapter], str, str]] = [
@@ -30,6 +40,9 @@ FAULTS: list[tuple[str, type[Adapter], str, str]] = [
     ("silent in the last 60 ms", planted.silent(-0.06, least=0.5), "level of parts", r" s: -\d+ dB"),
     ("silent in the first 100 ms", planted.silent(0, 0.1, least=0.5), "level of parts", r"0\.00 to 0\.05 s of"),
     ("30 dB quieter after 10 s", planted.silent(10, level=0.03), "level of parts", r"of 11\.3 s: -\d+ dB"),
+    ("silent in the last 30 ms", planted.silent(-0.03, least=0.5), "level of parts", r" s: -\d+ dB"),
+    ("noise after 10 s", planted.NoiseAfterTenSeconds, "speech in parts", r"of 30 s: not the speech"),
+    ("noise in clips of 0.7 s", planted.NoiseInShortClips, "speech in parts", r"of 0\.737 s: not the speech"),
     ("a fifth after 10 s", planted.silent(10, level=0.2), "level of parts", r" s: -1\d dB"),
     ("0.1 % slower", planted.stretched(0.001), "no drift", r"time is stretched: .* \+?1?\d+\.\d ms within 20"),
     ("1 % slower", planted.stretched(0.01), "no drift", "time"),
@@ -46,6 +59,7 @@ FAULTS: list[tuple[str, type[Adapter], str, str]] = [
     ("random once in 50 calls", planted.rarely_random(50), "many calls", "another output at call"),
     ("-50 dB", planted.scaled(10**-2.5), "gain", r"-50\.\d dB, less than -20 dB"),
     ("-30 dB", planted.scaled(10**-1.5), "gain", r"-30\.\d dB, less than -20 dB"),
+    ("+18 dB", planted.scaled(8.0), "gain", r"\+1\d\.\d dB, more than \+15 dB"),
     ("an offset of 0.1", planted.scaled(offset=0.1), "no offset", "of the RMS"),
     ("an offset of 0.01", planted.scaled(offset=0.01), "no offset", "of the RMS"),
     ("an offset of -0.02", planted.scaled(offset=-0.02), "no offset", "of the RMS"),
@@ -53,7 +67,7 @@ FAULTS: list[tuple[str, type[Adapter], str, str]] = [
     ("encode writes", planted.EncodeWritesIntoItsInput, "input kept", "encode writes into its input"),
     ("decode writes", planted.DecodeWritesIntoItsCodes, "input kept", "decode writes into its codes"),
 ]
-SEEN_QUICKLY = [fault for fault in FAULTS if not re.search(r"20 s$|middle|0\.05 %|0\.1 %|below 1 s", fault[0])]
+SEEN_QUICKLY = [fault for fault in FAULTS if not re.search(r"20 s$|middle|0\.05 %|0\.1 %|below 1 s|noise", fault[0])]
 """The quick form has no clip of more than 11.3 s, and judges the level by clips of 0.65 s."""
 
 
