@@ -7,7 +7,9 @@ so that ``--help`` is there at once.
 from __future__ import annotations
 
 import io
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -44,9 +46,29 @@ class _InterruptibleGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             say("error: interrupted; what is finished is kept, and the same command goes on from there")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(error.code if isinstance(error, _Ended) else INTERRUPTED) from None
+
+
+class _Ended(KeyboardInterrupt):
+    """The process was told to end, by ``kill`` or because its terminal is gone."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = 128 + number
+
+
+def _end(number: int, _: object) -> None:
+    raise _Ended(number)
+
+
+def _end_in_order() -> None:
+    """Have SIGTERM and SIGHUP end a command as Ctrl-C does; one that is ignored (``nohup``) stays so."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, _end)
 
 
 app = typer.Typer(
@@ -93,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # what the locale has no character for
+    _end_in_order()
     try:
         app(args=arguments, standalone_mode=True)
     except CodecfakeError as error:

@@ -121,6 +121,9 @@ class Execution(_Part):
     """Clips per shard of an ALM: fewer, since each takes long and an interruption costs the unfinished shards."""
     batch_seconds: float | None = Field(default=None, gt=0)
     """Audio per batch; by default one clip on a CPU and a measured amount on a GPU."""
+    batch_timeout: float = Field(default=3600.0, gt=0)
+    """Seconds that a codec or model may take for one batch, or to be loaded. Where one hangs, the build ends with a
+    line that names it, and what is finished is kept."""
     read_timeout: float = Field(default=READ_SECONDS, gt=0, le=86400)
     """Seconds that the read of one source file may take; longer ones (a mount whose server is gone) are rejected."""
 

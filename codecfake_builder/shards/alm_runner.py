@@ -17,8 +17,9 @@ from codecfake_builder.rejections import RejectedError, RejectionReason
 from codecfake_builder.resynthesis import halving
 from codecfake_builder.shards.codec_runner import kept, seed_of
 from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
-from codecfake_builder.shards.shard import Shard, Utterance
+from codecfake_builder.shards.shard import Shard, Utterance, named
 from codecfake_builder.shards.source_audio import read_source
+from codecfake_builder.shards.watch import limited
 
 if TYPE_CHECKING:
     from codec_adapters.alm.base import Alm, Generation, Prompt
@@ -58,7 +59,7 @@ def loaded_alm(alm: ResolvedAlm, device: str) -> Alm:
 
 
 def spoken_clips(
-    shard: Shard, alm: Alm, batch_seconds: float | None, read_seconds: float
+    shard: Shard, alm: Alm, batch_seconds: float | None, read_seconds: float, timeout: float
 ) -> list[Spoken | RejectedError]:
     """Generate the clip for each prompt of the shard, in the shard's order."""
     size = PROMPTS_PER_BATCH if batch_seconds is None else max(1, int(batch_seconds / alm.max_seconds))
@@ -72,7 +73,7 @@ def spoken_clips(
         except RejectedError as error:
             made[position] = error
         if prompts and (len(prompts) == size or position == len(shard.utterances) - 1):
-            for number, generation in _generated(shard, alm, prompts):
+            for number, generation in _generated(shard, alm, prompts, timeout):
                 made[number] = _finished(shard, alm, generation)
             prompts = []
     return [made[position] for position in range(len(shard.utterances))]
@@ -100,19 +101,22 @@ def prompt_of(utterance: Utterance, alm: Alm, read_seconds: float) -> Prompt:
 
 
 def _generated(
-    shard: Shard, alm: Alm, prompts: list[tuple[int, Prompt]]
+    shard: Shard, alm: Alm, prompts: list[tuple[int, Prompt]], timeout: float
 ) -> Iterator[tuple[int, Generation | RejectedError]]:
     """Yield the clips of a batch of prompts; if it fails as a whole, prompt by prompt, so that a bad one costs only
     itself.
     """
     seeds = [seed_of(shard.utterances[position]) for position, _ in prompts]
     try:
-        made = halving(alm.generate, [prompt for _, prompt in prompts], seeds)
-    except Exception as error:  # noqa: BLE001 - a model may raise anything; the clip is listed with what it said
+        with limited(timeout, f"{shard.variant}: {named([shard.utterances[position] for position, _ in prompts])}"):
+            made = halving(alm.generate, [prompt for _, prompt in prompts], seeds)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a model may raise anything, SystemExit too; the clip is listed
         refuse_sick_device(shard.variant, alm.max_seconds, f"options.{shard.variant}.max_seconds", error)
         if len(prompts) > 1:
             for prompt in prompts:
-                yield from _generated(shard, alm, [prompt])
+                yield from _generated(shard, alm, [prompt], timeout)
         else:
             yield prompts[0][0], rejection_for(error, RejectionReason.ALM_ERROR)
         return

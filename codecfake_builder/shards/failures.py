@@ -9,7 +9,7 @@ from codecfake_builder.errors import CheckFailedError
 from codecfake_builder.rejections import RejectedError, RejectionReason
 
 
-def refuse_sick_device(variant: str, longest: float, limit: str, error: Exception) -> None:
+def refuse_sick_device(variant: str, longest: float, limit: str, error: BaseException) -> None:
     """End the build where the device failed, so that its failures are not recorded as the clips' own.
 
     Args:
@@ -31,7 +31,7 @@ def refuse_sick_device(variant: str, longest: float, limit: str, error: Exceptio
         raise CheckFailedError(f"{variant}: the device failed ({reason}); what is finished is kept") from error
 
 
-def rejection_for(error: Exception, reason: RejectionReason) -> RejectedError:
+def rejection_for(error: BaseException, reason: RejectionReason) -> RejectedError:
     """Return the rejection of a clip on which a codec or ALM raised ``error``; a failed worker process has its own
     reason.
     """

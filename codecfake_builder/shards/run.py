@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
+import time
 import warnings
+from asyncio import CancelledError
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from codec_adapters.errors import CodecfakeError
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.integrity.file_hashes import FileHashes
 from codecfake_builder.dataset.records import ShardRecord, intact_record
@@ -23,10 +29,14 @@ from codecfake_builder.recipe.schema import Execution
 from codecfake_builder.recipe.variants import ResolvedAlm
 from codecfake_builder.shards import codec_runner
 from codecfake_builder.shards.shard import Shard
+from codecfake_builder.shards.watch import MainProcess, told_by_the_dead
 from codecfake_builder.shards.worker import WorkerSettings, make_shard
 
 SCHEDULER_SECONDS = 20
 """How long a dask scheduler may take to answer."""
+LONELY_SECONDS = 60
+"""How long a scheduler may be without workers, or silent, before a build gives up."""
+POLL_SECONDS = 5
 FEW_SECONDS = 180
 """Speech that most codecs are through with, on one CPU core, before worker processes have started."""
 
@@ -62,8 +72,45 @@ def _workers(execution: Execution, devices: tuple[str, ...]) -> Iterator[int]:
         client = Client(execution.scheduler, timeout=SCHEDULER_SECONDS)
     except (OSError, ValueError) as error:
         raise BuilderError(f"execution.scheduler: no dask scheduler answers at {execution.scheduler}") from error
-    with client, parallel_config("dask"):
+    with client, parallel_config("dask"), _present(client):
         yield execution.workers or max(1, sum(client.nthreads().values()))
+
+
+@contextmanager
+def _present(client: Any) -> Iterator[None]:
+    """Interrupt what waits in this context where the scheduler is gone, or has had no worker for a while.
+
+    Raises:
+        CheckFailedError: so it was.
+    """
+    ended, lost = threading.Event(), threading.Event()
+
+    def look() -> None:
+        since = time.monotonic()
+        while not ended.wait(POLL_SECONDS):
+            try:
+                known = client.sync(client.scheduler.identity, callback_timeout=SCHEDULER_SECONDS)
+                if known["workers"]:
+                    since = time.monotonic()
+            except Exception:  # noqa: BLE001, S110 - however it fails: it does not answer
+                pass
+            if time.monotonic() - since > LONELY_SECONDS and not ended.is_set():
+                lost.set()
+                os.kill(os.getpid(), signal.SIGINT)  # the only thing that ends a wait for results that never come
+                return
+
+    threading.Thread(target=look, name="scheduler", daemon=True).start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not lost.is_set():
+            raise
+        raise CheckFailedError(
+            f"execution.scheduler: it does not answer, or has had no worker for {LONELY_SECONDS} s; what is finished "
+            "is kept, and the same command goes on from there"
+        ) from None
+    finally:
+        ended.set()
 
 
 def split_done(shards: Iterable[Shard], hashes: FileHashes) -> tuple[list[ShardRecord], list[Shard]]:
@@ -114,7 +161,15 @@ def run_shards(
     """
     devices = chosen_devices(execution)
     claims = Path(tempfile.mkdtemp(prefix=layout.CLAIMS_PREFIX, dir=dataset.resolve() / layout.STATE))
-    settings = WorkerSettings(dataset.resolve(), devices, claims, execution.batch_seconds, execution.read_timeout)
+    settings = WorkerSettings(
+        dataset.resolve(),
+        devices,
+        claims,
+        execution.batch_seconds,
+        execution.read_timeout,
+        execution.batch_timeout,
+        MainProcess.here() if execution.scheduler is None else MainProcess.elsewhere(),
+    )
     tasks = (delayed(make_shard)(shard, settings) for shard in shards)
     clips = sum(len(shard.utterances) for shard in shards)
     records = []
@@ -131,9 +186,19 @@ def run_shards(
                 records.append(record)
                 advance(record.clips + len(record.rejected))
     except TerminatedWorkerError as error:
+        told = told_by_the_dead(claims)
         raise CheckFailedError(
-            f"a worker process died (out of memory?) after {len(records)} of {len(shards)} shards; they are kept: "
-            "run the same command again, with --set execution.workers=1 if memory is short"
+            f"a worker process died (out of memory?) after {len(records)} of {len(shards)} shards; they are kept"
+            f"{f'; {told}' if told else ''}: run the same command again, with --set execution.workers=1 if memory is "
+            "short"
+        ) from error
+    except (Exception, CancelledError) as error:
+        if execution.scheduler is None or isinstance(error, CodecfakeError):
+            raise
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CheckFailedError(
+            f"execution.scheduler: {execution.scheduler} or its workers failed after {len(records)} of {len(shards)} "
+            f"shards ({said}); they are kept, and the same command goes on from there"
         ) from error
     finally:
         codec_runner.release()  # a single worker is this very process, which may live on and build again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -43,6 +44,12 @@ class Utterance:
         """Return what decides the utterance's row, without its path; the file's hash stands for the samples."""
         origin = [self.variant, self.alm, self.prompt_id] if self.codec else []
         return [self.corpus, self.utterance_id, self.speaker, self.language, self.text, self.sha256, *origin]
+
+
+def named(utterances: Sequence[Utterance]) -> str:
+    """Return a batch in words, for messages: its first utterance, and how many there are."""
+    more = f" and {len(utterances) - 1} more" if len(utterances) > 1 else ""
+    return f"{utterances[0].name}{more}"
 
 
 @dataclass(frozen=True)

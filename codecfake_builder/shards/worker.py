@@ -28,9 +28,10 @@ from codecfake_builder.shards import alm_runner, codec_runner
 from codecfake_builder.shards.alm_runner import Spoken
 from codecfake_builder.shards.batching import batch_limit, equal_length_batches
 from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
-from codecfake_builder.shards.shard import Shard, Utterance
+from codecfake_builder.shards.shard import Shard, Utterance, named
 from codecfake_builder.shards.shard_file import clip_row, write_shard
 from codecfake_builder.shards.source_audio import Source, read_source
+from codecfake_builder.shards.watch import MainProcess, doing, limited, watched
 
 if TYPE_CHECKING:
     from codec_adapters.base import Adapter
@@ -54,6 +55,9 @@ class WorkerSettings:
     batch_seconds: float | None
     read_seconds: float
     """How long the read of a source may take."""
+    batch_timeout: float
+    """How long a codec or model may take for a batch, or to be loaded, in seconds."""
+    main: MainProcess
 
     def device(self) -> str:
         """Return this process's device: the same for all its shards; processes are spread evenly over the devices."""
@@ -84,7 +88,9 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
     """
     started = time.monotonic()
     settle_numerics()
-    codec, device, outcomes = _made(shard, settings)
+    watched(settings.main, settings.claims)
+    with doing(settings.claims, f"{shard.variant} ({shard.file})"):
+        codec, device, outcomes = _made(shard, settings)
     rows, rejected = [], []
     for utterance, outcome in zip(shard.utterances, outcomes, strict=True):
         if isinstance(outcome, RejectedError):
@@ -112,14 +118,16 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
 def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | CodecSpec | None, str | None, Sequence[_Outcome]]:
     """Return what made the clips (see ``clip_row``), the kind of device, and the outcome of each utterance."""
     if isinstance(shard.made_by, ResolvedAlm):
-        alm = alm_runner.loaded_alm(shard.made_by, settings.device())
+        with limited(settings.batch_timeout, f"{shard.variant}: to be loaded"):
+            alm = alm_runner.loaded_alm(shard.made_by, settings.device())
         codec = shard.made_by.codec.spec if alm.spec.decodes_itself else alm.codec
         return (
             codec,
             alm.device.type,
-            alm_runner.spoken_clips(shard, alm, settings.batch_seconds, settings.read_seconds),
+            alm_runner.spoken_clips(shard, alm, settings.batch_seconds, settings.read_seconds, settings.batch_timeout),
         )
-    adapter = codec_runner.loaded_adapter(shard.made_by, settings.device()) if shard.made_by else None
+    with limited(settings.batch_timeout, f"{shard.variant}: to be loaded"):
+        adapter = codec_runner.loaded_adapter(shard.made_by, settings.device()) if shard.made_by else None
     return adapter, adapter.device.type if adapter else None, _outcomes(shard, adapter, settings)
 
 
@@ -137,7 +145,9 @@ def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -
     with ThreadPoolExecutor(IO_THREADS) as pool:
         unfinished: deque[Future[FinishedClip]] = deque()
         for positions, sources in _read_ahead(pool, shard.utterances, batches, rate, settings.read_seconds):
-            for position, wave, source in _through_codec(shard, adapter, positions, sources, lengths, outcomes):
+            for position, wave, source in _through_codec(
+                shard, adapter, positions, sources, lengths, outcomes, settings.batch_timeout
+            ):
                 future = pool.submit(_finished, shard, shard.utterances[position], wave, source, adapter)
                 outcomes[position] = future
                 unfinished.append(future)
@@ -179,6 +189,7 @@ def _through_codec(
     sources: list[Source | RejectedError],
     lengths: list[int],
     outcomes: dict[int, Any],
+    timeout: float,
 ) -> Iterator[tuple[int, Wave, Source]]:
     """Yield the outputs of one batch by position; unreadable or failing clips go into ``outcomes`` as rejections."""
     good: list[tuple[int, Source]] = []
@@ -190,7 +201,7 @@ def _through_codec(
     if adapter is None:
         yield from ((position, source.wave, source) for position, source in good)
         return
-    for position, source, wave in _resynthesized(shard, adapter, good, lengths):
+    for position, source, wave in _resynthesized(shard, adapter, good, lengths, timeout):
         if isinstance(wave, RejectedError):
             outcomes[position] = wave
         else:
@@ -198,7 +209,7 @@ def _through_codec(
 
 
 def _resynthesized(
-    shard: Shard, adapter: Adapter, batch: list[tuple[int, Source]], lengths: list[int]
+    shard: Shard, adapter: Adapter, batch: list[tuple[int, Source]], lengths: list[int], timeout: float
 ) -> Iterator[tuple[int, Source, Wave | RejectedError]]:
     """Resynthesize a batch and yield its clips; when it fails as a whole, clip by clip, so that one bad clip costs only
     itself.
@@ -209,14 +220,17 @@ def _resynthesized(
     seeds = [codec_runner.seed_of(shard.utterances[position]) for position, _ in batch]
     outputs: list[Wave | RejectedError]
     try:
-        outputs = list(resynthesize(adapter, waves, seeds, lengths[batch[0][0]]))
-    except Exception as error:  # noqa: BLE001 - a codec may raise anything; the clip is listed with what it said
+        with limited(timeout, f"{shard.variant}: {named([shard.utterances[position] for position, _ in batch])}"):
+            outputs = list(resynthesize(adapter, waves, seeds, lengths[batch[0][0]]))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a codec may raise anything, SystemExit too; the clip is listed
         utterances = [shard.utterances[position] for position, _ in batch]
         longest = max(u.samples / u.sample_rate for u in utterances)
         refuse_sick_device(shard.variant, longest, "audio.max_seconds", error)
         if len(batch) > 1:
             for item in batch:
-                yield from _resynthesized(shard, adapter, [item], lengths)
+                yield from _resynthesized(shard, adapter, [item], lengths, timeout)
             return
         outputs = [rejection_for(error, RejectionReason.CODEC_ERROR)]
     for (position, source), output in zip(batch, outputs, strict=True):

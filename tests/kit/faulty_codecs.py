@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 import time
 
 import torch
@@ -45,6 +47,10 @@ class Faulty(Adapter):
             raise torch.OutOfMemoryError("nothing fits")
         if self.fault == "slow":
             time.sleep(30)
+        if self.fault == "exit":
+            sys.exit(0)
+        if self.fault == "quit":
+            os._exit(0)
         if self.fault == "device":
             raise RuntimeError("CUDA error: device-side assert triggered")
         return wav
@@ -56,6 +62,6 @@ class Faulty(Adapter):
         raise NotImplementedError
 
 
-FAULTS = ("none", "nan", "silent", "short", "loud", "odd", "memory", "huge", "device", "slow")
+FAULTS = ("none", "nan", "silent", "short", "loud", "odd", "memory", "huge", "device", "slow", "exit", "quit")
 for _fault in FAULTS:
     codec_adapters.register(dataclasses.replace(BASE, name=f"faulty_{_fault}"), Faulty)

@@ -27,6 +27,7 @@ from codecfake_builder.shards.batching import LARGEST_BATCH, equal_length_batche
 from codecfake_builder.shards.codec_runner import seed_of
 from codecfake_builder.shards.run import chosen_devices
 from codecfake_builder.shards.shard import Shard, Utterance
+from codecfake_builder.shards.watch import MainProcess
 from codecfake_builder.shards.worker import WorkerSettings
 from tests.kit.datasets_for_tests import FAULTY_PLUGIN, built, files, rows, small_recipe
 
@@ -152,7 +153,7 @@ def test_absent_devices_are_refused() -> None:
 
 @pytest.mark.slow
 def test_processes_spread_over_devices_and_keep_theirs(tmp_path: Path) -> None:
-    settings = WorkerSettings(tmp_path, ("cuda:0", "cuda:1"), tmp_path, None, 60.0)
+    settings = WorkerSettings(tmp_path, ("cuda:0", "cuda:1"), tmp_path, None, 60.0, 60.0, MainProcess.here())
     code = (
         "import sys, pickle\n"
         f"settings = pickle.loads({pickle.dumps(settings)!r})\n"
