@@ -17,7 +17,6 @@ from functools import cached_property
 from codec_adapters.classes import LABELS, NO_LABEL, REAL, VOCODER
 from codec_adapters.entry import Entry
 from codec_adapters.errors import UnknownVariantError
-from codec_adapters.files.documents import MOST_NAMES
 from codec_adapters.spec import AlmSpec, CodecSpec
 
 LEAST_ALIKE = 0.75
@@ -186,6 +185,8 @@ def unknown(kind: str, name: str, known: Iterable[str], where: str) -> UnknownVa
 
     Rates make names of different codecs alike (``foo_24khz``, ``snac_24khz``), so that first their first words must be.
     """
+    from codec_adapters.files.documents import MOST_NAMES  # here, since it loads libraries that --help does without
+
     alike = [other for other in known if _alike(_first_word(name), _first_word(other)) >= LEAST_ALIKE]
     near = difflib.get_close_matches(name, alike, n=1) or difflib.get_close_matches(name.lower(), alike, n=1)
     if near:
