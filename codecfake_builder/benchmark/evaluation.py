@@ -15,6 +15,7 @@ from codecfake_builder.benchmark.detectors.outputs import FloatArray
 from codecfake_builder.benchmark.feature_loader import FeatureLoader
 from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
 from codecfake_builder.benchmark.scoring.inputs import match_to_dataset
+from codecfake_builder.benchmark.scoring.predictions import layer_metadata
 from codecfake_builder.benchmark.scoring.render import FORMATS
 from codecfake_builder.benchmark.scoring.results import Results
 from codecfake_builder.benchmark.scoring.score import score
@@ -76,7 +77,7 @@ def evaluate(
     settings = settings or EvaluationSettings()
     trained = load_trained(checkpoint, ssl)
     _check_classes(trained, dataset, checkpoint)
-    input_hashes = f"{trained.sha256} {root_hash(read_checksums(dataset))}"
+    input_hashes = f"{trained.sha256} {root_hash(read_checksums(dataset))} {OUTPUTS_VERSION}"
     splits = dataset_splits(dataset)
     (out / OUTPUTS).mkdir(parents=True, exist_ok=True)
     remove_temporaries(out)
@@ -106,11 +107,15 @@ def _check_classes(trained: TrainedModel, dataset: Path, checkpoint: Path) -> No
         )
 
 
+OUTPUTS_VERSION = 2
+"""Raised whenever files of outputs hold something else: those of before are written again. 2: with the last layer."""
+
+
 def read_input_hashes(path: Path) -> str:
     """Read the hashes that :func:`write_outputs` put into a file of outputs.
 
     Returns:
-        Checkpoint's sha256 and dataset's root hash, separated by a blank; an empty string if there is no such file.
+        Checkpoint's sha256, the dataset's root hash and the version, separated by blanks; empty if there is no file.
     """
     if not path.is_file():
         return ""
@@ -140,7 +145,10 @@ def write_outputs(
         "logits": _rows(logits),
         "embedding": _rows(embeddings),
     }
-    table = pa.table(columns).replace_schema_metadata({INPUT_HASHES: input_hashes.encode()})
+    layer = trained.model.output_layer()
+    parts = [] if layer is None else [part.detach().float().cpu().numpy().T for part in (layer.weight, layer.bias)]
+    kept = layer_metadata(*parts) if parts else {}
+    table = pa.table(columns).replace_schema_metadata({INPUT_HASHES: input_hashes.encode(), **kept})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 

@@ -18,7 +18,7 @@ from codecfake_builder.benchmark.detectors.base import energy
 from codecfake_builder.benchmark.detectors.outputs import DEV, TRAIN, FloatArray, IntArray, Outputs
 from codecfake_builder.benchmark.evaluation import OUTPUTS, read_input_hashes
 from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
-from codecfake_builder.benchmark.scoring.predictions import read_predictions
+from codecfake_builder.benchmark.scoring.predictions import read_predictions, stored_layer
 from codecfake_builder.decoding.reading import read_source_file
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.rejections import RejectedError
@@ -136,6 +136,7 @@ def _outputs(evaluation: Path, split: str, trained: TrainedModel) -> Outputs:
         np.array([place.get(int(label), -1) for label in table["label"]]),
         np.stack(table["logits"].to_list()),
         np.stack(table["embedding"].to_list()),
+        stored_layer(path),
     )
 
 

@@ -40,6 +40,11 @@ class Detector(ABC):
         self._fit(train)
         return self
 
+    @classmethod
+    def unfit(cls, train: Outputs) -> str | None:
+        """Return why the training outputs do not determine the detector; ``None`` where they do."""
+        return None
+
     def _fit(self, train: Outputs) -> None:  # noqa: B027 - detectors on logits have nothing to learn
         """Fit the detector to training outputs that :meth:`fit` has checked."""
 

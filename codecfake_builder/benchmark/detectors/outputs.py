@@ -34,6 +34,8 @@ class Outputs:
     """``[clips, classes]``, a column per known class."""
     embeddings: FloatArray
     """``[clips, dimensions]``."""
+    layer: tuple[FloatArray, FloatArray] | None = None
+    """Weight ``[dimensions, classes]`` and bias ``[classes]`` of the model's last layer, where they are known."""
 
     def __post_init__(self) -> None:
         lengths = {len(self.ids), len(self.labels), len(self.logits), len(self.embeddings)}

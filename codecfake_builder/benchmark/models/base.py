@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+_OUTPUT_LAYERS = ("fc_mu", "out_layer")
+"""Names of the last layer in the published models and in ours."""
+
 
 class ModelOutput(NamedTuple):
     """Output of a tracing model for a batch of clips."""
@@ -48,6 +51,11 @@ class TracingModel(nn.Module, ABC):
         """Move the model to a device, in the memory layout that CPUs and tensor cores convolve fastest; return it."""
         move: Any = self.to  # torch's annotations lack the layout
         return move(device=device, memory_format=torch.channels_last)
+
+    def output_layer(self) -> nn.Linear | None:
+        """Return the linear layer between embedding and logits; ``None`` for a model without one of a known name."""
+        named = [module for name, module in self.named_modules() if name.rpartition(".")[2] in _OUTPUT_LAYERS]
+        return named[-1] if named and isinstance(named[-1], nn.Linear) else None
 
     def own_state(self) -> dict[str, Tensor]:
         """Return the state that a checkpoint holds: all but a frozen network, whose weights others publish."""

@@ -16,7 +16,7 @@ from codecfake_builder.benchmark.scoring.matched import (
     match_predictions,
     training_outputs,
 )
-from codecfake_builder.benchmark.scoring.predictions import read_predictions
+from codecfake_builder.benchmark.scoring.predictions import read_predictions, stored_layer
 from codecfake_builder.benchmark.scoring.publication import released_sets
 from codecfake_builder.benchmark.scoring.score import ALM, CONDITIONS, EVAL_ID, EVAL_OOD, PUBLISHED_CLASSES, ROBUSTNESS
 from codecfake_builder.benchmark.scoring.truth import (
@@ -78,7 +78,9 @@ def match_to_dataset(paths: Sequence[Path], dataset: Path, fit: Path | None = No
     if len(twice):
         raise BenchmarkError(f"{where}: {len(twice)} clips are in two files, first {twice.iloc[0]}")
     training = None if fit is None else training_outputs(read_predictions(fit), truth, known, str(fit))
-    return add_detector_scores(match_predictions(truth, predictions, dataset_classes(dataset), known, where), training)
+    layer = next((found for file in ([fit] if fit else files) if (found := stored_layer(file))), None)
+    matched = match_predictions(truth, predictions, dataset_classes(dataset), known, where)
+    return add_detector_scores(matched, training, layer)
 
 
 def _files(path: Path) -> list[Path]:

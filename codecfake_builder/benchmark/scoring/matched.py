@@ -12,6 +12,7 @@ from codecfake_builder.benchmark.detectors import ALL, FROM_LOGITS, check_no_ove
 from codecfake_builder.benchmark.detectors.outputs import TRAIN, FloatArray, IntArray, Outputs
 from codecfake_builder.benchmark.scoring.predictions import logits_of, own_scores, predicted_labels
 from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.progress import say
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,15 @@ def match_predictions(
     )
 
 
-def add_detector_scores(matched: MatchedPredictions, fit: Outputs | None = None) -> MatchedPredictions:
+def add_detector_scores(
+    matched: MatchedPredictions, fit: Outputs | None = None, layer: tuple[FloatArray, FloatArray] | None = None
+) -> MatchedPredictions:
     """Return the predictions with the scores of every detector that can be computed from them.
 
     Args:
         matched: predictions; unchanged if they have no logits.
         fit: outputs to fit detectors on; by default those of the clips of ``matched`` in the training split.
+        layer: weight and bias of the model's last layer, where they are known.
 
     Raises:
         BenchmarkError: the outputs to fit on are not of the training split, or hold clips that are to be evaluated.
@@ -133,9 +137,18 @@ def add_detector_scores(matched: MatchedPredictions, fit: Outputs | None = None)
     if training is not None and matched.embeddings is not None:
         others = np.flatnonzero((matched.truth["split"] != TRAIN).to_numpy())
         check_no_overlap(training.ids, matched.outputs(others, "evaluation"))
+    if (
+        training is not None
+        and layer is not None
+        and layer[0].shape == (training.embeddings.shape[1], len(matched.known))
+    ):
+        training = replace(training, layer=layer)
     embeddings = no_embeddings if matched.embeddings is None else matched.embeddings
     scores = dict(matched.scores)
     for kind in kinds:
+        if training is not None and (reason := kind.unfit(training)):
+            say(f"{kind.name} is left out: {reason}")
+            continue
         detector = kind() if training is None else kind().fit(training)
         scores[kind.name] = detector.score(matched.logits, embeddings)
     return replace(matched, scores=scores)

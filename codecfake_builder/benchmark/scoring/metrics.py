@@ -24,6 +24,8 @@ class OpenSet:
     eer: FloatArray
     eer_threshold: FloatArray
     """Score at which the EER is reached."""
+    eer_standard: FloatArray
+    """EER where equal scores share one threshold, interpolated along the ROC; 0.5 for scores that are all equal."""
 
 
 def confusion(truth: IntArray, predicted: IntArray, classes: int) -> IntArray:
@@ -62,7 +64,7 @@ def open_set(
 
     FPR95 is interpolated along the ROC; where the curve is horizontal at exactly 95 %, the largest FPR is taken. For
     the EER every score is a threshold of its own; of equal scores, those of known clips come first. Both follow the
-    published code.
+    published code, whose EER is 1 for scores that are all equal; ``eer_standard`` is the one that others compute.
 
     Args:
         known: scores ``[n]`` of clips of known classes; larger = more in-distribution.
@@ -93,7 +95,7 @@ def open_set(
     steps = np.concatenate([[True], sorted_scores[1:] != sorted_scores[:-1], [True]])
     tpr, fpr = 1 - below_k[:, steps][:, ::-1], 1 - below_u[:, steps][:, ::-1]
     auc = (np.diff(fpr, axis=1) * (tpr[:, 1:] + tpr[:, :-1])).sum(axis=1) / 2
-    return OpenSet(auc, _fpr_at(tpr, fpr, FPR95_TPR), eer, threshold)
+    return OpenSet(auc, _fpr_at(tpr, fpr, FPR95_TPR), eer, threshold, _eer_interpolated(tpr, fpr))
 
 
 def _sort_weights(weights: FloatArray, order: IntArray, selected: BoolArray) -> FloatArray:
@@ -114,6 +116,17 @@ def _eer(below_k: FloatArray, below_u: FloatArray, scores: FloatArray) -> tuple[
     rows = np.arange(len(at))
     thresholds = np.concatenate([scores[:1] - 0.001, scores])
     return (frr[rows, at] + far[rows, at]) / 2, thresholds[at]
+
+
+def _eer_interpolated(tpr: FloatArray, fpr: FloatArray) -> FloatArray:
+    """Return the error rate where false rejections and false acceptances cross along an ascending ROC, per row."""
+    excess = np.round(fpr - (1 - tpr), 12)  # ascends from -1 to 1
+    after = np.minimum((excess < 0).sum(axis=1), excess.shape[1] - 1)
+    before = np.maximum(after - 1, 0)
+    rows = np.arange(len(after))
+    rise = excess[rows, after] - excess[rows, before]
+    share = np.divide(-excess[rows, before], rise, out=np.ones(len(rise)), where=rise > 0)
+    return fpr[rows, before] + share * (fpr[rows, after] - fpr[rows, before])
 
 
 def _fpr_at(tpr: FloatArray, fpr: FloatArray, wanted: float) -> FloatArray:

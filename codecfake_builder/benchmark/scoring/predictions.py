@@ -51,6 +51,41 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return table
 
 
+LAYER = (b"output_weight", b"output_bias")
+"""Keys in the metadata of a file of outputs: the model's last layer, float32."""
+
+
+def layer_metadata(weight: FloatArray, bias: FloatArray) -> dict[bytes, bytes]:
+    """Return the metadata that keeps a model's last layer beside its outputs.
+
+    Args:
+        weight: ``[dimensions, classes]``.
+        bias: ``[classes]``.
+    """
+    return dict(zip(LAYER, (part.astype("<f4").tobytes() for part in (weight, bias)), strict=True))
+
+
+def stored_layer(path: Path) -> tuple[FloatArray, FloatArray] | None:
+    """Return the last layer of the model whose outputs a file holds; ``None`` where it has none.
+
+    Raises:
+        BenchmarkError: it does not fit the outputs.
+    """
+    if path.suffix.lower() != ".parquet":
+        return None
+    try:
+        kept = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException):
+        return None  # reading the file says so
+    if LAYER[0] not in kept or LAYER[1] not in kept:
+        return None
+    bias = np.frombuffer(kept[LAYER[1]], dtype="<f4")
+    weight = np.frombuffer(kept[LAYER[0]], dtype="<f4")
+    if not len(bias) or len(weight) % len(bias) or not (np.isfinite(bias).all() and np.isfinite(weight).all()):
+        raise BenchmarkError(f"{path}: the model's last layer in it is damaged; run benchmark evaluate again")
+    return weight.reshape(-1, len(bias)).astype(np.float64), bias.astype(np.float64)
+
+
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         table = pq.read_table(path)

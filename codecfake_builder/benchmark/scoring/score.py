@@ -161,6 +161,19 @@ def _open_set_tables(matched: MatchedPredictions, bootstrap: SpeakerBootstrap, n
     for key, title, pick in _OPEN_SET_METRICS:
         rows_of = {detector: _open_set_row(pairs, pick) for detector, pairs in found.items()}
         yield Table(key, f"open set, {title} (%), known clips: {len(known)}", columns, clips, rows_of)
+    apart = {
+        detector: _open_set_row(pairs, lambda found: found.eer_standard)
+        for detector, pairs in found.items()
+        if any(_shown_apart(value) for value, _ in pairs)
+    }
+    if apart:
+        title = "EER with equal scores at one threshold, interpolated (the standard rule), where it differs"
+        yield Table("ood_eer_standard", f"open set, {title} (%), known clips: {len(known)}", columns, clips, apart)
+
+
+def _shown_apart(found: OpenSet) -> bool:
+    """Return whether the two rules for the EER differ in what a table shows."""
+    return bool(round(100 * float(found.eer[0]), 2) != round(100 * float(found.eer_standard[0]), 2))
 
 
 _OPEN_SET_METRICS: list[tuple[str, str, Callable[[OpenSet], FloatArray]]] = [

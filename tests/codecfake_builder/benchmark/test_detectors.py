@@ -17,7 +17,7 @@ from codecfake_builder.benchmark.detectors import ALL, Detector, check_no_overla
 from codecfake_builder.benchmark.detectors.combined import React, Vim, output_layer
 from codecfake_builder.benchmark.detectors.distances import Knn, Mahalanobis
 from codecfake_builder.benchmark.detectors.logits import Energy
-from codecfake_builder.benchmark.detectors.outputs import Outputs
+from codecfake_builder.benchmark.detectors.outputs import TRAIN, FloatArray, Outputs
 from codecfake_builder.benchmark.scoring.metrics import confusion, f1_per_class, open_set
 from codecfake_builder.errors import BenchmarkError
 
@@ -155,3 +155,40 @@ def test_leaks_are_refused() -> None:
     assert dev_threshold(np.arange(100.0), "dev") == 4.0
     with pytest.raises(BenchmarkError, match="logits of 1 clips are not finite, first train-1"):
         outputs("train", np.array([[0.0], [np.nan]]), np.zeros((2, 1)))
+
+
+@pytest.mark.parametrize("kind", [React, Vim])
+def test_a_layer_that_few_clips_do_not_determine_is_the_checkpoints_own_or_none(kind: type[Detector]) -> None:
+    """40 clips of 64 dimensions: least squares would find some layer that fits, and another one for other clips."""
+    generator = np.random.default_rng(1)
+    weight, bias = generator.standard_normal((64, 3)), generator.standard_normal(3)
+    embeddings = generator.standard_normal((200, 64))
+    logits = embeddings @ weight + bias
+    labels = logits.argmax(axis=1)
+
+    def outputs(clips: int, layer: tuple[FloatArray, FloatArray] | None) -> Outputs:
+        return Outputs(TRAIN, tuple(map(str, range(clips))), labels[:clips], logits[:clips], embeddings[:clips], layer)
+
+    reason = kind.unfit(outputs(40, None))
+    assert reason is not None
+    assert "40 training clips do not determine it (40 of 65 directions)" in reason
+    assert kind.unfit(outputs(200, None)) is None
+    assert kind.unfit(outputs(40, (weight, bias))) is None
+    own, fitted = kind().fit(outputs(200, (weight, bias))), kind().fit(outputs(200, None))
+    assert np.allclose(own.score(logits, embeddings), fitted.score(logits, embeddings))
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 10, 10_000])
+def test_the_standard_eer_is_that_of_the_roc(levels: int) -> None:
+    """Scores of few levels have ties: by the published rule, of equal scores those of known clips come first."""
+    generator = np.random.default_rng(levels)
+    known = generator.integers(0, levels, 300) / levels + (0.2 if levels > 1 else 0)
+    unknown = generator.integers(0, levels, 200) / levels
+    found = open_set(known, unknown)
+    fpr, tpr, _ = roc_curve(np.repeat([1, 0], [300, 200]), np.concatenate([known, unknown]), drop_intermediate=False)
+    grid = np.linspace(0, 1, 100_001)
+    expected = grid[np.argmin(np.abs(1 - np.interp(grid, fpr, tpr) - grid))]
+    assert float(found.eer_standard[0]) == pytest.approx(expected, abs=2e-5)
+    if levels == 1:
+        assert float(found.eer_standard[0]) == 0.5
+        assert float(found.eer[0]) == 1.0, "the published rule"

@@ -76,7 +76,10 @@ def results(dataset: Path, run: Path) -> Results:
 
 def test_outputs_and_tables(dataset: Path, run: Path, results: Results) -> None:
     assert results.classes == ("real", "mimi", "encodec")
-    assert [table.key for table in results.tables] == ["id", "ood_auc", "ood_fpr95", "ood_eer"]
+    assert [table.key for table in results.tables] == [
+        *("id", "ood_auc", "ood_fpr95", "ood_eer"),
+        "ood_eer_standard",
+    ]
     assert len(results.tables[1].rows) == len(results.thresholds) == 10
     table = pq.read_table(run / "evaluation" / "outputs" / "eval_id.parquet")
     assert table.column_names == ["id", "label", "predicted", "logits", "embedding"]
