@@ -30,6 +30,7 @@ from codecfake_builder.benchmark.config import RunConfig, validate_config
 from codecfake_builder.benchmark.models import TracingModel, build_model, frozen_hash
 from codecfake_builder.benchmark.models.config import W2v2AasistConfig
 from codecfake_builder.benchmark.models.released import load_released
+from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.files import replacing, write_text
@@ -38,6 +39,10 @@ CONFIG = "config.yaml"
 LOG = "log.jsonl"
 BEST = "best.safetensors"
 LAST = "last.pt"
+
+
+SPEECH = "speech.json"
+"""What the dataset says of its speech: the source of each corpus."""
 
 
 class RunRecord(NamedTuple):
@@ -69,6 +74,25 @@ def write_record(run: Path, record: RunRecord) -> None:
     document = {**record.config.model_dump(mode="json"), "classes": record.classes, "dataset": record.dataset}
     document["frozen"] = record.frozen
     write_text(run / CONFIG, yaml.safe_dump(document, sort_keys=False))
+
+
+def write_speech(run: Path, dataset: Path) -> None:
+    """Keep what a dataset says of its speech, so that whoever uses the run later can be told."""
+    try:
+        provenance = json.loads((dataset / layout.PROVENANCE).read_text(encoding="utf-8"))
+        sources = {str(name): str(source["source"]) for name, source in provenance["sources"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # an older dataset says nothing
+    write_text(run / SPEECH, json.dumps(sources, indent=1, ensure_ascii=False) + "\n")
+
+
+def synthesized_speech(run: Path) -> list[str]:
+    """Return the corpora of a run's training whose speech was synthesized, by what their sources say."""
+    try:
+        sources = json.loads((run / SPEECH).read_text(encoding="utf-8"))
+        return sorted(f"{name}: {source}" for name, source in sources.items() if "synthesi" in str(source).lower())
+    except (OSError, ValueError, AttributeError):
+        return []
 
 
 def read_record(run: Path) -> RunRecord:

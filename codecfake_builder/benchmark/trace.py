@@ -11,11 +11,11 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from codec_adapters.files.documents import nearest
-from codecfake_builder.audio import AUDIO_SUFFIXES, RATE, decode, find_audio, resample
+from codecfake_builder.audio import AUDIO_SUFFIXES, RATE, SOURCE_SILENCE_RMS, Wave, decode, find_audio, resample
 from codecfake_builder.benchmark.clips import repeat_or_crop
 from codecfake_builder.benchmark.detectors import ALL, Detector, dev_threshold
 from codecfake_builder.benchmark.detectors.base import energy
-from codecfake_builder.benchmark.detectors.outputs import DEV, TRAIN, FloatArray, IntArray, Outputs
+from codecfake_builder.benchmark.detectors.outputs import DEV, TRAIN, BoolArray, FloatArray, IntArray, Outputs
 from codecfake_builder.benchmark.evaluation import OUTPUTS, read_input_hashes
 from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
 from codecfake_builder.benchmark.scoring.predictions import read_predictions, stored_layer
@@ -23,7 +23,12 @@ from codecfake_builder.decoding.reading import read_source_file
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.rejections import RejectedError
 
-UNKNOWN = "unknown"
+UNKNOWN, NO_SPEECH, TOO_SHORT = "unknown", "no speech", "too short"
+SHORTEST = 0.3
+"""Seconds of sound below which nothing is said of a file; datasets leave such clips out too."""
+_FRAME = RATE // 50
+_BATCH = 16
+"""Windows that are judged at a time."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +37,24 @@ class TraceResult:
 
     file: str
     answer: str
-    """``real``, a codec family, or ``unknown`` if the score is below the threshold; empty if there is an error."""
+    """``real``, a codec family, or ``unknown`` if the score is below the threshold; ``no speech`` or ``too short``
+    where there is nothing to judge; empty if there is an error."""
     nearest: str = ""
-    """The most probable known class, whatever the detector answers."""
+    """The most probable known class over all windows, whatever the detector answers."""
     probability: float | None = None
-    """Probability of that class among the known ones, 0 to 1; calibrated on dev."""
+    """Mean probability of that class among the known ones, 0 to 1; calibrated on dev."""
+    windows: int = 0
+    """Parts of the file that were judged, each of the model's input length."""
+    agreement: float | None = None
+    """Share of the windows of which that class is the most probable one, 0 to 1."""
+    lowest: float | None = None
+    """Least probability of that class in a window."""
+    highest: float | None = None
+    """Largest probability of that class in a window."""
     detector: str = ""
     """Name of the open-set detector."""
     score: float | None = None
-    """The detector's score; larger = more in-distribution."""
+    """The detector's mean score over the windows; larger = more in-distribution."""
     threshold: float | None = None
     """The score that 95 % of the known dev clips reach."""
     dev_rank: float | None = None
@@ -92,7 +106,8 @@ class Tracer:
     def trace(self, files: Iterable[Path]) -> Iterator[TraceResult]:
         """Yield the answer for each file in turn; a file that cannot be decoded gets an answer with its error.
 
-        A file is mixed to mono, resampled to 16 kHz, and cropped or repeated to the model's input length.
+        A file is mixed to mono, resampled to 16 kHz, and judged in windows of the model's input length, those that hold
+        speech (see :func:`windows_of`); one that is shorter is repeated, as in training.
         """
         for file in files:
             try:
@@ -100,26 +115,70 @@ class Tracer:
             except RejectedError as error:
                 yield TraceResult(str(file), "", error=str(error))
                 continue
-            yield self._trace_wave(str(file), repeat_or_crop(resample(wave, rate, RATE), self.trained.samples))
+            wave = resample(wave, rate, RATE)
+            heard = seconds_of_speech(wave)
+            if heard < SHORTEST:
+                yield TraceResult(str(file), TOO_SHORT if heard > 0 else NO_SPEECH)
+            else:
+                yield self._trace_windows(str(file), windows_of(wave, self.trained.samples))
 
     @torch.no_grad()
-    def _trace_wave(self, file: str, wave: FloatArray) -> TraceResult:
-        embedding, logits = self.trained.model(torch.from_numpy(wave.copy())[None].to(self.device))
-        row, vector = logits.float().cpu().numpy(), embedding.float().cpu().numpy()
-        score = float(self.detector.score(row, vector)[0])
-        place = int(row[0].argmax())
-        name = list(self.trained.classes.values())[place]
-        scaled = row.astype(np.float64) / self.temperature
+    def _trace_windows(self, file: str, windows: list[FloatArray]) -> TraceResult:
+        logits, embeddings = [], []
+        for at in range(0, len(windows), _BATCH):
+            batch = torch.from_numpy(np.stack(windows[at : at + _BATCH])).to(self.device)
+            embedding, found = self.trained.model(batch)
+            logits.append(found.float().cpu().numpy())
+            embeddings.append(embedding.float().cpu().numpy())
+        rows = np.concatenate(logits)
+        score = float(self.detector.score(rows, np.concatenate(embeddings)).mean())
+        scaled = rows.astype(np.float64) / self.temperature
+        probabilities = np.exp(scaled - energy(scaled)[:, None])
+        place = int(probabilities.mean(axis=0).argmax())
+        name, own = list(self.trained.classes.values())[place], probabilities[:, place]
         return TraceResult(
             file=file,
             answer=name if score >= self.threshold else UNKNOWN,
             nearest=name,
-            probability=float(np.exp(scaled[0, place] - energy(scaled)[0])),
+            probability=float(own.mean()),
+            windows=len(windows),
+            agreement=float((probabilities.argmax(axis=1) == place).mean()),
+            lowest=float(own.min()),
+            highest=float(own.max()),
             detector=self.detector.name,
             score=score,
             threshold=self.threshold,
             dev_rank=float(np.searchsorted(self.dev_scores, score) / len(self.dev_scores)),
         )
+
+
+def _loud_frames(wave: Wave) -> BoolArray:
+    """Return which frames of 20 ms hold sound: within 40 dB of the loudest one, and not silent."""
+    whole = wave[: len(wave) // _FRAME * _FRAME].reshape(-1, _FRAME).astype(np.float64)
+    if not len(whole):
+        return np.zeros(0, dtype=bool)
+    levels = np.sqrt(np.square(whole - whole.mean(axis=1, keepdims=True)).mean(axis=1))
+    return levels > max(SOURCE_SILENCE_RMS, 0.01 * float(levels.max()))
+
+
+def seconds_of_speech(wave: Wave) -> float:
+    """Return how long a waveform at 16 kHz is loud. That tells silence from sound; noise is not told from speech."""
+    return float(_loud_frames(wave).sum() * _FRAME / RATE)
+
+
+def windows_of(wave: Wave, samples: int) -> list[Wave]:
+    """Return the windows of a waveform that hold speech, one after the other, from where speech begins.
+
+    A window counts where at least half as much of it is loud as of the loudest-filled one. Silence of less than half a
+    second at the start stays, since the clips of the training have some.
+    """
+    loud = _loud_frames(wave)
+    first = int(loud.argmax()) * _FRAME
+    start = first if first > RATE // 2 else 0
+    parts = [wave[at : at + samples] for at in range(start, max(start + 1, len(wave) - samples // 2), samples)]
+    filled = [seconds_of_speech(part) for part in parts]
+    kept = [part for part, heard in zip(parts, filled, strict=True) if heard >= max(filled) / 2]
+    return [repeat_or_crop(part, samples) for part in kept]
 
 
 def _outputs(evaluation: Path, split: str, trained: TrainedModel) -> Outputs:

@@ -30,6 +30,7 @@ from codecfake_builder.benchmark.run_folder import (
     write_best,
     write_last,
     write_record,
+    write_speech,
 )
 from codecfake_builder.benchmark.scoring.truth import closed_set, dataset_classes
 from codecfake_builder.dataset.checksums import read_checksums, root_hash
@@ -65,6 +66,7 @@ def train(dataset: Path, config: RunConfig, run: Path, device: str = "cpu") -> R
     if len(known) < 2:
         raise BenchmarkError(f"{dataset}: split {TRAIN} has one class only; tracing needs two or more")
     _start_or_check_run(run, record)
+    write_speech(run, dataset)
     torch.use_deterministic_algorithms(True, warn_only=True)
     seed = config.training.seed
     training = Clips(dataset, TRAIN, known, config.model.samples, config.data, seed)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from codecfake_builder.cli.options import DeviceOption, command_line
 from codecfake_builder.devices import resolve_device
 from codecfake_builder.errors import BenchmarkError, CheckFailedError
+
+if TYPE_CHECKING:
+    from codecfake_builder.benchmark.trace import TraceResult
 
 app = typer.Typer(
     name="benchmark",
@@ -138,19 +141,22 @@ def trace(
     device: DeviceOption = "auto",
     format_: Annotated[str, typer.Option("--format", help="table, or json: an object per line.")] = "table",
 ) -> None:
-    """Say of each file: real, which codec, or unknown; judged by its first seconds, as the evaluation's clips were."""
+    """Say of each file: real, which codec, or unknown; judged in windows over all of it that holds sound."""
     import json
     from dataclasses import asdict
 
+    from codecfake_builder.benchmark.run_folder import synthesized_speech
     from codecfake_builder.benchmark.trace import Tracer, audio_files
-    from codecfake_builder.progress import say
+    from codecfake_builder.progress import say, tell
 
     if format_ not in ("table", "json"):
         raise BenchmarkError(f"--format {format_}: unknown; known: table, json")
     tracer = Tracer(run, evaluation or _evaluation_folder(run), detector, ssl, resolve_device(device))
+    if spoken := synthesized_speech(run):
+        say(f"note: trained on synthesized speech ({'; '.join(spoken)}); answers on recordings say little")
     failed = 0
     if format_ == "table":
-        print(_TRACE_LINE.format("answer", "nearest", "prob.", "score", "threshold", "dev rank", "file"))
+        tell(_TRACE_LINE.format("answer", "nearest", "prob.", "range", "windows", "agree", "score", "dev rank", "file"))
     for result in tracer.trace(audio_files(files)):
         if result.error:
             failed += 1
@@ -158,14 +164,27 @@ def trace(
         if format_ == "json":
             print(json.dumps(asdict(result)), flush=True)
         elif not result.error:
-            values = [result.probability, result.score, result.threshold, result.dev_rank]
-            numbers = [f"{value:.4g}" for value in values]
-            print(_TRACE_LINE.format(result.answer, result.nearest, *numbers, result.file), flush=True)
+            tell(_TRACE_LINE.format(result.answer, result.nearest, *_figures(result), result.file))
     if failed:
         raise CheckFailedError(f"{failed} files could not be judged")
 
 
-_TRACE_LINE = "{:<16} {:<16} {:>8} {:>10} {:>10} {:>8}  {}"
+def _figures(result: TraceResult) -> list[str]:
+    """Return the columns of numbers of a traced file; lines where nothing was judged."""
+    if result.probability is None:
+        return ["-"] * 6
+    span = f"{result.lowest:.2f}-{result.highest:.2f}"
+    return [
+        f"{result.probability:.4g}",
+        span,
+        str(result.windows),
+        f"{result.agreement:.0%}",
+        f"{result.score:.4g}",
+        f"{result.dev_rank:.3f}",
+    ]
+
+
+_TRACE_LINE = "{:<16} {:<16} {:>8} {:>10} {:>7} {:>6} {:>9} {:>8}  {}"
 """Columns of fixed width, since every line is printed as soon as its file is traced."""
 
 

@@ -24,10 +24,10 @@ from codecfake_builder.benchmark.evaluation import EvaluationSettings, evaluate
 from codecfake_builder.benchmark.models import build_model
 from codecfake_builder.benchmark.models.config import AasistConfig
 from codecfake_builder.benchmark.report import worst_errors, write_report
-from codecfake_builder.benchmark.run_folder import load_trained, read_record
+from codecfake_builder.benchmark.run_folder import load_trained, read_record, synthesized_speech, write_speech
 from codecfake_builder.benchmark.scoring.inputs import match_to_dataset
 from codecfake_builder.benchmark.scoring.results import Results, read_results
-from codecfake_builder.benchmark.trace import Tracer, audio_files, fit_temperature
+from codecfake_builder.benchmark.trace import Tracer, audio_files, fit_temperature, seconds_of_speech, windows_of
 from codecfake_builder.benchmark.training import learning_rate, train
 from codecfake_builder.cli.app import main
 from codecfake_builder.errors import BenchmarkError, BuilderError
@@ -233,7 +233,8 @@ def test_tracing_files(
     clips = Clips(dataset, "eval_id", list(tracer.trained.classes), tracer.trained.samples)
     (tmp_path / "in").mkdir()
     for row in (0, 1):
-        soundfile.write(tmp_path / "in" / f"{row}.wav", clips.wave(row), 16000, subtype="FLOAT")
+        wave = repeat_or_crop(clips.wave(row), tracer.trained.samples)  # one window, as the evaluation has it
+        soundfile.write(tmp_path / "in" / f"{row}.wav", wave, 16000, subtype="FLOAT")
     stereo = np.stack([clips.wave(0)] * 2, axis=1)
     soundfile.write(tmp_path / "in" / "a.flac", np.repeat(stereo, 2, axis=0), 32000)
     (tmp_path / "in" / "b.wav").write_bytes(b"no audio")
@@ -244,6 +245,7 @@ def test_tracing_files(
     matched = match_to_dataset([run / "evaluation"], dataset)
     row = int(np.flatnonzero((matched.truth["id"] == clips.ids[0]).to_numpy())[0])
     assert traced[0].score == pytest.approx(matched.scores["Energy"][row], rel=1e-4)
+    assert (traced[0].windows, traced[0].agreement, traced[0].lowest) == (1, 1.0, traced[0].probability)
     assert traced[0].nearest == matched.classes[matched.predicted[row]]
     for result in traced[:3]:
         assert result.score is not None
@@ -258,6 +260,52 @@ def test_tracing_files(
     code, printed, _ = cli(capsys, "trace", str(tmp_path / "in" / "0.wav"), "--run", str(run), "--detector", "knn")
     assert code == 0
     assert len(printed.splitlines()) == 2
+
+
+def test_windows_go_over_all_speech_of_a_file() -> None:
+    rate, samples = 16000, 24000
+    speech = np.random.default_rng(0).standard_normal(rate * 4).astype(np.float32) * 0.1
+    silence = np.zeros(rate * 10, dtype=np.float32)
+    assert seconds_of_speech(silence) == 0
+    assert seconds_of_speech(silence[:1]) == 0
+    assert seconds_of_speech(speech) == 4
+    assert seconds_of_speech(speech * 1e-7) == 0, "below -80 dB there is nothing"
+    (first, *_) = windows_of(np.concatenate([silence, speech]), samples)
+    assert np.array_equal(first, speech[:samples]), "silence before speech is not judged"
+    early = np.concatenate([silence[:4000], speech])
+    assert np.array_equal(windows_of(early, samples)[0], early[:samples]), "as the clips of the training begin"
+    long = np.concatenate([speech, silence, speech])
+    windows = windows_of(long, samples)
+    assert len(windows) == 6
+    assert all(seconds_of_speech(window) > 0.7 for window in windows)
+    assert np.array_equal(windows_of(speech[:8000], samples)[0], np.resize(speech[:8000], samples))
+    assert len(windows_of(np.tile(speech, 150), samples)) == 400, "ten minutes, all of them"
+
+
+def test_files_without_speech_get_no_codec(
+    run: Path, results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speech = np.random.default_rng(0).standard_normal(1600).astype(np.float32) * 0.1
+    for name, wave in (("silence", np.zeros(16000)), ("one", np.full(1, 0.5)), ("short", speech)):
+        soundfile.write(tmp_path / f"{name}.wav", wave, 16000)
+    tracer = Tracer(run, run / "evaluation", "Energy")
+    answers = {Path(result.file).stem: result for result in tracer.trace(audio_files([tmp_path]))}
+    assert answers["silence"].answer == answers["one"].answer == "no speech"
+    assert answers["short"].answer == "too short"
+    assert answers["silence"].nearest == ""
+    assert answers["silence"].probability is None
+    code, printed, _ = cli(capsys, "trace", str(tmp_path / "silence.wav"), "--run", str(run))
+    assert code == 0
+    assert printed.splitlines()[1].startswith("no speech")
+
+
+def test_a_run_on_synthesized_speech_says_so(tmp_path: Path) -> None:
+    assert synthesized_speech(tmp_path) == []
+    (tmp_path / "provenance.json").write_text(
+        json.dumps({"sources": {"a": {"source": "synthesized with espeak-ng"}, "b": {"source": "https://x.org"}}})
+    )
+    write_speech(tmp_path, tmp_path)
+    assert synthesized_speech(tmp_path) == ["a: synthesized with espeak-ng"]
 
 
 def test_folders_give_their_audio_files(tmp_path: Path) -> None:
