@@ -11,7 +11,16 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from codec_adapters.files.documents import nearest
-from codecfake_builder.audio import AUDIO_SUFFIXES, RATE, SOURCE_SILENCE_RMS, Wave, decode, find_audio, resample
+from codecfake_builder.audio import (
+    AUDIO_SUFFIXES,
+    RATE,
+    SOURCE_SILENCE_RMS,
+    Wave,
+    decode,
+    find_audio,
+    make_fit,
+    resample,
+)
 from codecfake_builder.benchmark.clips import repeat_or_crop
 from codecfake_builder.benchmark.detectors import ALL, Detector, dev_threshold
 from codecfake_builder.benchmark.detectors.base import energy
@@ -115,7 +124,7 @@ class Tracer:
             except RejectedError as error:
                 yield TraceResult(str(file), "", error=str(error))
                 continue
-            wave = resample(wave, rate, RATE)
+            wave = resample(_fit(wave, rate), rate, RATE)
             heard = seconds_of_speech(wave)
             if heard < SHORTEST:
                 yield TraceResult(str(file), TOO_SHORT if heard > 0 else NO_SPEECH)
@@ -150,6 +159,14 @@ class Tracer:
             threshold=self.threshold,
             dev_rank=float(np.searchsorted(self.dev_scores, score) / len(self.dev_scores)),
         )
+
+
+def _fit(wave: Wave, rate: int) -> Wave:
+    """Return a waveform at the level that clips of a dataset have; a silent one as it is."""
+    try:
+        return make_fit(wave, rate)[0]
+    except RejectedError:
+        return wave
 
 
 def _loud_frames(wave: Wave) -> BoolArray:
