@@ -40,6 +40,13 @@ class LockedCheckpoint:
         """Where the files come from, in words."""
         return f"hub repository {self.hub}@{self.revision}" if self.hub else str(self.archive or self.url)
 
+    @property
+    def described(self) -> str:
+        """Name, source, size where it is known, and licence, in words."""
+        sizes = [file.size for file in self.files]
+        size = "" if None in sizes else f", {sum(size or 0 for size in sizes) / 1e6:.1f} MB"
+        return f"{self.name} from {self.source}{size}, licence {self.licence}"
+
     def source_of(self, file: NamedFile) -> str:
         """Return where one file comes from, in words."""
         return self.urls.get(file.file, self.source)
@@ -102,7 +109,7 @@ def fetch(name: str) -> Path:
         CheckpointError: no such entry, no network, or a hash that differs.
     """
     folder = cache_root() / "weights" / name
-    fetch_into(folder, locked(name), f"give a local folder instead (checkpoint=FOLDER, or --set weights.{name}=FOLDER)")
+    fetch_into(folder, locked(name), f"give a local folder instead (--set weights.{name}=FOLDER)")
     return folder
 
 
@@ -142,8 +149,8 @@ def _download(entry: LockedCheckpoint, file: NamedFile, folder: Path, otherwise:
     except Exception as error:  # the hub's client raises a dozen kinds; the user needs one sentence
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{entry.name}: {file.file} is not in the cache ({folder}) and could not be fetched from "
-            f"{entry.source_of(file)}: {reason}; {otherwise}"
+            f"{entry.name} (licence {entry.licence}): {file.file} is not in the cache ({folder}) and could not be "
+            f"fetched from {entry.source_of(file)}: {reason}; {otherwise}"
         ) from error
 
 

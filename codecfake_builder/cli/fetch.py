@@ -44,5 +44,5 @@ def fetch(
         wanted += [name for name in needed.get(given, [given]) if name]
     for name in dict.fromkeys(wanted):
         entry = weights.locked(name)
-        say(f"{name}: from {entry.source}, licence {entry.licence}")
+        say(entry.described)
         print(f"{name}  {weights.fetch(name)}")

@@ -11,6 +11,7 @@ from codec_adapters.classes import REAL
 from codec_adapters.entry import Entry, Provider
 from codec_adapters.errors import CheckpointError
 from codec_adapters.files import weights
+from codec_adapters.files.integrity import damage
 from codec_adapters.loading import merged_options
 from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue
 from codecfake_builder.progress import say
@@ -78,12 +79,25 @@ def resolve_variants(resolved: Resolved, names: Iterable[str]) -> dict[str, Reso
     """Resolve variants, all but ``real``, in order; fetches weights and makes environments that are not there.
 
     Raises:
-        CheckpointError: a folder of ``weights:`` is not there, or weights cannot be had.
+        CheckpointError: folders of ``weights:`` are not there or damaged, or weights cannot be had; one line for each,
+            after all were tried.
     """
-    wanted = dict.fromkeys(name for name in names if name != REAL)
-    return {
-        name: _alm(resolved, name) if resolved.catalogue.is_alm(name) else _codec(resolved, name) for name in wanted
-    }
+    made: dict[str, ResolvedVariant] = {}
+    problems: dict[str, str] = {}
+    failed: set[str] = set()
+    for name in dict.fromkeys(name for name in names if name != REAL):
+        checkpoint = resolved.catalogue.entry(name).spec.checkpoint
+        if checkpoint in failed:
+            continue  # said already, and its download was tried long enough
+        try:
+            made[name] = _alm(resolved, name) if resolved.catalogue.is_alm(name) else _codec(resolved, name)
+        except CheckpointError as error:
+            problems.setdefault(str(error), name)
+            if checkpoint and not resolved.recipe.weights.get(name):
+                failed.add(checkpoint)
+    if problems:
+        raise CheckpointError("\n".join(problems))
+    return made
 
 
 def _codec(resolved: Resolved, name: str) -> ResolvedCodec:
@@ -115,11 +129,14 @@ def _checkpoint(resolved: Resolved, entry: Entry) -> tuple[Path | None, dict[str
     folder = given.get(spec.name) or given.get(spec.checkpoint)
     if folder is None and spec.checkpoint:
         if weights.cached(spec.checkpoint) is None:
-            say(f"fetching {spec.checkpoint} from {weights.locked(spec.checkpoint).source}")
+            say(f"fetching {weights.locked(spec.checkpoint).described}")
         folder = weights.fetch(spec.checkpoint)
-    elif folder is not None and not folder.is_dir():
-        raise CheckpointError(f"weights: {folder}: no such folder (checkpoint of {spec.name})")
+    key = f"weights.{spec.name if spec.name in given else spec.checkpoint or spec.name}"
+    if folder is not None and not folder.is_dir():
+        raise CheckpointError(f"{key}: {folder}: no such folder (checkpoint of {spec.name})")
     hashes = weights.checkpoint_hashes(spec.checkpoint, folder) if folder else {}
+    if folder is not None and (wrong := next(damage(folder, list(hashes)), None)):
+        raise CheckpointError(f"{key}: {folder}: {wrong} (checkpoint of {spec.name})")
     if pending := entry.provider.pending():
         say(f"{spec.name}: {pending}")
     hashes |= entry.provider.prepare()  # here, and not in every worker at once
