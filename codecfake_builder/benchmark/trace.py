@@ -30,6 +30,8 @@ from codecfake_builder.benchmark.run_folder import TrainedModel, load_trained
 from codecfake_builder.benchmark.scoring.predictions import read_predictions, stored_layer
 from codecfake_builder.decoding.reading import read_source_file
 from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.folders import files_below
+from codecfake_builder.progress import say
 from codecfake_builder.rejections import RejectedError
 
 UNKNOWN, NO_SPEECH, TOO_SHORT = "unknown", "no speech", "too short"
@@ -232,6 +234,16 @@ def fit_temperature(logits: FloatArray, labels: IntArray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
 
+def _skipped(folder: Path) -> Iterator[str]:
+    """Yield a line per kind of file in a folder that is not traced, since it is no audio of a kind that is decoded."""
+    others: dict[str, list[Path]] = {}
+    for file in files_below(folder):
+        if file.suffix.lower() not in AUDIO_SUFFIXES:
+            others.setdefault(file.suffix.lower(), []).append(file)
+    for suffix, files in sorted(others.items()):
+        yield f"note: {len(files)} files skipped, {suffix or 'no suffix'} is no audio that is decoded, e.g. {files[0]}"
+
+
 def audio_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield the given files as they are, and the audio files in the given folders, sorted.
 
@@ -245,6 +257,8 @@ def audio_files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
             continue
         inside = find_audio(path)
+        for skipped in _skipped(path):
+            say(skipped)
         if not inside:
             raise BenchmarkError(f"{path}: holds no audio files ({', '.join(sorted(AUDIO_SUFFIXES))})")
         yield from inside

@@ -308,11 +308,13 @@ def test_a_run_on_synthesized_speech_says_so(tmp_path: Path) -> None:
     assert synthesized_speech(tmp_path) == ["a: synthesized with espeak-ng"]
 
 
-def test_folders_give_their_audio_files(tmp_path: Path) -> None:
+def test_folders_give_their_audio_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("b.opus", "a.wav", "notes.txt"):
         (tmp_path / name).touch()
     found = list(audio_files([tmp_path / "notes.txt", tmp_path]))
     assert [path.name for path in found] == ["notes.txt", "a.wav", "b.opus"]
+    said = capsys.readouterr().err
+    assert said == f"note: 1 files skipped, .txt is no audio that is decoded, e.g. {tmp_path / 'notes.txt'}\n"
 
 
 def test_temperature_calibrates() -> None:

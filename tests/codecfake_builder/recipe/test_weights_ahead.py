@@ -9,6 +9,7 @@ import pytest
 
 from codec_adapters import CheckpointError
 from codec_adapters.files import weights
+from codecfake_builder.cli.app import main
 from codecfake_builder.recipe.load import load_recipe
 from codecfake_builder.recipe.variants import resolve_variants
 from codecfake_builder.resources import resource_folder
@@ -68,3 +69,27 @@ def test_weights_that_cannot_be_fetched_are_listed_together(tmp_path: Path, monk
 def test_whole_checkpoints_pass() -> None:
     recipe = load_recipe("mini")
     assert set(resolve_variants(recipe, recipe.variants())) == set(recipe.variants()) - {"real"}
+
+
+def test_a_recipes_weights_are_fetched_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[str] = []
+
+    def fetch(name: str) -> Path:
+        tried.append(name)
+        if name == "dac_16khz":
+            raise CheckpointError(f"{name}: no network")
+        return tmp_path / name
+
+    monkeypatch.setattr(weights, "fetch", fetch)
+    with pytest.raises(SystemExit) as exited:
+        main(["fetch", "--recipe", "stcodecfake", "--set", "weights.mimi=/data/mimi"])
+    assert exited.value.code == 2
+    out, err = capsys.readouterr()
+    assert "mimi" not in tried, "the recipe has a folder for it"
+    assert {"snac_24khz", "lyra_v2", "encodec_24khz", "dac_16khz"} <= set(tried)
+    assert len(tried) == len(set(tried)) == len(out.splitlines()) + 1
+    assert err.splitlines()[-1] == "error: dac_16khz: no network"
+    assert "lyra_v2 from https://" in err
+    assert ", 3.6 MB, licence Apache-2.0" in err
