@@ -23,7 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from codec_adapters.errors import DocumentError
-from codec_adapters.files.checkpoint import load_strict, read_tensors, tensor_state
+from codec_adapters.files.checkpoint import load_strict, network_from, read_tensors, refuse_misfits, tensor_state
 from codec_adapters.files.documents import read_mapping
 from codec_adapters.files.hashing import sha256_of
 from codecfake_builder.benchmark.config import RunConfig, validate_config
@@ -166,8 +166,11 @@ def load_trained(path: Path, ssl: str | None = None) -> TrainedModel:
         config = config.model_copy(update={"ssl": ssl})
     if frozen_hash(config) != record.frozen:
         raise BenchmarkError(f"{path}: was trained on other weights of XLS-R than those that are there now; give --ssl")
-    model = build_model(config, len(record.classes))
     state: dict[str, Tensor] = tensor_state(read_tensors(best), best)
+    if not isinstance(config, W2v2AasistConfig):  # whose large part is XLS-R, with a config of its own
+        with network_from(best, stored=sum(value.numel() for value in state.values())):
+            refuse_misfits(build_model(config, len(record.classes)), state, best)
+    model = build_model(config, len(record.classes))
     prefix = model.frozen_prefix
     frozen = {key: value for key, value in model.state_dict().items() if prefix and key.startswith(prefix)}
     load_strict(model, frozen | state, best)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from codec_adapters.files.config import PositiveInt
 
 Ratio = Annotated[float, Field(gt=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -22,7 +24,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    samples: int = Field(default=PUBLISHED_SAMPLES, ge=8000)
+    samples: int = Field(default=PUBLISHED_SAMPLES, ge=8000, le=16000 * 600)
     """Length of the input in samples at 16 kHz; shorter clips are repeated, longer ones cropped."""
 
 

@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
+from codec_adapters.errors import CodecfakeError
 from codecfake_builder.benchmark import run_folder, training
 from codecfake_builder.benchmark.clips import Clips, augment_wave, repeat_or_crop
 from codecfake_builder.benchmark.config import DataConfig, RunConfig, load_config, presets
@@ -297,6 +299,32 @@ def test_files_without_speech_get_no_codec(
     code, printed, _ = cli(capsys, "trace", str(tmp_path / "silence.wav"), "--run", str(run))
     assert code == 0
     assert printed.splitlines()[1].startswith("no speech")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("hidden", 10**12, "model.mel_lcnn.hidden|model.hidden"),
+        ("hidden", 10**6, "its config describes|does not fit"),
+        ("embedding", 13, "does not fit"),
+        ("hidden", -1, "hidden"),
+        ("hidden", "many", "hidden"),
+        ("samples", 10**12, "samples"),
+        ("channels", [10**6] * 9, "its config describes|does not fit"),
+    ],
+)
+def test_a_run_whose_settings_are_not_its_checkpoints_is_one_line(
+    run: Path, tmp_path: Path, field: str, value: object, words: str
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    document = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    document["model"][field] = value
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(document))
+    started = time.monotonic()
+    with pytest.raises(CodecfakeError, match=words) as raised:
+        load_trained(tmp_path / "run")
+    assert len(str(raised.value).splitlines()) == 1
+    assert time.monotonic() - started < 10
 
 
 def test_a_run_on_synthesized_speech_says_so(tmp_path: Path) -> None:
