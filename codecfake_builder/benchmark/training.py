@@ -164,7 +164,13 @@ class _Trainer:
         }
         write_last(self.folder, state)
         say(f"epoch {epoch + 1} of {self.config.epochs}: loss {loss:.4f}, dev loss {dev_loss:.4f}, "
-            f"dev accuracy {100 * dev_accuracy:.2f} %, {time.monotonic() - started:.0f} s")  # fmt: skip
+            f"dev accuracy {100 * dev_accuracy:.2f} %, {self._pace(epoch, started)}")  # fmt: skip
+
+    def _pace(self, epoch: int, started: float) -> str:
+        """Say how long an epoch took, and how long the others take at most."""
+        took = time.monotonic() - started
+        left = (self.config.epochs - epoch - 1) * took
+        return f"{took:.0f} s" + (f"; at most {left / 60:.0f} min for the others" if left > 60 else "")
 
     def _train_epoch(self, clips: Clips, epoch: int) -> float:
         self.model.train()

@@ -39,11 +39,21 @@ def read_predictions(path: Path) -> pd.DataFrame:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise BenchmarkError(f"{path}: unknown format; predictions are {', '.join(readers)}")
-    table = reader(path).rename(columns={"file": "id"})
+    table = reader(path)
+    if "id" in table and "file" in table:
+        raise BenchmarkError(f"{path}: has a column id and a column file; leave one of them out")
+    table = table.rename(columns={"file": "id"})
     if "id" not in table:
         raise BenchmarkError(
             f"{path}: has no column id (or file); found {', '.join(map(str, table.columns)) or 'none'}"
         )
+    for column in sorted({"logits", "embedding"} & set(table.columns)):
+        values = list(table[column])
+        numbers = all(isinstance(value, np.ndarray) and value.dtype.kind in "fiu" for value in values)
+        if not numbers or len({len(value) for value in values}) > 1:
+            raise BenchmarkError(f"{path}: column {column} holds no lists of numbers of one length (Parquet has such)")
+    if not len(table):
+        raise BenchmarkError(f"{path}: holds no predictions, only a header")
     table["id"] = [stem(str(name)) for name in table["id"]]
     twice = table["id"][table["id"].duplicated()]
     if len(twice):
