@@ -59,9 +59,9 @@ def explained(name: str, folder: Path | None) -> Iterator[None]:
 
     try:
         yield
-    except (CodecfakeError, OSError, torch.OutOfMemoryError, torch.AcceleratorError):
+    except (CodecfakeError, OSError, KeyboardInterrupt, torch.OutOfMemoryError, torch.AcceleratorError):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         if "CUDA" in str(error):
             raise
         reason = " ".join(str(error).split())[:300]
@@ -78,8 +78,10 @@ def _refuse_impossible(name: str, adapter: Adapter) -> None:
     for figure, least in _FIGURES.items():
         try:
             value = float(getattr(adapter, figure))
-        except Exception as error:  # a config may lead to a division by zero, and an added codec may raise anything
-            reason = " ".join(str(error).split()) or type(error).__name__
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a config may lead to a division by zero, and an added codec may raise anything
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise CheckpointError(f"{name}: its checkpoint or code gives no {figure} ({reason})") from error
         if not least <= value < math.inf:
             raise CheckpointError(

@@ -86,7 +86,9 @@ def _load_entry_points() -> None:
         token = _collector.set(_session)
         try:
             point.load()()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - code of another package: the built-in variants must work all the same
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - code of another package: the built-in variants must work all the same
             warnings.warn(f"codec plugin {point.name} ({point.value}) failed to register: {error}", stacklevel=2)
         finally:
             _collector.reset(token)

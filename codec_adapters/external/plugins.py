@@ -89,7 +89,9 @@ def _entries(plugin: str, permission: Permission) -> list[Entry]:
     try:
         sha256 = sha256_once(Path(plugin)) if plugin.endswith(".py") else None
         registered = _registered_by(plugin, sha256)
-    except (Exception, SystemExit) as error:  # the user's own code may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the user's own code may raise anything
         raise DocumentError(f"plugins: {plugin}: cannot be loaded ({type(error).__name__}: {error})") from error
     return [Entry(entry.spec, PluginCode(plugin, name, sha256)) for name, entry in registered.items()]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from codec_adapters.errors import WorkerError, WorkerRefusedError
@@ -38,3 +41,19 @@ def rejection_for(error: BaseException, reason: RejectionReason) -> RejectedErro
     said = str(error).splitlines()[0] if str(error) else ""
     kind = RejectionReason.WORKER_FAILED if isinstance(error, WorkerError) else reason
     return RejectedError(kind, f"{type(error).__name__}: {said}")
+
+
+@contextmanager
+def no_exit(variant: str) -> Iterator[None]:
+    """Turn an exit that a codec or model asks for in this context into one line, so that no build ends with code 0.
+
+    Raises:
+        CheckFailedError: something that is no ``Exception`` was raised, ``SystemExit`` for instance.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise CheckFailedError(f"{variant}: its code ended with {reason}; what is finished is kept") from error

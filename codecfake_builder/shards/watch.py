@@ -118,8 +118,10 @@ def doing(folder: Path, what: str) -> Iterator[None]:
     note = folder / f"{_DOING}{platform.node()}-{os.getpid()}"
     with contextlib.suppress(OSError):
         note.write_text(what, encoding="utf-8")
-    yield
-    note.unlink(missing_ok=True)
+    try:
+        yield
+    finally:  # a process that dies does not come here, and its note stays
+        note.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

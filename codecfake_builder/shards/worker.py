@@ -27,7 +27,7 @@ from codecfake_builder.resynthesis import PaddingRule, resynthesize
 from codecfake_builder.shards import alm_runner, codec_runner
 from codecfake_builder.shards.alm_runner import Spoken
 from codecfake_builder.shards.batching import batch_limit, equal_length_batches
-from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
+from codecfake_builder.shards.failures import no_exit, refuse_sick_device, rejection_for
 from codecfake_builder.shards.shard import Shard, Utterance, named
 from codecfake_builder.shards.shard_file import clip_row, write_shard
 from codecfake_builder.shards.source_audio import Source, read_source
@@ -89,6 +89,11 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
     started = time.monotonic()
     settle_numerics()
     watched(settings.main, settings.claims)
+    with no_exit(shard.variant):
+        return _shard_made(shard, settings, started)
+
+
+def _shard_made(shard: Shard, settings: WorkerSettings, started: float) -> ShardRecord:
     with doing(settings.claims, f"{shard.variant} ({shard.file})"):
         codec, device, outcomes = _made(shard, settings)
     rows, rejected = [], []
@@ -139,7 +144,8 @@ def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -
     if adapter and isinstance(shard.made_by, ResolvedCodec):
         rule = PaddingRule.of(adapter, shard.policy)
         lengths = [rule.padded(length) for length in lengths]
-        limit = batch_limit(adapter, shard.made_by, settings.batch_seconds, settings.dataset)
+        with limited(settings.batch_timeout, f"{shard.variant}: batches to be measured"):
+            limit = batch_limit(adapter, shard.made_by, settings.batch_seconds, settings.dataset)
     batches = equal_length_batches(lengths, limit)
     outcomes: dict[int, Future[FinishedClip] | RejectedError] = {}
     with ThreadPoolExecutor(IO_THREADS) as pool:

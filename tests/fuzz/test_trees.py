@@ -55,7 +55,7 @@ CONFIGS: list[CorpusConfig] = [
 def make(root: Path, files: list[bytes], linked: list[tuple[bytes, str]]) -> None:
     for path, target in [*((path, None) for path in files), *linked]:
         place = root / os.fsdecode(path)
-        if {".", ".."} & set(os.fsdecode(path).split("/")) or not place.resolve().is_relative_to(root):
+        if {".", ".."} & set(os.fsdecode(path).split("/")) or not Path(os.path.realpath(place)).is_relative_to(root):
             continue
         try:
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -24,9 +24,23 @@ class Faulty(Adapter):
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         self.fault = setup.spec.name.removeprefix("faulty_")
+        self.asked = 0
+        if self.fault == "stop":
+            raise GeneratorExit("no")
 
-    sample_rate = property(lambda self: 16000)
-    hop = property(lambda self: 320)
+    @property
+    def sample_rate(self) -> int:
+        self.asked += 1
+        if self.fault == "late" and self.asked > 3:
+            sys.exit(0)
+        return 16000
+
+    @property
+    def hop(self) -> int:
+        if self.fault == "hop":
+            sys.exit(0)
+        return 320
+
     codebooks = property(lambda self: 1)
     bitrate = property(lambda self: 500.0)
 
@@ -62,6 +76,22 @@ class Faulty(Adapter):
         raise NotImplementedError
 
 
-FAULTS = ("none", "nan", "silent", "short", "loud", "odd", "memory", "huge", "device", "slow", "exit", "quit")
+FAULTS = (
+    "none",
+    "nan",
+    "silent",
+    "short",
+    "loud",
+    "odd",
+    "memory",
+    "huge",
+    "device",
+    "slow",
+    "exit",
+    "quit",
+    "late",
+    "hop",
+    "stop",
+)
 for _fault in FAULTS:
     codec_adapters.register(dataclasses.replace(BASE, name=f"faulty_{_fault}"), Faulty)

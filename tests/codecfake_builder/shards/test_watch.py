@@ -63,6 +63,24 @@ def test_a_codec_that_exits_costs_its_clips_and_never_ends_a_build_with_code_0(w
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("variant", "expected", "message"),
+    [
+        ("faulty_late", 1, "faulty_late: its code ended with SystemExit: 0"),
+        ("faulty_hop", 2, "faulty_hop: its checkpoint or code gives no hop (SystemExit: 0)"),
+        ("faulty_stop", 2, "faulty_stop: cannot be loaded (GeneratorExit: no)"),
+    ],
+)
+def test_what_a_codec_tells_of_itself_may_exit_too(
+    variant: str, expected: int, message: str, workers: int, tmp_path: Path
+) -> None:
+    code, said = ended(recipe(tmp_path, variant, workers=workers), tmp_path / "out")
+    assert code == expected
+    assert message in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_codec_that_hangs_is_named_after_its_time_limit(workers: int, tmp_path: Path) -> None:
     begun = time.monotonic()
     code, said = ended(recipe(tmp_path, "faulty_slow", workers=workers, batch_timeout=1.5), tmp_path / "out")
