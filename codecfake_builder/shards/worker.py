@@ -89,20 +89,16 @@ def make_shard(shard: Shard, settings: WorkerSettings) -> ShardRecord:
     started = time.monotonic()
     settle_numerics()
     watched(settings.main, settings.claims)
-    with no_exit(shard.variant):
-        return _shard_made(shard, settings, started)
-
-
-def _shard_made(shard: Shard, settings: WorkerSettings, started: float) -> ShardRecord:
-    with doing(settings.claims, f"{shard.variant} ({shard.file})"):
-        codec, device, outcomes = _made(shard, settings)
-    rows, rejected = [], []
-    for utterance, outcome in zip(shard.utterances, outcomes, strict=True):
-        if isinstance(outcome, RejectedError):
-            source = (utterance.corpus, utterance.utterance_id)
-            rejected.append(Rejection(shard.split, shard.variant, *source, outcome.reason, outcome.detail))
-        else:
-            rows.append(clip_row(shard, utterance, outcome, codec))
+    with no_exit(shard.variant):  # around all that asks the codec, and nothing that writes
+        with doing(settings.claims, f"{shard.variant} ({shard.file})"):
+            codec, device, outcomes = _made(shard, settings)
+        rows, rejected = [], []
+        for utterance, outcome in zip(shard.utterances, outcomes, strict=True):
+            if isinstance(outcome, RejectedError):
+                source = (utterance.corpus, utterance.utterance_id)
+                rejected.append(Rejection(shard.split, shard.variant, *source, outcome.reason, outcome.detail))
+            else:
+                rows.append(clip_row(shard, utterance, outcome, codec))
     sha256, size = write_shard(settings.dataset / shard.file, rows)
     record = ShardRecord(
         file=shard.file,

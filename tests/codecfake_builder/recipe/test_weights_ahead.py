@@ -9,6 +9,7 @@ import pytest
 
 from codec_adapters import CheckpointError
 from codec_adapters.files import weights
+from codec_adapters.files.integrity import damage
 from codecfake_builder.cli.app import main
 from codecfake_builder.recipe.load import load_recipe
 from codecfake_builder.recipe.variants import resolve_variants
@@ -93,3 +94,11 @@ def test_a_recipes_weights_are_fetched_ahead(
     assert err.splitlines()[-1] == "error: dac_16khz: no network"
     assert "lyra_v2 from https://" in err
     assert ", 3.6 MB, licence Apache-2.0" in err
+
+
+def test_a_config_that_only_its_own_loader_reads_is_left_to_it(tmp_path: Path) -> None:
+    """VALL-E's official args.json is no strict JSON; what a file says is for loading to judge."""
+    (tmp_path / "args.json").write_text("{'a': 1}")
+    assert list(damage(tmp_path, ["args.json"])) == []
+    (tmp_path / "empty.json").touch()
+    assert list(damage(tmp_path, ["empty.json"])) == ["empty.json is empty"]
