@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
@@ -16,7 +17,9 @@ def made(**variables: str) -> subprocess.CompletedProcess[str]:
     """Run ``make build-stcodecfake`` with a program in the builder's place that prints its arguments in lines."""
     given = [f"{name}={value}" for name, value in {"RUN": "printf '%s\\n'", **variables}.items()]
     command = ["make", "--silent", "-o", ".venv/.installed", "build-stcodecfake", *given]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "OUT", "VCTK", "AISHELL3", "NCSSD", "ARGS")  # of the make that tests
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, env=environment)
 
 
 def test_paths_may_hold_spaces_and_quotes() -> None:
