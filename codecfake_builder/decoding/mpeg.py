@@ -96,6 +96,17 @@ def _description(frame: bytes) -> int | None:
     return None
 
 
+def _stated_bytes(frame: bytes) -> int:
+    """Return the size of the whole stream that a describing frame states; 0 where it states none."""
+    for name in (b"Xing", b"Info"):
+        start = frame.find(name, 4, 64)
+        flags = frame[start + 7] if start >= 0 and len(frame) >= start + 16 else 0
+        if flags & 2:
+            at = start + (12 if flags & 1 else 8)
+            return int.from_bytes(frame[at : at + 4], "big")
+    return 0
+
+
 def _first_frame(data: bytes, position: int, like: bytes | None = None) -> int | None:
     """Return where the next frame begins that is followed by another one of its kind, or of the kind of ``like``, a
     header; ``None`` where junk goes on for long."""
@@ -134,3 +145,8 @@ def check_mpeg(data: bytes) -> None:
         raise truncated(f"its last frame lacks {found.missing} bytes")
     if found.promised and found.frames + 1 < found.promised:
         raise truncated(f"{found.frames} frames of the {found.promised} that its header promises")
+    # some programs count the describing frame too; where one is lacking, the size that the file states decides
+    stated = _stated_bytes(data[found.start : found.start + found.described])
+    there = len(data) - found.start
+    if found.promised == found.frames + 1 and stated > there:
+        raise truncated(f"{there} bytes of the {stated} that its header promises")

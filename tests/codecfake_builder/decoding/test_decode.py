@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codecfake_builder.decoding.decode import decode
+from codecfake_builder.decoding.mpeg import mpeg_frames
 from codecfake_builder.rejections import RejectedError
 from tests.kit.synthetic import voice
 
@@ -87,6 +88,16 @@ def test_a_file_that_is_cut_anywhere_is_rejected(kind: str, share: float) -> Non
     data = FILES[kind]
     end = len(data) - 2 if kind in ("wav u8", "wav 24", "wav extensible", "aiff 24", "wav a-law") else len(data) - 1
     assert reason(data[: round(share * end)]) in ("truncated", "unreadable", "empty")
+
+
+@pytest.mark.parametrize("lacking", range(1, 5))
+def test_an_mp3_that_lacks_just_its_last_frame_is_rejected(lacking: int) -> None:
+    """One frame less is what programs count otherwise; the size that the file states tells."""
+    data = FILES["mp3"]
+    last = data.rfind(data[:2])
+    while not (len(data[:last]) and mpeg_frames(data[:last]).frames == mpeg_frames(data).frames - 1):
+        last = data.rfind(data[:2], 0, last)
+    assert reason(data[: last + lacking - 1]) == "truncated"
 
 
 @pytest.mark.parametrize("kind", KINDS)
