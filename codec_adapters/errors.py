@@ -58,3 +58,8 @@ class WorkerError(CodecError):
 
 class WorkerRefusedError(CodecError):
     """A worker answered that it cannot do what was requested, or gave an answer that does not fit the request."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, for a message of one line; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

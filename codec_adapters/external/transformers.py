@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from codec_adapters.errors import CheckpointError
+from codec_adapters.errors import CheckpointError, first_line
 from codec_adapters.external.backend import Backend, copy_pinned
 from codec_adapters.files import weights
 from codec_adapters.files.cache import cache_root
@@ -114,7 +114,7 @@ class TransformersBackend(Backend):
             info = huggingface_hub.HfApi().model_info(repo, revision=revision)
             commit, there = str(info.sha), [str(file.rfilename) for file in info.siblings or ()]
         except Exception as error:  # the client raises a dozen kinds
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             raise CheckpointError(f"{repo}: cannot be found on the hub at {revision} ({reason})") from error
         names = _needed_files(there)
         _refuse_incomplete(f"{repo}@{commit}", names)

@@ -118,10 +118,6 @@ def codec_file_code(path: Path) -> Code | None:
     return backend_code(read_codec_file(path).backend.at(Path(os.path.abspath(path)).parent))  # noqa: PTH100 - links stay
 
 
-def _refusal(where: str, code: Code) -> str:
-    return f"{where}: would run {code.what}, which came with data; nothing of it was run (--trust allows it)"
-
-
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codec_adapters.errors import CheckpointError
+from codec_adapters.errors import CheckpointError, first_line
 from codec_adapters.files.checkpoint import bounded_network, stored_elements
 from codec_adapters.files.config import read_network_config, required_file
 from codec_adapters.layers.weight_norm import fold_weight_norm
@@ -56,7 +56,7 @@ def load_pretrained(
     except CheckpointError:
         raise
     except Exception as error:  # transformers, safetensors and torch raise many kinds for a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise CheckpointError(f"{weights}: cannot be loaded as {wanted} ({reason})") from error
     _refuse_misfits(weights, report, spare_parts)
     for part in spare_parts:
@@ -86,7 +86,7 @@ def model_from_state(model_class: Any, config: Any, state: dict[str, Tensor], pa
     except CheckpointError:
         raise
     except Exception as error:  # transformers and torch raise many kinds for tensors that do not fit
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise CheckpointError(f"{path}: cannot be loaded as {config.model_type} ({reason})") from error
     _refuse_misfits(path, report)
     return model.eval()

@@ -22,7 +22,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from codec_adapters.errors import CheckpointError
+from codec_adapters.errors import CheckpointError, first_line
 from codec_adapters.files.config import read_json, required_file
 
 _MOST_PARTS = 15_000
@@ -47,7 +47,7 @@ def network_from(path: Path, stored: int | None = None) -> Iterator[None]:
     except CheckpointError:
         raise
     except (ValueError, RuntimeError, TypeError, ArithmeticError, LookupError, AssertionError, MemoryError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise CheckpointError(f"{path}: its config describes no network that can be built ({reason})") from error
 
 
@@ -114,20 +114,14 @@ def stored_elements(path: Path) -> int:
         names = read_json(path).get("weight_map")
         parts = sorted({str(name) for name in names.values()}) if isinstance(names, dict) else []
         return sum(stored_elements(required_file(path.parent, PurePath(part).name)) for part in parts)
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors import safe_open
+    if path.suffix == ".safetensors":
+        from safetensors import safe_open
 
-            with safe_open(path, framework="pt") as file:
-                return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - no dict
+        with _readable(path), safe_open(path, framework="pt") as file:
+            return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - no dict
+    with _readable(path):
         loaded = torch.load(path, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # torch and safetensors raise many kinds for a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: cannot be read, truncated or not a checkpoint ({reason})") from error
-    if not isinstance(loaded, Mapping):
-        raise CheckpointError(f"{path}: expected a state dict, found a {type(loaded).__name__}")
-    _refuse_more_than_stored(loaded, path)
-    return sum(value.numel() for value in loaded.values() if isinstance(value, Tensor))
+    return sum(value.numel() for value in _state_dict(loaded, path).values() if isinstance(value, Tensor))
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -136,21 +130,40 @@ def read_tensors(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is truncated, no checkpoint, or needs arbitrary unpickling.
     """
-    try:
+    with _readable(path):
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return dict(load_file(path))
-        # mapped, not read: much of a training checkpoint is nothing that anybody touches here
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: refused, since it holds more than tensors and plain data (or is damaged); "
-            "loading it would execute code from the file"
-        ) from error
+        try:
+            # mapped, not read: much of a training checkpoint is nothing that anybody touches here
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        except pickle.UnpicklingError as error:
+            raise CheckpointError(
+                f"{path}: refused, since it holds more than tensors and plain data (or is damaged); "
+                "loading it would execute code from the file"
+            ) from error
+    return _state_dict(loaded, path)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what reading ``path`` raises in this context into a :class:`CheckpointError`."""
+    try:
+        yield
+    except CheckpointError:
+        raise
     except Exception as error:  # torch and safetensors raise many kinds for a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: cannot be read, truncated or not a checkpoint ({reason})") from error
+        said = first_line(error)
+        raise CheckpointError(f"{path}: cannot be read, truncated or not a checkpoint ({said})") from error
+
+
+def _state_dict(loaded: object, path: Path) -> dict[str, Any]:
+    """Return what a torch file holds, if it is a mapping whose tensors claim no more than the file has bytes for.
+
+    Raises:
+        CheckpointError: it is not.
+    """
     if not isinstance(loaded, Mapping):
         raise CheckpointError(f"{path}: expected a state dict, found a {type(loaded).__name__}")
     _refuse_more_than_stored(loaded, path)

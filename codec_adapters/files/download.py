@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from codec_adapters.errors import CheckpointError, DownloadError
+from codec_adapters.errors import CheckpointError, DownloadError, first_line
 from codec_adapters.files.hashing import sha256_of
 
 TRIES = 5
@@ -128,7 +128,7 @@ def _gave_up(url: str, path: Path, reason: str) -> DownloadError:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return first_line(error)[:200]
 
 
 def _transfer(session: requests.Session, url: str, path: Path, report: Report, most: int) -> None:

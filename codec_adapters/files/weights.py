@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from codec_adapters.errors import CheckpointError
+from codec_adapters.errors import CheckpointError, first_line
 from codec_adapters.files.cache import cache_root
 from codec_adapters.files.hashing import sha256_of
 from codec_adapters.files.pinned import NamedFile
@@ -147,7 +147,7 @@ def _download(entry: LockedCheckpoint, file: NamedFile, folder: Path, otherwise:
     except CheckpointError:
         raise
     except Exception as error:  # the hub's client raises a dozen kinds; the user needs one sentence
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise CheckpointError(
             f"{entry.name} (licence {entry.licence}): {file.file} is not in the cache ({folder}) and could not be "
             f"fetched from {entry.source_of(file)}: {reason}; {otherwise}"

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from codec_adapters.errors import CheckpointError
+from codec_adapters.errors import CheckpointError, first_line
 
 MOST_EXPANSION = 50
 """Bytes that members may have for each byte of their archive; graphs and weights hardly shrink when they are packed."""
@@ -36,7 +36,7 @@ def read_members(path: Path) -> dict[str, bytes]:
                 raise CheckpointError(f"{path}: refused, since {problem}")
             return {entry.filename: archive.read(entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise CheckpointError(f"{path}: no archive, or a damaged one ({reason})") from error
 
 

@@ -91,8 +91,9 @@ def _entry_and_settings(
         raise BuilderError(f"{name}: is an audio language model; conformance judges codecs, e.g. {spec.name}")
     if resolved is None:
         return catalogue.entry(name), None, {}
-    weights, options = resolved.recipe.weights, resolved.recipe.options
-    return catalogue.entry(name), weights.get(name) or weights.get(spec.checkpoint), dict(options.get(name, {}))
+    recipe_of = resolved.recipe
+    key = recipe_of.weights_key(spec)
+    return catalogue.entry(name), recipe_of.weights[key] if key else None, dict(recipe_of.options.get(name, {}))
 
 
 def _own_weights(spec: Any, folder: Path | None, options: dict[str, OptionValue]) -> bool:

@@ -60,7 +60,7 @@ def _weights_of(resolved: Resolved) -> list[str]:
     """Return the official checkpoints that a build of a recipe needs and has no folder for."""
     from codec_adapters.classes import REAL
 
-    given, catalogue = resolved.recipe.weights, resolved.catalogue
+    catalogue = resolved.catalogue
     found: list[str] = []
     for variant in resolved.variants():
         if variant != REAL:
@@ -68,7 +68,7 @@ def _weights_of(resolved: Resolved) -> list[str]:
             found += [
                 spec.checkpoint
                 for spec in (own, speaks)
-                if spec.checkpoint and spec.name not in given and spec.checkpoint not in given
+                if spec.checkpoint and resolved.recipe.weights_key(spec) is None
             ]
     return found
 

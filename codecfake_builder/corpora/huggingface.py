@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from scipy.io import wavfile
 
 from codec_adapters.catalogue import Catalogue
+from codec_adapters.errors import first_line
 from codec_adapters.files.cache import cache_root
 from codecfake_builder.audio import AUDIO_SUFFIXES
 from codecfake_builder.corpora.base import NOBODY, UNKNOWN_SPEAKER, CorpusConfig, SourceFile
@@ -254,7 +255,7 @@ def _first_line(error: BaseException) -> str:
     """Return what went wrong in one line: of the first cause, since the library's own words say nothing."""
     while error.__cause__ is not None:
         error = error.__cause__
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    said = first_line(error)
     if isinstance(error, ImportError):
         return f"{said}; pip install '.[train]' brings it, or read the folder with kind: folder"
     return f"no entry {said}" if isinstance(error, KeyError) else said

@@ -69,7 +69,7 @@ def speech_sources(recipe: Recipe, used: Iterable[str]) -> list[SpeechSource]:
 def weights_licence(spec: CodecSpec | AlmSpec, recipe: Recipe) -> str:
     """Return the licence of the weights that a variant was run with."""
     own = recipe.card.weights_licence
-    return own if own and not recipe.weights.keys().isdisjoint((spec.name, spec.checkpoint)) else spec.weights_licence
+    return own if own and recipe.weights_key(spec) else spec.weights_licence
 
 
 def licences(contents: Contents, speech: Iterable[SpeechSource]) -> list[str]:

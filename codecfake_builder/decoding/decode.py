@@ -15,7 +15,7 @@ import soundfile
 
 from codecfake_builder.decoding.chunks import with_known_size
 from codecfake_builder.decoding.flac import FlacHeader, ends_in_frame, flac_header, with_unknown_total, without_tags
-from codecfake_builder.decoding.mpeg import has_exact_count, is_mpeg, without_wrong_count
+from codecfake_builder.decoding.mpeg import check_mpeg, is_mpeg, mpeg_frames, without_wrong_count
 from codecfake_builder.decoding.ogg import pages_of
 from codecfake_builder.decoding.whole import check_whole
 from codecfake_builder.rejections import RejectedError, RejectionReason, truncated
@@ -74,7 +74,9 @@ def decode(data: bytes, most_values: int = MOST_VALUES) -> tuple[Wave, int]:
         if header is not None:
             return _decoded_flac(data, header, most_values)
         if is_mpeg(data):
-            return _decoded(without_wrong_count(data), most_values, piped=not has_exact_count(data))
+            found = mpeg_frames(data)
+            check_mpeg(data, found)
+            return _decoded(without_wrong_count(data, found), most_values, piped=not found.exact)
         return _decoded(pages_of(data) or with_known_size(data), most_values)
     except soundfile.LibsndfileError as error:
         raise RejectedError(RejectionReason.UNREADABLE, error.error_string) from error

@@ -40,6 +40,11 @@ class MpegFrames(NamedTuple):
     described: int
     """Bytes of the frame there that only describes the file; 0 where there is none."""
 
+    @property
+    def exact(self) -> bool:
+        """Whether the file describes itself with the number of frames that it has."""
+        return self.promised is not None and self.promised == self.frames
+
 
 def is_mpeg(data: bytes) -> bool:
     """Return whether a file is MPEG audio: near its start, a frame's header is followed by another one, where the frame
@@ -50,19 +55,12 @@ def is_mpeg(data: bytes) -> bool:
     return _first_frame(data, start) is not None
 
 
-def without_wrong_count(data: bytes) -> bytes:
+def without_wrong_count(data: bytes, found: MpegFrames) -> bytes:
     """Return a file of MPEG audio without its description where that has another number of frames than the file:
     decoders stop at that number."""
-    found = mpeg_frames(data)
-    if not found.described or found.promised == found.frames:
+    if not found.described or found.exact:
         return data
     return data[: found.start] + data[found.start + found.described :]
-
-
-def has_exact_count(data: bytes) -> bool:
-    """Return whether a file of MPEG audio describes itself with the number of frames that it has."""
-    found = mpeg_frames(data)
-    return found.promised is not None and found.promised == found.frames
 
 
 def mpeg_frames(data: bytes) -> MpegFrames:
@@ -138,9 +136,8 @@ def _frame_size(data: bytes, position: int, like: bytes | None = None) -> int | 
     return (72 if layer == 3 and version != 3 else 144) * bits // hertz + padding
 
 
-def check_mpeg(data: bytes) -> None:
+def check_mpeg(data: bytes, found: MpegFrames) -> None:
     """Check that the last frame is whole, and that there are as many frames as the file's description promises."""
-    found = mpeg_frames(data)
     if found.missing:
         raise truncated(f"its last frame lacks {found.missing} bytes")
     if found.promised and found.frames + 1 < found.promised:

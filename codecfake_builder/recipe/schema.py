@@ -10,7 +10,7 @@ from codec_adapters.classes import LABELS
 from codec_adapters.external.codec_file import SUFFIXES
 from codec_adapters.external.worker.entry import IsolatedEntry
 from codec_adapters.files.paths import DocumentPath
-from codec_adapters.spec import OptionValue
+from codec_adapters.spec import AlmSpec, CodecSpec, OptionValue
 from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.corpora import AnyCorpus
 from codecfake_builder.corpora.base import ListName, UserPath
@@ -154,6 +154,11 @@ class Recipe(_Part):
     retired_labels: dict[Annotated[int, Field(ge=len(LABELS))], str] = {}
     """Classes whose codecs were removed: their ids are not given again, so that no other class changes its own."""
     execution: Execution = Execution()
+
+    def weights_key(self, spec: CodecSpec | AlmSpec) -> str | None:
+        """Return the key under ``weights`` that has a folder for a variant, its own or its checkpoint's; ``None`` where
+        none has."""
+        return next((key for key in (spec.name, spec.checkpoint) if key in self.weights), None)
 
     def selected_by(self, name: str) -> str:
         """Return the split that selects the utterances of split ``name``: itself, or the split whose utterances it

@@ -83,7 +83,7 @@ def resolve_variants(resolved: Resolved, names: Iterable[str]) -> dict[str, Reso
             after all were tried.
     """
     made: dict[str, ResolvedVariant] = {}
-    problems: dict[str, str] = {}
+    problems: list[str] = []
     failed: set[str] = set()
     for name in dict.fromkeys(name for name in names if name != REAL):
         checkpoint = resolved.catalogue.entry(name).spec.checkpoint
@@ -92,8 +92,9 @@ def resolve_variants(resolved: Resolved, names: Iterable[str]) -> dict[str, Reso
         try:
             made[name] = _alm(resolved, name) if resolved.catalogue.is_alm(name) else _codec(resolved, name)
         except CheckpointError as error:
-            problems.setdefault(str(error), name)
-            if checkpoint and not resolved.recipe.weights.get(name):
+            if str(error) not in problems:
+                problems.append(str(error))
+            if checkpoint and name not in resolved.recipe.weights:
                 failed.add(checkpoint)
     if problems:
         raise CheckpointError("\n".join(problems))
@@ -125,13 +126,14 @@ def _alm(resolved: Resolved, name: str) -> ResolvedAlm:
 
 def _checkpoint(resolved: Resolved, entry: Entry) -> tuple[Path | None, dict[str, str]]:
     """Return the checkpoint folder of an entry, and the sha256 of every file that decides its output."""
-    spec, given = entry.spec, resolved.recipe.weights
-    folder = given.get(spec.name) or given.get(spec.checkpoint)
+    spec, recipe = entry.spec, resolved.recipe
+    given = recipe.weights_key(spec)
+    folder = recipe.weights[given] if given else None
     if folder is None and spec.checkpoint:
         if weights.cached(spec.checkpoint) is None:
             say(f"fetching {weights.locked(spec.checkpoint).described}")
         folder = weights.fetch(spec.checkpoint)
-    key = f"weights.{spec.name if spec.name in given else spec.checkpoint or spec.name}"
+    key = f"weights.{given or spec.checkpoint}"
     if folder is not None and not folder.is_dir():
         raise CheckpointError(f"{key}: {folder}: no such folder (checkpoint of {spec.name})")
     hashes = weights.checkpoint_hashes(spec.checkpoint, folder) if folder else {}

@@ -11,7 +11,7 @@ import time
 import warnings
 from asyncio import CancelledError
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +88,10 @@ def _present(client: Any) -> Iterator[None]:
     def look() -> None:
         since = time.monotonic()
         while not ended.wait(POLL_SECONDS):
-            try:
+            with suppress(Exception):  # however it fails: it does not answer
                 known = client.sync(client.scheduler.identity, callback_timeout=SCHEDULER_SECONDS)
                 if known["workers"]:
                     since = time.monotonic()
-            except Exception:  # noqa: BLE001, S110 - however it fails: it does not answer
-                pass
             if time.monotonic() - since > LONELY_SECONDS and not ended.is_set():
                 lost.set()
                 os.kill(os.getpid(), signal.SIGINT)  # the only thing that ends a wait for results that never come

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from codec_adapters.errors import CheckpointError
+from codec_adapters.errors import CheckpointError, first_line
 from codec_adapters.files.zip_archives import packed, read_members
 
 _FOLDERS = ("data/weights/", "data/constants/", "data/sample_inputs/", "models/", ".data/", "extra/")
@@ -65,7 +65,7 @@ def load_program(path: Path) -> Any:
         try:
             return torch.export.load(packed(members))
         except Exception as error:  # torch raises many kinds for what it cannot read
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            reason = first_line(error)
             raise CheckpointError(f"{path}: cannot be loaded as a program of torch.export ({reason[:200]})") from error
         finally:
             for name, value in before.items():

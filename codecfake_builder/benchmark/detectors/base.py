@@ -22,12 +22,15 @@ class Detector(ABC):
 
     name: ClassVar[str]
     """Name in the tables."""
+    needs_last_layer: ClassVar[bool] = False
+    """Whether it computes logits anew, with the model's last layer."""
 
     def fit(self, train: Outputs) -> Self:
         """Fit the detector to the outputs of the training split, and return it.
 
         Raises:
-            BenchmarkError: the outputs are of another split, hold a class that the model does not know, or are empty.
+            BenchmarkError: the outputs are of another split, hold a class that the model does not know, or are empty;
+                or they do not determine it.
         """
         if train.split != TRAIN:
             raise BenchmarkError(
@@ -37,12 +40,19 @@ class Detector(ABC):
             raise BenchmarkError(f"{self.name}: there are no training outputs to fit it on")
         if (train.labels < 0).any():
             raise BenchmarkError(f"{self.name}: the training outputs hold classes that the model has no logit for")
+        if reason := self.unfit(train):
+            raise BenchmarkError(f"{self.name}: {reason}")
         self._fit(train)
         return self
 
     @classmethod
     def unfit(cls, train: Outputs) -> str | None:
         """Return why the training outputs do not determine the detector; ``None`` where they do."""
+        if cls.needs_last_layer:
+            try:
+                _ = train.last_layer
+            except BenchmarkError as error:
+                return str(error)
         return None
 
     def _fit(self, train: Outputs) -> None:  # noqa: B027 - detectors on logits have nothing to learn

@@ -55,14 +55,11 @@ class React(Detector):
     """
 
     name: ClassVar[str] = "ReAct"
-
-    @classmethod
-    def unfit(cls, train: Outputs) -> str | None:
-        return undetermined(train)
+    needs_last_layer: ClassVar[bool] = True
 
     def _fit(self, train: Outputs) -> None:
         self.ceiling = np.percentile(train.embeddings, REACT_PERCENTILE)
-        self.weight, self.bias = output_layer(train)
+        self.weight, self.bias = train.last_layer
 
     def score(self, logits: FloatArray, embeddings: FloatArray) -> FloatArray:
         return energy(np.minimum(embeddings.astype(np.float64), self.ceiling) @ self.weight + self.bias)
@@ -76,13 +73,10 @@ class Vim(Detector):
     """
 
     name: ClassVar[str] = "ViM"
-
-    @classmethod
-    def unfit(cls, train: Outputs) -> str | None:
-        return undetermined(train)
+    needs_last_layer: ClassVar[bool] = True
 
     def _fit(self, train: Outputs) -> None:
-        weight, bias = output_layer(train)
+        weight, bias = train.last_layer
         self.origin = -bias @ np.linalg.pinv(weight)
         centred = train.embeddings.astype(np.float64) - self.origin
         _, directions = np.linalg.eigh(centred.T @ centred / len(centred))
@@ -96,31 +90,3 @@ class Vim(Detector):
 
     def score(self, logits: FloatArray, embeddings: FloatArray) -> FloatArray:
         return energy(logits) - self.scale * self._lengths(embeddings)
-
-
-def undetermined(train: Outputs) -> str | None:
-    """Return why the last layer cannot be had from training outputs; ``None`` where it can."""
-    if train.layer is not None:
-        return None
-    inputs = np.column_stack([train.embeddings.astype(np.float64), np.ones(len(train))])
-    rank = int(np.linalg.matrix_rank(inputs))
-    if rank == inputs.shape[1]:
-        return None
-    return (
-        f"the model's last layer is not in the predictions, and {len(train)} training clips do not determine it "
-        f"({rank} of {inputs.shape[1]} directions)"
-    )
-
-
-def output_layer(train: Outputs) -> tuple[FloatArray, FloatArray]:
-    """Return weight ``[dimensions, classes]`` and bias ``[classes]`` of the linear layer between embedding and logits.
-
-    It is the checkpoint's own, where the outputs have it (``evaluate`` writes it). Of outputs without it, its inputs
-    and outputs on the training clips determine it by least squares, if there are enough of them: see
-    :func:`undetermined`.
-    """
-    if train.layer is not None:
-        return train.layer
-    inputs = np.column_stack([train.embeddings.astype(np.float64), np.ones(len(train))])
-    solution, *_ = np.linalg.lstsq(inputs, train.logits.astype(np.float64), rcond=None)
-    return solution[:-1], solution[-1]

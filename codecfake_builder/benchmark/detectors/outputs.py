@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,24 @@ class Outputs:
     """``[clips, dimensions]``."""
     layer: tuple[FloatArray, FloatArray] | None = None
     """Weight ``[dimensions, classes]`` and bias ``[classes]`` of the model's last layer, where they are known."""
+
+    @cached_property
+    def last_layer(self) -> tuple[FloatArray, FloatArray]:
+        """The last layer: the checkpoint's own where it is known, else what its inputs and outputs here determine.
+
+        Raises:
+            BenchmarkError: the clips are too few, or too much alike, to determine it by least squares.
+        """
+        if self.layer is not None:
+            return self.layer
+        inputs = np.column_stack([self.embeddings.astype(np.float64), np.ones(len(self))])
+        solution, _, rank, _ = np.linalg.lstsq(inputs, self.logits.astype(np.float64), rcond=None)
+        if rank < inputs.shape[1]:
+            raise BenchmarkError(
+                f"the model's last layer is not in the predictions, and {len(self)} training clips do not determine it "
+                f"({rank} of {inputs.shape[1]} directions)"
+            )
+        return solution[:-1], solution[-1]
 
     def __post_init__(self) -> None:
         lengths = {len(self.ids), len(self.labels), len(self.logits), len(self.embeddings)}

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from sklearn.metrics import f1_score, roc_auc_score, roc_curve
 
 from codecfake_builder.benchmark.detectors import ALL, Detector, check_no_overlap, dev_threshold
-from codecfake_builder.benchmark.detectors.combined import React, Vim, output_layer
+from codecfake_builder.benchmark.detectors.combined import React, Vim
 from codecfake_builder.benchmark.detectors.distances import Knn, Mahalanobis
 from codecfake_builder.benchmark.detectors.logits import Energy
 from codecfake_builder.benchmark.detectors.outputs import TRAIN, FloatArray, Outputs
@@ -128,7 +128,7 @@ def test_detectors_tell_a_foreign_cluster() -> None:
 
 def test_the_output_layer_is_recovered() -> None:
     train = linear_outputs()
-    weight, bias = output_layer(train)
+    weight, bias = train.last_layer
     np.testing.assert_allclose(train.embeddings @ weight + bias, train.logits, atol=1e-9)
     np.testing.assert_allclose(bias, [0.5, -0.5], atol=1e-9)
     below = np.full((3, 6), -50.0)
