@@ -33,13 +33,6 @@ REJECTED = {
 }
 
 
-@pytest.fixture
-def cases(shared: Path) -> Path:
-    if not (shared / "cases").is_dir():
-        pytest.skip(f"{shared / 'cases'} is absent: small odd inputs are kept beside the checkout")
-    return shared / "cases"
-
-
 @pytest.mark.parametrize(("name", "samples"), WHOLE.items())
 def test_a_whole_file_is_read_whole(cases: Path, name: str, samples: int) -> None:
     wave, rate = decode((cases / name).read_bytes())

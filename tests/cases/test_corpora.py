@@ -23,13 +23,6 @@ from codecfake_builder.plan.planning import make_plan
 from codecfake_builder.recipe.load import parse_recipe
 
 
-@pytest.fixture
-def cases(shared: Path) -> Path:
-    if not (shared / "cases").is_dir():
-        pytest.skip(f"{shared / 'cases'} is absent: small odd inputs are kept beside the checkout")
-    return shared / "cases"
-
-
 def index_of(config: CorpusConfig) -> CorpusIndex:
     return index_corpus("mine", config, builtin_catalogue())
 

@@ -32,11 +32,8 @@ def planned(roots: list[Path], tmp_path: Path, duplicates: str = "once", fakes: 
     return make_plan(parse_recipe(document, "t", tmp_path))
 
 
-def test_the_case_of_copies_in_another_folder(shared: Path, tmp_path: Path) -> None:
-    folder = shared / "cases" / "duplicates"
-    if not folder.is_dir():
-        pytest.skip("the cases are kept beside the checkout")
-    plan = planned([folder], tmp_path)
+def test_the_case_of_copies_in_another_folder(cases: Path, tmp_path: Path) -> None:
+    plan = planned([cases / "duplicates"], tmp_path)
     assert plan.utterances.num_rows == 2
     left = plan.left_out.to_pylist()
     assert [row["reason"] for row in left] == [RejectionReason.DUPLICATE_AUDIO] * 2

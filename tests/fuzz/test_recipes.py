@@ -15,6 +15,7 @@ from codec_adapters.external.codec_file import BACKENDS, CodecFile, codec_file_e
 from codecfake_builder.recipe.load import apply_override, load_recipe, packaged_recipes
 from codecfake_builder.recipe.schema import Recipe
 from codecfake_builder.resources import resource_folder
+from tests.kit.external_codecs import facts
 
 pytestmark = pytest.mark.slow
 MANY = settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
@@ -39,15 +40,7 @@ VALUES = st.recursive(
 CODEC = {
     "name": "theirs",
     "onnx": {"round_trip": {"file": "model.onnx", "size": 1, "sha256": "0" * 64}},
-    "codec": {
-        "family": "theirs",
-        "label": 12,
-        "sample_rate": 16000,
-        "hop": 320,
-        "codebooks": 1,
-        "bitrate": 1000,
-        "taxonomy": {"quantizer": "single"},
-    },
+    "codec": facts(family="theirs").model_dump(mode="json", exclude_unset=True),
 }
 RECIPES = [
     yaml.safe_load((resource_folder("recipes") / f"{name}.yaml").read_text(encoding="utf-8"))

@@ -52,6 +52,24 @@ def facts(rate: int = 16000, **changes: Any) -> CodecFacts:
     return CodecFacts.model_validate(known | changes)
 
 
+def adapter_source(value: str) -> str:
+    """Return the Python source of an adapter, ``codec``, whose clips are ``value``, an expression of ``wav``."""
+    return f"""
+import torch
+from codec_adapters.base import Adapter
+
+class codec(Adapter):
+    sample_rate = property(lambda self: 16000)
+    hop = property(lambda self: 160)
+    codebooks = property(lambda self: 3)
+    bitrate = property(lambda self: 1500.0)
+    def _resynthesize(self, wav, seeds):
+        return {value}
+    def _encode(self, wav): raise NotImplementedError
+    def _decode(self, codes, seeds): raise NotImplementedError
+"""
+
+
 def reference(wav: Tensor) -> Tensor:
     """Return what :class:`FrameMeans` gives through every backend for float32 ``[batch, samples]``."""
     whole = torch.nn.functional.pad(wav, (0, -wav.shape[1] % HOP))

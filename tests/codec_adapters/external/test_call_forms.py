@@ -14,7 +14,7 @@ from codec_adapters.errors import DocumentError, OutputError
 from codec_adapters.external.adapters.outputs import as_wave
 from codec_adapters.external.codec_file import read_codec_file
 from codec_adapters.external.python import PythonBackend
-from tests.kit.external_codecs import entry_of, loaded, python_file
+from tests.kit.external_codecs import adapter_source, entry_of, loaded, python_file
 
 WAV = torch.rand(3, 4000, generator=torch.Generator().manual_seed(1)) - 0.5
 HEAD = """
@@ -253,22 +253,6 @@ def test_a_codec_that_cannot_be_made_is_one_line(make: str, words: str, tmp_path
     assert "\n" not in str(refused.value)
 
 
-ADAPTER = """
-import torch
-from codec_adapters.base import Adapter
-
-class codec(Adapter):
-    sample_rate = property(lambda self: 16000)
-    hop = property(lambda self: 160)
-    codebooks = property(lambda self: 3)
-    bitrate = property(lambda self: 1500.0)
-    def _resynthesize(self, wav, seeds):
-        return VALUE
-    def _encode(self, wav): raise NotImplementedError
-    def _decode(self, codes, seeds): raise NotImplementedError
-"""
-
-
 @pytest.mark.parametrize(
     ("value", "words"),
     [
@@ -282,7 +266,7 @@ class codec(Adapter):
     ],
 )
 def test_adapters_are_held_to_waveforms_too(value: str, words: str, tmp_path: Path) -> None:
-    adapter = loaded(tmp_path, python_file(tmp_path, ADAPTER.replace("VALUE", value)))
+    adapter = loaded(tmp_path, python_file(tmp_path, adapter_source(value)))
     assert isinstance(adapter, Adapter)
     with pytest.raises(OutputError, match=rf"^added: {words}"):
         adapter.resynthesize(WAV)

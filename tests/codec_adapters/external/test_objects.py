@@ -15,25 +15,12 @@ from codec_adapters.external.codec_file import codec_file_entry
 from codec_adapters.external.command import CommandBackend
 from codec_adapters.external.python import PythonBackend
 from codec_adapters.files.pinned import PinnedFile
-from tests.kit.external_codecs import COMMAND, entry_of, loaded, python_file
+from tests.kit.external_codecs import COMMAND, adapter_source, entry_of, loaded, python_file
 
 WAV = torch.rand(3, 4000, generator=torch.Generator().manual_seed(1)) - 0.5
 
 
 FUNCTION = "def codec(wav):\n    assert wav.shape == (1, 4000), wav.shape\n    return wav * 0.5\n"
-ADAPTER = """
-from codec_adapters.base import Adapter
-
-class codec(Adapter):
-    sample_rate = property(lambda self: 16000)
-    hop = property(lambda self: 160)
-    codebooks = property(lambda self: 3)
-    bitrate = property(lambda self: 1500.0)
-    def _resynthesize(self, wav, seeds):
-        return wav * self.options["gain"]
-    def _encode(self, wav): raise NotImplementedError
-    def _decode(self, codes, seeds): raise NotImplementedError
-"""
 PAIR = """
 import torch
 
@@ -53,7 +40,7 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
         "def codec(gain, device='cuda'):\n    assert device == 'cpu'\n    return lambda wav: wav * gain\n",
         {"factory": True},
     ),
-    "an adapter": (ADAPTER, {}),
+    "an adapter": (adapter_source('wav * self.options["gain"]'), {}),
 }
 
 

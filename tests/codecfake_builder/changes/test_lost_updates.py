@@ -25,11 +25,6 @@ Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture(scope="module")
-def recipe(vctk: Path, aishell3: Path) -> Resolved:
-    return small_recipe(vctk, aishell3, ["real", "faulty_none"], plugins=[FAULTY_PLUGIN])
-
-
-@pytest.fixture(scope="module")
 def real_only(vctk: Path, aishell3: Path) -> Resolved:
     return small_recipe(vctk, aishell3, ["real"], plugins=[FAULTY_PLUGIN])
 
@@ -39,12 +34,6 @@ def sound(real_only: Resolved, tmp_path_factory: pytest.TempPathFactory) -> Path
     out = tmp_path_factory.mktemp("sound") / "d"
     build(real_only, out)
     return out
-
-
-@pytest.fixture
-def dataset(sound: Path, tmp_path: Path) -> Path:
-    shutil.copytree(sound, tmp_path / "d")
-    return tmp_path / "d"
 
 
 def with_faulty(document: dict[str, Any]) -> dict[str, Any]:

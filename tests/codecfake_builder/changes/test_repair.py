@@ -23,24 +23,6 @@ SHARD = "data/train/faulty_none-00000.parquet"
 Damage = Callable[[Path], object]
 
 
-@pytest.fixture(scope="module")
-def recipe(vctk: Path, aishell3: Path) -> Resolved:
-    return small_recipe(vctk, aishell3, ["real", "faulty_none"], plugins=[FAULTY_PLUGIN])
-
-
-@pytest.fixture(scope="module")
-def sound(recipe: Resolved, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("sound") / "d"
-    build(recipe, out)
-    return out
-
-
-@pytest.fixture
-def dataset(sound: Path, tmp_path: Path) -> Path:
-    shutil.copytree(sound, tmp_path / "d")
-    return tmp_path / "d"
-
-
 def flip(path: Path, position: int = -40) -> None:
     content = bytearray(path.read_bytes())
     content[position] ^= 1

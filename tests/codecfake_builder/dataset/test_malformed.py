@@ -19,28 +19,13 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from codecfake_builder.changes.build import build
 from codecfake_builder.cli.app import main
 from codecfake_builder.dataset.integrity import probe as probe_module
 from codecfake_builder.dataset.schema import schema
 from codecfake_builder.errors import DatasetError
-from tests.kit.datasets_for_tests import FAULTY_PLUGIN, small_recipe
 from tests.kit.malformed import SHARD, change_json, change_rows, first_row, renew_checksums, root_of
 
 Damage = Callable[[Path], object]
-
-
-@pytest.fixture(scope="module")
-def sound(vctk: Path, aishell3: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("sound") / "dataset"
-    build(small_recipe(vctk, aishell3, ["real", "faulty_none"], plugins=[FAULTY_PLUGIN]), out)
-    return out
-
-
-@pytest.fixture
-def dataset(sound: Path, tmp_path: Path) -> Path:
-    shutil.copytree(sound, tmp_path / "d")
-    return tmp_path / "d"
 
 
 def verified(dataset: Path, capsys: pytest.CaptureFixture[str]) -> str:

@@ -16,20 +16,7 @@ import pytest
 from codecfake_builder.dataset.checksums import hash_files, read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.verify import verify
 from codecfake_builder.errors import DatasetError
-from tests.kit.datasets_for_tests import FAULTY_PLUGIN, built, files, small_recipe
-
-
-@pytest.fixture(scope="module")
-def sound(vctk: Path, aishell3: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("sound") / "dataset"
-    built(small_recipe(vctk, aishell3, ["real", "faulty_none"], plugins=[FAULTY_PLUGIN]), out)
-    return out
-
-
-@pytest.fixture
-def dataset(sound: Path, tmp_path: Path) -> Path:
-    shutil.copytree(sound, tmp_path / "d")
-    return tmp_path / "d"
+from tests.kit.datasets_for_tests import files
 
 
 def test_a_sound_dataset_passes_without_the_builders_state(dataset: Path) -> None:

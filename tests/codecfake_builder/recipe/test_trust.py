@@ -17,16 +17,9 @@ from codecfake_builder.cli.app import main
 from codecfake_builder.errors import RecipeError
 from codecfake_builder.recipe.load import load_recipe
 from tests.kit.datasets_for_tests import small_recipe
+from tests.kit.external_codecs import facts
 
-FACTS = {
-    "family": "theirs",
-    "label": 12,
-    "sample_rate": 16000,
-    "hop": 320,
-    "codebooks": 1,
-    "bitrate": 1000,
-    "taxonomy": {"quantizer": "single"},
-}
+FACTS = facts(family="theirs").model_dump(mode="json", exclude_unset=True)
 PLUGIN = "from pathlib import Path\nPath({mark!r}).touch()\n"
 
 
