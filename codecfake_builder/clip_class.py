@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from codec_adapters.catalogue import Catalogue
-from codec_adapters.classes import REAL
 from codec_adapters.spec import CodecSpec
 
 
@@ -26,7 +25,7 @@ class ClipClass:
 
     def columns(self) -> dict[str, Any]:
         """Return the values by column name."""
-        return {**asdict(self), "is_fake": self.codec != REAL}
+        return asdict(self)
 
 
 def clip_class(catalogue: Catalogue, codec: str, variant: str) -> ClipClass:

@@ -23,6 +23,7 @@ from codecfake_builder.benchmark.scoring.truth import closed_set, dataset_classe
 from codecfake_builder.dataset.checksums import read_checksums, root_hash
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.files import remove_temporaries, replacing, write_text
+from codecfake_builder.origin import View
 from codecfake_builder.progress import progress, say
 
 OUTPUTS = "outputs"
@@ -41,6 +42,8 @@ class EvaluationSettings(NamedTuple):
     """Processes that read clips; 0 for this process itself."""
     bootstrap_samples: int = 1000
     """Samples of speakers for the confidence intervals; 0 for none."""
+    view: View = View.SYNTHESIS
+    """What counts as fake where real is told from fake."""
 
 
 def evaluate(
@@ -61,7 +64,7 @@ def evaluate(
         out: folder for ``outputs/<split>.parquet`` and ``results.*``.
         name: name of the model in the tables.
         ssl: folder of XLS-R, if a W2V2-AASIST must take it from another folder than in training.
-        settings: device, batch size, and bootstrap.
+        settings: device, batch size, bootstrap, and view.
 
     Raises:
         BenchmarkError: the model knows other classes than the dataset's training split has.
@@ -90,7 +93,7 @@ def evaluate(
             write_outputs(
                 trained, Clips(dataset, split, list(trained.classes), trained.samples), path, input_hashes, settings
             )
-    results = score(match_to_dataset([out], dataset), name, settings.bootstrap_samples)
+    results = score(match_to_dataset([out], dataset), name, settings.bootstrap_samples, view=settings.view)
     for suffix, form in FORMATS.values():
         write_text(out / f"results.{suffix}", form(results))
     return results

@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow.parquet as pq
 from sklearn.manifold import TSNE
 
-from codecfake_builder.benchmark.detectors.outputs import TRAIN, FloatArray, IntArray
+from codecfake_builder.benchmark.detectors.outputs import EVAL_ID, TRAIN, FloatArray, IntArray
 from codecfake_builder.benchmark.plots import confusion_plot, curve_plot, embedding_plot, histogram_plot
 from codecfake_builder.benchmark.scoring.inputs import SPLITS, match_to_dataset
 from codecfake_builder.benchmark.scoring.matched import MatchedPredictions
 from codecfake_builder.benchmark.scoring.publication import published_tables
 from codecfake_builder.benchmark.scoring.render import PUBLISHED, published_rows, table_rows
 from codecfake_builder.benchmark.scoring.results import RESULTS, Results, read_results
-from codecfake_builder.benchmark.scoring.score import EVAL_ID, EVAL_OOD
+from codecfake_builder.benchmark.scoring.score import EVAL_OOD
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.checksums import read_checksums, root_hash
 from codecfake_builder.files import write_text

@@ -28,6 +28,7 @@ from codecfake_builder.dataset import versions as staging
 from codecfake_builder.dataset.checksums import read_checksums
 from codecfake_builder.dataset.finishing import DatasetInputs, finish, finished_root
 from codecfake_builder.dataset.integrity.file_hashes import FileHashes
+from codecfake_builder.dataset.metadata import refuse_earlier_version
 from codecfake_builder.dataset.provenance import recorded_variants
 from codecfake_builder.dataset.records import ShardRecord, intact_record
 from codecfake_builder.dataset.saved import load_plan_summary, saved_document
@@ -128,6 +129,7 @@ def _read(dataset: Path) -> _Finished:
         BuilderError: a part of the builder's state, or of what it is read from, is absent or damaged.
     """
     document, summary = saved_document(dataset), load_plan_summary(dataset)
+    refuse_earlier_version(dataset)
     hashes = read_checksums(dataset)
     for name in (layout.PROVENANCE, layout.REJECTED):
         if not (dataset / name).is_file() or sha256_of(dataset / name) != hashes.get(name):

@@ -10,6 +10,7 @@ import typer
 from codecfake_builder.cli.options import DeviceOption, command_line
 from codecfake_builder.devices import resolve_device
 from codecfake_builder.errors import BenchmarkError, CheckFailedError
+from codecfake_builder.origin import View
 
 if TYPE_CHECKING:
     from codecfake_builder.benchmark.trace import TraceResult
@@ -24,6 +25,13 @@ app = typer.Typer(
 FORMAT_NAMES = ("text", "json", "markdown", "latex")
 FormatOption = Annotated[str, typer.Option("--format", help=f"What to print: {', '.join(FORMAT_NAMES)}.")]
 BootstrapOption = Annotated[int, typer.Option(min=0, help="Bootstrap samples of speakers for the intervals; 0: none.")]
+ViewOption = Annotated[
+    View,
+    typer.Option(
+        help="What is fake where real is told from fake: synthesis, whatever was not recorded; transmission, generated "
+        "or vocoded speech only, not what a codec merely transmitted."
+    ),
+]
 
 SslOption = Annotated[str | None, typer.Option(help="Folder of XLS-R, if a W2V2-AASIST is to take it from there.")]
 
@@ -51,10 +59,11 @@ def score(
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the model in the tables.")] = "model",
     bootstrap: BootstrapOption = 1000,
+    view: ViewOption = View.SYNTHESIS,
     format_: FormatOption = "text",
     out: Annotated[Path | None, typer.Option(help="Folder to write the tables to, in all forms.")] = None,
 ) -> None:
-    """Score predictions: the publication's Tables 3 to 6, with confidence intervals."""
+    """Score predictions: the publication's Tables 3 to 6, and real against fake, with confidence intervals."""
     from codecfake_builder.benchmark.scoring.inputs import match_to_dataset, match_to_labels, released_files
     from codecfake_builder.benchmark.scoring.score import score as run
 
@@ -69,7 +78,7 @@ def score(
         files = released_files(Path(predictions[0])) if len(predictions) == 1 else {}
         pairs = _pairs(labels or [], "--labels", "SET=FILE or SET=CLASS")
         matched = match_to_labels(files or _set_files(predictions), pairs)
-    _show(run(matched, name, bootstrap), format_, out)
+    _show(run(matched, name, bootstrap, view=view), format_, out)
 
 
 @app.command(
@@ -113,6 +122,7 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Clips at a time.")] = 24,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read clips.")] = 0,
     bootstrap: BootstrapOption = 1000,
+    view: ViewOption = View.SYNTHESIS,
     format_: FormatOption = "text",
 ) -> None:
     """Judge all splits with a trained model: logits and embeddings as Parquet, and the tables with every detector."""
@@ -122,7 +132,7 @@ def evaluate(
 
     _check_format(format_)
     folder = _evaluation_folder(checkpoint) if out is None else out
-    settings = EvaluationSettings(resolve_device(device), batch_size, workers, bootstrap)
+    settings = EvaluationSettings(resolve_device(device), batch_size, workers, bootstrap, view)
     results = run(checkpoint, dataset, folder, name or checkpoint.resolve().stem, ssl, settings)
     print(FORMATS[format_][1](results), end="")
 

@@ -39,7 +39,7 @@ def import_clips(
     set_: SetOption = None,
     replace: ReplaceOption = False,
 ) -> None:
-    """Make a dataset of clips that exist already: same audio chain, same columns, provenance "imported"."""
+    """Make a dataset of clips that exist already: same audio chain, same columns, origin "imported"."""
     from codec_adapters.files.documents import nearest
     from codecfake_builder.changes import import_clips as importing
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from codec_adapters.catalogue import Catalogue
+from codec_adapters.classes import REAL
 from codec_adapters.files.documents import nearest
 from codecfake_builder.audio import AUDIO_SUFFIXES
 from codecfake_builder.corpora.base import (
@@ -62,7 +63,7 @@ class ImportedConfig(CorpusConfig):
     folders: dict[str, str] = Field(default={})
     """Variants or families by the names of folders."""
     alm: str | None = None
-    """The audio language model of all clips for which none is given."""
+    """The audio language model of all clips for which none is given, but of real speech."""
     language: str = "und"
     speaker: str | None = None
 
@@ -117,7 +118,7 @@ class ImportedConfig(CorpusConfig):
             path if self.codec is not None and path.parts[0] not in self.folders else path.relative_to(path.parts[0])
         )
         identity = "-".join(inner.with_suffix("").parts)
-        imported = ImportedClip(codec, variant, self.alm)
+        imported = ImportedClip(codec, variant, None if codec == REAL else self.alm)
         return SourceFile(identity, str(path), self.speaker or UNKNOWN_SPEAKER, self.language, imported=imported)
 
     def _from_row(self, root: Path, catalogue: Catalogue, table: Path, row: TableRow) -> SourceFile:
@@ -127,6 +128,11 @@ class ImportedConfig(CorpusConfig):
         found = [listed_path(root, name, row.place) for name in names]
         path, there = next((one for one in found if one[1]), found[0])
         codec, variant = self._row_class(catalogue, row)
+        if codec == REAL and row.text("alm"):
+            raise CorpusError(
+                f"{row.place}: alm: real speech was spoken by no language model; leave it empty, or correct the class"
+            )
+        alm = None if codec == REAL else row.text("alm") or self.alm
         return SourceFile(
             utterance_id=row.text("utterance_id") or "-".join(PurePosixPath(found[0][0]).with_suffix("").parts),
             path=path,
@@ -135,7 +141,7 @@ class ImportedConfig(CorpusConfig):
             text=row.text("text"),
             reason=None if there else RejectionReason.MISSING,
             detail=None if there else f"no such file; {table.name} names it",
-            imported=ImportedClip(codec, variant, row.text("alm") or self.alm, row.text("prompt_id")),
+            imported=ImportedClip(codec, variant, alm, row.text("prompt_id")),
             sha256=row.text("sha256"),
             place=row.place,
         )
@@ -167,7 +173,7 @@ def plain_name(text: str) -> str:
 
 def unspecified(codec: str) -> str:
     """Return the variant of clips of which only the class is known."""
-    return codec if codec == "real" else f"{codec}_unspecified"
+    return codec if codec == REAL else f"{codec}_unspecified"
 
 
 def class_and_variant(catalogue: Catalogue, name: str) -> tuple[str, str]:

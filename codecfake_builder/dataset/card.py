@@ -22,6 +22,7 @@ from codecfake_builder.dataset.quality import StoiScores
 from codecfake_builder.dataset.schema import COLUMNS, yaml_features
 from codecfake_builder.dataset.sources import SpeechSource, bibliography, weights_licence
 from codecfake_builder.dataset.split_notes import split_notes
+from codecfake_builder.origin import ORIGIN_MEANINGS, Origin
 
 PAPER = "https://arxiv.org/abs/2501.06514"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -65,6 +66,8 @@ def card_text(
         layout=layout,
         all_config=ALL_CONFIG,
         no_audio_config=NO_AUDIO_CONFIG,
+        origins=[name for name in contents.configs() if name in [*Origin]],
+        origin_meanings=ORIGIN_MEANINGS,
         splits=_split_rows(contents),
         alms=_alm_rows(contents),
         scores=[(s.split, s.variant, s.clips, f"{s.median:.3f}", f"{s.lowest:.3f}") for s in scores],

@@ -14,11 +14,14 @@ from codec_adapters.classes import NO_LABEL, REAL
 from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.records import ShardRecord
+from codecfake_builder.origin import Origin, clip_origin
 from codecfake_builder.recipe.schema import IMPORTED, Recipe
 from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedVariant, speaking_codec
 
 NO_AUDIO_CONFIG = "metadata"
 ALL_CONFIG = "all"
+RESERVED_CONFIGS = frozenset({ALL_CONFIG, NO_AUDIO_CONFIG, *Origin})
+"""Names of Hugging Face configs that no codec family can have."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,13 @@ class Contents:
             return self.specs[variant].family
         return REAL if variant == REAL else self.imported[variant].codec
 
+    def origin(self, cell: Cell) -> Origin:
+        """Return the origin of a cell's clips, which all have the same."""
+        built = cell.variant in self.recipe.splits[cell.split].variants
+        imported = cell.variant in self.imported and not built
+        alm = cell.variant if cell.variant in self.alms else None
+        return clip_origin(self.family(cell.variant), alm, imported)
+
     def files(self, split: str) -> list[str]:
         """Return the shards of a split."""
         return [file for cell in self.cells if cell.split == split for file in cell.files]
@@ -88,7 +98,7 @@ class Contents:
     def _patterns(self, split: str, family: str) -> list[str]:
         """Return glob patterns of the shards that hold one class of a split."""
         cells = [cell for cell in self.cells if cell.split == split and self.family(cell.variant) == family]
-        return [layout.shard_pattern(split, cell.variant) for cell in cells if cell.files]
+        return _shard_patterns(cell for cell in cells if cell.files)
 
     def _real(self, split: str) -> list[str]:
         """Return glob patterns of the real speech that a split's fake clips are compared with: the split's own, or that
@@ -100,14 +110,25 @@ class Contents:
     def configs(self) -> dict[str, dict[str, list[str]]]:
         """Return the Hugging Face configs, each as file patterns by split.
 
-        There is one with everything, one for each codec family together with real speech, and one without audio.
+        There is one with everything, one for each codec family together with real speech, one for each origin that has
+        clips, and one without audio.
         """
         configs = {ALL_CONFIG: {split: [layout.shard_pattern(split)] for split in self.splits}}
         for family in self.families:
             own = {split: self._patterns(split, family) for split in self.splits}
             configs[family] = {split: [*self._real(split), *files] for split, files in own.items() if files}
+        for origin in Origin:
+            cells = [cell for cell in self.cells if cell.files and self.origin(cell) is origin]
+            found = {split: _shard_patterns(cell for cell in cells if cell.split == split) for split in self.splits}
+            if cells:
+                configs[origin.value] = {split: files for split, files in found.items() if files}
         configs[NO_AUDIO_CONFIG] = {split: [layout.metadata(split)] for split in self.splits}
         return configs
+
+
+def _shard_patterns(cells: Iterable[Cell]) -> list[str]:
+    """Return the glob pattern of each cell's shards."""
+    return [layout.shard_pattern(cell.split, cell.variant) for cell in cells]
 
 
 def count_contents(

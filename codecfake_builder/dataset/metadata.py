@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.records import Rejection, ShardRecord
-from codecfake_builder.dataset.schema import schema
+from codecfake_builder.dataset.schema import refuse_earlier_columns, schema
 from codecfake_builder.files import replacing
 
 REJECTED = pa.schema(
@@ -37,6 +37,20 @@ def write_metadata(dataset: Path, split: str, files: Iterable[str], classes: tup
             table = pq.read_table(dataset / file, columns=without_audio.names)
             if table.num_rows:
                 writer.write_table(table.cast(without_audio), row_group_size=10_000)
+
+
+def refuse_earlier_version(dataset: Path) -> None:
+    """Refuse a dataset that an earlier version of the builder made, by the columns of its metadata.
+
+    Raises:
+        DatasetError: it is one; a damaged file is told by whoever reads it.
+    """
+    for path in layout.metadata_files(dataset)[:1]:
+        try:
+            names = pq.read_schema(path).names
+        except (pa.ArrowException, OSError, ValueError):
+            return
+        refuse_earlier_columns(names, dataset)
 
 
 class NetworkRates(NamedTuple):

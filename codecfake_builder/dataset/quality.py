@@ -29,6 +29,7 @@ import soundfile
 from codecfake_builder.audio import RATE
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.integrity.tables import refuse_other_columns
+from codecfake_builder.dataset.metadata import refuse_earlier_version
 from codecfake_builder.dataset.schema import schema
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import write_text
@@ -37,7 +38,7 @@ from codecfake_builder.progress import progress
 _UNMEASURABLE = 1e-4
 """``pystoi`` returns less than this for a clip with less than 0.4 s of speech."""
 _LONGEST = 3600 * RATE
-_COLUMNS = ["id", "variant", "is_fake", "alm", "corpus", "utterance_id", "audio_sha256"]
+_COLUMNS = ["id", "variant", "is_fake", "is_fake_transmission", "corpus", "utterance_id", "audio_sha256"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def _pairs(dataset: Path, clips: int) -> list[_Pair]:
     files = layout.metadata_files(dataset)
     if not files:
         raise DatasetError(f"{dataset}: no dataset of this builder ({layout.metadata('*')} is missing)")
+    refuse_earlier_version(dataset)
     rows = [(path.stem, row) for path in files for row in _rows(path)]
     real: dict[tuple[str, str], _Clip] = {}
     cells: dict[tuple[str, str], list[_Pair]] = defaultdict(list)
@@ -120,7 +122,7 @@ def _pairs(dataset: Path, clips: int) -> list[_Pair]:
             real.setdefault((row["corpus"], row["utterance_id"]), clip)
     for split, row in rows:
         source = real.get((row["corpus"], row["utterance_id"]))
-        if row["is_fake"] and not row["alm"] and source is not None:
+        if row["is_fake"] and not row["is_fake_transmission"] and source is not None:
             fake = _Clip(split, row["variant"], row["id"], row["audio_sha256"])
             cells[split, row["variant"]].append(_Pair(fake, source))
     return [pair for cell in cells.values() for pair in sorted(cell, key=_hash_of_id)[:clips]]
@@ -140,7 +142,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     except (pa.ArrowException, OSError, ValueError, DatasetError) as error:
         raise DatasetError(f"{path}: is no metadata of a dataset ({_line(error)}); verify tells more") from error
     for row in rows:
-        if lacking := [name for name in _COLUMNS if row[name] is None and name != "alm"]:
+        if lacking := [name for name in _COLUMNS if row[name] is None]:
             raise DatasetError(f"{path}: a row without {', '.join(lacking)}; verify tells more")
     return rows
 

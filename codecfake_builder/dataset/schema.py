@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -11,13 +12,17 @@ import pyarrow as pa
 
 from codec_adapters.classes import LABELS
 from codecfake_builder.audio import RATE
-from codecfake_builder.errors import RecipeError
+from codecfake_builder.errors import DatasetError, RecipeError
+from codecfake_builder.files import sha256_text
+from codecfake_builder.origin import ORIGIN_MEANINGS, VIEW_MEANINGS, View
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "id": ("string", "unique within the dataset: variant, corpus, utterance"),
     "audio": ("audio", "FLAC, 16 bit, mono, 16 kHz"),
     "label": ("label", "class of the codec family; 0 is real, -1 a fake that no codec made"),
-    "is_fake": ("bool", "false for real speech"),
+    "is_fake": ("bool", f"view synthesis, {VIEW_MEANINGS[View.SYNTHESIS]}"),
+    "origin": ("string", "; ".join(f"{origin}: {meaning}" for origin, meaning in ORIGIN_MEANINGS.items())),
+    "is_fake_transmission": ("bool", f"view transmission, {VIEW_MEANINGS[View.TRANSMISSION]}"),
     "codec": ("string", "codec family; real; or vocoder for fakes that no codec made"),
     "variant": ("string", "concrete setting of the codec, the audio language model, or real"),
     "language": ("string", "language of the utterance, or of the prompt"),
@@ -41,9 +46,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "decoder_domain": ("string", "taxonomy: time or frequency"),
     "alm": ("string", "audio language model that made the clip, if one did"),
     "prompt_id": ("string", "prompt the audio language model was given: corpus/utterance_id"),
-    "provenance": ("string", "built, or imported: made elsewhere and taken over"),
 }
 """Columns in order: kind, and what they hold."""
+COLUMNS_SHA256 = sha256_text(json.dumps([(name, kind) for name, (kind, _) in COLUMNS.items()]))
+"""Says which columns a shard has; a part of its content key, so that shards of other columns are made again."""
 
 
 def class_names(extra: dict[str, int] | None = None, retired: Mapping[int, str] | None = None) -> list[str]:
@@ -95,6 +101,22 @@ def schema(classes: tuple[str, ...] | None, audio: bool = True) -> pa.Schema:
     """
     arrow: pa.Schema = features(classes, audio).arrow_schema
     return arrow
+
+
+def refuse_earlier_columns(names: Iterable[str], where: object) -> None:
+    """Refuse a dataset of an earlier version of the builder, which lacks columns that this one has.
+
+    Args:
+        names: of the columns that there are.
+        where: name of the dataset or file for the message.
+
+    Raises:
+        DatasetError: no ``origin`` is among them, but ``is_fake`` is.
+    """
+    present = set(names)
+    if "is_fake" in present and "origin" not in present:
+        lacking = ", ".join(name for name in COLUMNS if name not in present and name != "audio")
+        raise DatasetError(f"{where}: was built by an earlier version, without {lacking}; build the dataset again")
 
 
 def yaml_features(classes: tuple[str, ...], audio: bool = True) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from codecfake_builder.audio import CHAIN_VERSION
 from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.schema import COLUMNS_SHA256
 from codecfake_builder.files import sha256_text
 from codecfake_builder.recipe.variants import ResolvedVariant
 
@@ -75,9 +76,10 @@ class Shard:
 
     @cached_property
     def key(self) -> str:
-        """Return the content key: equal keys mean equal clips. It depends on no path and no device."""
+        """Return the content key: equal keys mean equal rows. It depends on no path and no device."""
         return sha256_text(
             f"chain {CHAIN_VERSION}",
+            f"columns {COLUMNS_SHA256}",
             self.policy.model_dump_json(),
             self.made_by.fingerprint() if self.made_by else "real",
             *([json.dumps(["imported", self.variant, asdict(self.imported)])] if self.imported else []),

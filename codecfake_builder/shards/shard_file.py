@@ -18,6 +18,7 @@ from codecfake_builder.audio import FinishedClip
 from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.dataset.schema import schema
 from codecfake_builder.files import replacing
+from codecfake_builder.origin import origin_columns
 from codecfake_builder.shards.alm_runner import Spoken
 from codecfake_builder.shards.shard import Shard, Utterance
 
@@ -31,7 +32,7 @@ ROWS_PER_GROUP = 100
 def clip_row(
     shard: Shard, utterance: Utterance, made: FinishedClip | Spoken, codec: Adapter | CodecSpec | None
 ) -> dict[str, Any]:
-    """Return one row of the dataset (see ``features.COLUMNS``).
+    """Return one row of the dataset (see ``schema.COLUMNS``).
 
     Args:
         utterance: the source, or the prompt of an ALM.
@@ -41,6 +42,7 @@ def clip_row(
     spoken = made if isinstance(made, Spoken) else None
     clip = made.clip if isinstance(made, Spoken) else made
     identity = f"{shard.variant}-{utterance.corpus}-{utterance.utterance_id}"
+    own, alm = shard.imported or _class_of(codec), shard.variant if spoken else utterance.alm
     return {
         "id": identity,
         "audio": {"bytes": clip.flac, "path": re.sub(r"[^\w.-]", "_", identity) + ".flac"},
@@ -54,10 +56,10 @@ def clip_row(
         "source_sha256": utterance.sha256,
         "audio_sha256": hashlib.sha256(clip.pcm.astype("<i2").tobytes()).hexdigest(),
         "gain": clip.gain,
-        **(shard.imported or _class_of(codec)).columns(),
-        "alm": shard.variant if spoken else utterance.alm,
+        **own.columns(),
+        **origin_columns(own.codec, alm, shard.imported is not None),
+        "alm": alm,
         "prompt_id": utterance.name if spoken else utterance.prompt_id,
-        "provenance": "imported" if shard.imported else "built",
     }
 
 

@@ -16,6 +16,7 @@ BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 TRAIN = "train"
 DEV = "dev"
+EVAL_ID = "eval_id"
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 
 from codecfake_builder.benchmark.detectors.outputs import FloatArray, IntArray
+from codecfake_builder.benchmark.scoring.metrics import OpenSet, open_set
 
 COVERAGE = 0.95
 """Share of the bootstrap samples that an interval spans."""
+BLOCK = 20
+"""Number of bootstrap samples that metrics of scores are computed for at a time."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +79,25 @@ class SpeakerBootstrap:
         speakers, within = np.unique(self.speaker_of_clip[rows], return_inverse=True)
         counts = np.bincount(within * bins + values, minlength=len(speakers) * bins).reshape(-1, bins)
         return self.weights[:, speakers].astype(np.float64) @ counts
+
+    def open_set(self, scores: FloatArray, positive: IntArray, negative: IntArray) -> tuple[OpenSet, OpenSet]:
+        """Return how well scores tell two sets of clips apart, and that of each bootstrap sample.
+
+        Args:
+            scores: ``[clips]``, of every row of ``speakers``.
+            positive: rows of the clips whose scores should be larger.
+            negative: rows of the others.
+
+        Returns:
+            The metrics of all clips, and ``[samples]`` of the samples; NaN where one lacks clips of either set.
+        """
+        value = open_set(scores[positive], scores[negative])
+        parts = []
+        with np.errstate(invalid="ignore"):
+            for at in range(0, len(self.weights), BLOCK):
+                weights = self.weights[at : at + BLOCK]
+                own, others = (weights[:, self.speaker_of_clip[rows]] for rows in (positive, negative))
+                parts.append(open_set(scores[positive], scores[negative], own, others))
+        empty = np.zeros(0)
+        joined = [np.concatenate([getattr(part, name) for part in parts] or [empty]) for name in vars(value)]
+        return value, OpenSet(*joined)

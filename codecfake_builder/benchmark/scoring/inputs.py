@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from codec_adapters.files.documents import nearest
+from codecfake_builder.benchmark.detectors.outputs import EVAL_ID
 from codecfake_builder.benchmark.scoring.matched import (
     MatchedPredictions,
     add_detector_scores,
@@ -18,8 +19,9 @@ from codecfake_builder.benchmark.scoring.matched import (
 )
 from codecfake_builder.benchmark.scoring.predictions import read_predictions, stored_layer
 from codecfake_builder.benchmark.scoring.publication import released_sets
-from codecfake_builder.benchmark.scoring.score import ALM, CONDITIONS, EVAL_ID, EVAL_OOD, PUBLISHED_CLASSES, ROBUSTNESS
+from codecfake_builder.benchmark.scoring.score import CONDITIONS, EVAL_OOD, PUBLISHED_CLASSES, ROBUSTNESS
 from codecfake_builder.benchmark.scoring.truth import (
+    ALM,
     closed_set,
     dataset_classes,
     dataset_truth,

@@ -20,7 +20,7 @@ class MatchedPredictions:
     """Clips with their ground truth and their predictions; every array has a row per row of ``truth``."""
 
     truth: pd.DataFrame
-    """Columns ``id``, ``split``, ``label``, ``group``, ``speaker``; see ``truth.py``."""
+    """Columns ``id``, ``split``, ``label``, ``group``, ``speaker``, ``codec``, ``alm``; see ``truth.py``."""
     classes: list[str]
     """Names of all classes, by id."""
     known: list[int]

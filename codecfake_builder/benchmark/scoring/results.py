@@ -9,6 +9,7 @@ from typing import Any
 
 from codecfake_builder.benchmark.scoring.bootstrap import Interval
 from codecfake_builder.errors import BenchmarkError
+from codecfake_builder.origin import View
 
 RESULTS = "results.json"
 VERSION = 1
@@ -42,6 +43,8 @@ class Results:
     """Per detector: the score that 95 % of the known dev clips reach."""
     notes: tuple[str, ...] = ()
     """What could not be computed, and why."""
+    view: str = View.SYNTHESIS.value
+    """What counts as fake where real is told from fake; results of before it was stated followed this one."""
 
     def table(self, key: str) -> Table | None:
         """Return the table with that key, or ``None``."""

@@ -7,29 +7,34 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from codecfake_builder.benchmark.detectors import dev_threshold
-from codecfake_builder.benchmark.detectors.outputs import DEV, FloatArray, IntArray
+from codecfake_builder.benchmark.detectors.outputs import DEV, EVAL_ID, FloatArray, IntArray
 from codecfake_builder.benchmark.scoring.bootstrap import Interval, SpeakerBootstrap
 from codecfake_builder.benchmark.scoring.matched import MatchedPredictions
-from codecfake_builder.benchmark.scoring.metrics import OpenSet, confusion, f1_per_class, open_set
+from codecfake_builder.benchmark.scoring.metrics import OpenSet, confusion, f1_per_class
+from codecfake_builder.benchmark.scoring.real_or_fake import real_or_fake_tables
 from codecfake_builder.benchmark.scoring.results import Results, Table
+from codecfake_builder.benchmark.scoring.truth import ALM, VOCODER_SPLIT
+from codecfake_builder.origin import View
 from codecfake_builder.progress import progress
 
-EVAL_ID = "eval_id"
 EVAL_OOD = "eval_ood"
-ALM = "alm"
 ROBUSTNESS = ("unseen_real", "id_config", "id_source")
-CONDITIONS = {"ood_vocoder": "vocoder", "ood_config": "different config", "ood_source": "different source"}
+CONDITIONS = {VOCODER_SPLIT: "vocoder", "ood_config": "different config", "ood_source": "different source"}
 """Splits of Table 5 beside ``eval_ood``, by the heading of their column."""
 PUBLISHED_CLASSES = list(range(7))
 """Ids of the classes that the publication's models know."""
 SINGLE_CODEC = 7
 """WavTokenizer, which has a column of its own in Table 5."""
 AVERAGE = "average"
-BLOCK = 20
-"""Number of bootstrap samples that open-set metrics are computed for at a time."""
 
 
-def score(matched: MatchedPredictions, model: str, bootstrap_samples: int = 1000, seed: int = 0) -> Results:
+def score(
+    matched: MatchedPredictions,
+    model: str,
+    bootstrap_samples: int = 1000,
+    seed: int = 0,
+    view: View = View.SYNTHESIS,
+) -> Results:
     """Compute all tables that the predictions allow; the results' notes say which others are missing, and why.
 
     Args:
@@ -37,6 +42,7 @@ def score(matched: MatchedPredictions, model: str, bootstrap_samples: int = 1000
         model: name of the model in the tables.
         bootstrap_samples: samples of speakers for the confidence intervals; 0 for none.
         seed: of the bootstrap's random numbers.
+        view: what counts as fake where real is told from fake.
 
     Example:
         >>> import pandas as pd
@@ -55,7 +61,11 @@ def score(matched: MatchedPredictions, model: str, bootstrap_samples: int = 1000
     """
     bootstrap = SpeakerBootstrap(matched.truth["speaker"], bootstrap_samples, seed)
     notes: list[str] = []
-    tables = [*_closed_set_tables(matched, model, bootstrap, notes), *_open_set_tables(matched, bootstrap, notes)]
+    tables = [
+        *_closed_set_tables(matched, model, bootstrap, notes),
+        *_open_set_tables(matched, bootstrap, notes),
+        *real_or_fake_tables(matched, model, view, bootstrap, notes),
+    ]
     return Results(
         model=model,
         classes=tuple(matched.known_names),
@@ -63,6 +73,7 @@ def score(matched: MatchedPredictions, model: str, bootstrap_samples: int = 1000
         confusion=_confusion_counts(matched),
         thresholds=_thresholds(matched),
         notes=tuple(notes),
+        view=view.value,
     )
 
 
@@ -154,7 +165,7 @@ def _open_set_tables(matched: MatchedPredictions, bootstrap: SpeakerBootstrap, n
     with progress("open-set metrics", len(matched.scores) * len(conditions), "cells") as advance:
         for detector, scores in matched.scores.items():
             for _, rows in conditions:
-                found.setdefault(detector, []).append(_with_samples(scores, known, rows, bootstrap))
+                found.setdefault(detector, []).append(bootstrap.open_set(scores, known, rows))
                 advance(1)
     columns = (*(name for name, _ in conditions), AVERAGE)
     clips = (*(len(rows) for _, rows in conditions), 0)
@@ -202,25 +213,6 @@ def _conditions(matched: MatchedPredictions) -> Iterator[tuple[str, IntArray]]:
 
 def _label_range(labels: IntArray) -> str:
     return f"{labels.min()}-{labels.max()}" if len(labels) else ""
-
-
-def _with_samples(
-    scores: FloatArray, known: IntArray, unknown: IntArray, bootstrap: SpeakerBootstrap
-) -> tuple[OpenSet, OpenSet]:
-    """Return the metrics, and those of the bootstrap samples (NaN where a sample lacks known or unknown clips)."""
-    value = open_set(scores[known], scores[unknown])
-    parts = []
-    with np.errstate(invalid="ignore"):
-        for at in range(0, len(bootstrap.weights), BLOCK):
-            weights = bootstrap.weights[at : at + BLOCK]
-            of_known, of_unknown = (
-                weights[:, bootstrap.speaker_of_clip[known]],
-                weights[:, bootstrap.speaker_of_clip[unknown]],
-            )
-            parts.append(open_set(scores[known], scores[unknown], of_known, of_unknown))
-    empty = np.zeros(0)
-    joined = [np.concatenate([getattr(part, name) for part in parts] or [empty]) for name in vars(value)]
-    return value, OpenSet(*joined)
 
 
 def _open_set_row(pairs: list[tuple[OpenSet, OpenSet]], pick: Callable[[OpenSet], FloatArray]) -> tuple[Interval, ...]:

@@ -1,7 +1,8 @@
 """Read the ground truth of clips, from a dataset folder, a label file, or the names of released files.
 
 A ground truth is a table with a row per clip: ``id``, ``split``, ``label`` (class id), ``group`` (the column of a
-split's table that the clip counts in), ``speaker`` (``corpus/speaker``, the unit of the bootstrap).
+split's table that the clip counts in), ``speaker`` (``corpus/speaker``, the unit of the bootstrap), ``codec`` (class
+name) and ``alm`` (language model that made it, if one did), which say by what view the clip is fake.
 """
 
 from __future__ import annotations
@@ -13,17 +14,22 @@ import datasets
 import pandas as pd
 import pyarrow.parquet as pq
 
-from codec_adapters.classes import LABELS, REAL
+from codec_adapters.classes import LABELS, REAL, VOCODER
 from codecfake_builder.audio import AUDIO_SUFFIXES
 from codecfake_builder.benchmark.detectors.outputs import TRAIN
 from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.metadata import refuse_earlier_version
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.errors import BenchmarkError, DatasetError
 from codecfake_builder.text_files import read_lines
 
-COLUMNS = ["id", "split", "label", "group", "speaker"]
+COLUMNS = ["id", "split", "label", "group", "speaker", "codec", "alm"]
 GROUPED_BY = {"unseen_real": "corpus", "id_config": "variant", "id_source": "variant", "alm": "alm"}
 """Split -> column of the dataset whose values are the columns of its table; for other splits it is ``codec``."""
+ALM = "alm"
+"""Split with the clips of audio language models."""
+VOCODER_SPLIT = "ood_vocoder"
+"""Split with the fakes that no codec made."""
 _VCTK = re.compile(r"(p\d{3}|s5)_\d{3}$")
 _AISHELL3 = re.compile(r"(SSB\d{4})\d{4}$")
 _NCSSD = re.compile(r"(R-(?:EN|ZH))_.*_(d\d+)$")
@@ -42,8 +48,9 @@ def dataset_splits(dataset: Path) -> list[str]:
     """Return the names of a dataset folder's splits, sorted.
 
     Raises:
-        DatasetError: there is no finished dataset in the folder.
+        DatasetError: there is no finished dataset in the folder, or one of an earlier version.
     """
+    refuse_earlier_version(dataset)
     splits = [path.stem for path in layout.metadata_files(dataset)]
     if not splits:
         raise DatasetError(
@@ -145,8 +152,15 @@ def file_name_truth(names: list[str], label: int | None, split: str, group: str 
 def _released_truth(names: list[str], labels: list[int], split: str, group: str | None) -> pd.DataFrame:
     groups = [group or class_names()[label] for label in labels]
     speakers = [speaker_of(name) for name in names]
+    codecs = [_released_class(split, label) for label in labels]
+    alms = groups if split == ALM else [None] * len(names)
     columns = {"id": names, "split": split, "label": labels, "group": groups, "speaker": speakers}
-    return pd.DataFrame(columns, columns=COLUMNS)
+    return pd.DataFrame({**columns, "codec": codecs, "alm": alms}, columns=COLUMNS)
+
+
+def _released_class(split: str, label: int) -> str:
+    """Return the class of a released clip; its vocoder split has labels of codecs, which mean "no known class"."""
+    return VOCODER if split == VOCODER_SPLIT and label != LABELS[REAL] else class_names()[label]
 
 
 def _label_of(name: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -85,14 +85,14 @@ class Expected(_Part):
                     raise ValueError(f"splits.{name}: nothing is said of imported variant {variant}")
         return self
 
-    def class_of(self, split: str, variant: str) -> tuple[str, int, Literal["built", "imported"]]:
-        """Return the class and label that clips of a variant have, and where they are from."""
+    def class_of(self, split: str, variant: str) -> tuple[str, int, bool]:
+        """Return the class and label that clips of a variant have, and whether they were imported."""
         if variant in self.splits[split].imported:
-            return self.imported[variant].codec, self.imported[variant].label, "imported"
+            return self.imported[variant].codec, self.imported[variant].label, True
         if variant == REAL:
-            return REAL, 0, "built"
+            return REAL, 0, False
         spec = self.alms[variant].codec.spec if variant in self.alms else self.variants[variant].spec
-        return spec.family, spec.label, "built"
+        return spec.family, spec.label, False
 
 
 def parse_expected(data: bytes) -> Expected:

@@ -14,15 +14,17 @@ from codec_adapters.classes import REAL
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.integrity.clips import clip_problems
 from codecfake_builder.dataset.integrity.expected import Expected, Members
-from codecfake_builder.dataset.integrity.tables import read_rows
+from codecfake_builder.dataset.integrity.tables import read_names, read_rows
 from codecfake_builder.dataset.metadata import REJECTED
-from codecfake_builder.dataset.schema import COLUMNS, schema
+from codecfake_builder.dataset.schema import COLUMNS, refuse_earlier_columns, schema
 from codecfake_builder.errors import DatasetError
+from codecfake_builder.origin import origin_columns
 from codecfake_builder.plan.plan import membership_hash
 from codecfake_builder.progress import progress
 
 _NEEDED = (
-    "id", "label", "is_fake", "codec", "variant", "corpus", "utterance_id", "duration", "audio_sha256", "provenance"
+    "id", "label", "is_fake", "origin", "is_fake_transmission", "codec", "variant", "corpus", "utterance_id",
+    "duration", "audio_sha256"
 )  # fmt: skip
 _NAMES = ("id", "variant", "corpus", "utterance_id", "speaker")
 _LONGEST_NAME = 4096
@@ -76,8 +78,13 @@ class RowChecker:
         self._strings: dict[str, str] = {}
 
     def check(self) -> None:
-        """Check all shards, then what all rows together must be."""
+        """Check all shards, then what all rows together must be.
+
+        Raises:
+            DatasetError: the dataset is of an earlier version, so that no row is what it has to be.
+        """
         shards = sorted(name for name in self.intact if layout.is_shard(name))
+        self._refuse_earlier(shards)
         with progress("checking", len(shards), "shards") as advance:
             for name in shards:
                 self._check_shard(name)
@@ -87,6 +94,16 @@ class RowChecker:
         self._check_copies()
         for split in self.expected.splits:
             self._check_metadata(split)
+
+    def _refuse_earlier(self, shards: list[str]) -> None:
+        """Refuse a dataset whose first readable shard has the columns of an earlier version."""
+        for name in shards:
+            try:
+                names = read_names(self.dataset / name)
+            except DatasetError:
+                continue  # told with its rows
+            refuse_earlier_columns(names, self.dataset)
+            return
 
     def _check_shard(self, name: str) -> None:
         """Check columns and rows of a shard."""
@@ -117,14 +134,16 @@ class RowChecker:
         if long := [column for column in _NAMES if len(row[column] or "") > _LONGEST_NAME]:
             yield f"more than {_LONGEST_NAME} characters in {', '.join(long)}"
             return
-        family, label, origin = self.expected.class_of(split, variant)
-        spoken = variant in self.expected.alms and origin == "built"
-        expected = {
+        family, label, imported = self.expected.class_of(split, variant)
+        spoken = variant in self.expected.alms and not imported
+        alm = row["alm"] if imported else (variant if spoken else None)
+        expected: _Row = {
             "id": f"{variant}-{row['corpus']}-{row['utterance_id']}",
-            "variant": variant, "codec": family, "label": label, "is_fake": family != REAL, "provenance": origin
+            "variant": variant, "codec": family, "label": label, **origin_columns(family, alm, imported)
         }  # fmt: skip
-        if origin == "built":
-            expected["alm"] = variant if spoken else None
+        if family == REAL or not imported:
+            expected["alm"] = None if family == REAL else alm
+        if not imported:
             expected["prompt_id"] = f"{row['corpus']}/{row['utterance_id']}" if spoken else None
         for column, value in expected.items():
             if row[column] != value:
@@ -133,7 +152,7 @@ class RowChecker:
             yield f"the same id stands in {self.files[row['id']]}"
         self.files[row["id"]] = name
         utterance = (self._kept(row["corpus"]), self._kept(row["utterance_id"]))
-        if origin == "built" and not spoken:  # speech of a language model has its own length
+        if not imported and not spoken:  # speech of a language model has its own length
             length = self.durations.setdefault(utterance, row["duration"])
             if length != row["duration"]:
                 yield f"lasts {row['duration']} s, other clips of its utterance {length} s"

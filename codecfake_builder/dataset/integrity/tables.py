@@ -33,6 +33,17 @@ def read_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
             raise DatasetError(f"cannot be read as Parquet ({' '.join(str(error).split())})") from error
 
 
+def read_names(path: Path) -> list[str]:
+    """Return the names of a Parquet file's columns.
+
+    Raises:
+        DatasetError: see :func:`read_rows`.
+    """
+    probe(path)
+    names: list[str] = read_schema(path).names
+    return names
+
+
 def refuse_other_columns(found: pa.Schema, expected: pa.Schema) -> None:
     """Refuse columns of other names or types; what a schema says beside them is not compared.
 

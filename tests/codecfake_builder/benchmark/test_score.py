@@ -164,7 +164,8 @@ def test_outputs_give_all_tables_with_all_detectors(dataset: Path, tmp_path: Pat
     path = write_outputs(good_outputs(dataset), tmp_path / "o.parquet")
     results = score(match_to_dataset([path], dataset), "ours", bootstrap_samples=50)
     tables = {table.key: table for table in results.tables}
-    assert list(tables) == ["id", "robustness", "alm", "ood_auc", "ood_fpr95", "ood_eer", "ood_eer_standard"]
+    open_set = ["ood_auc", "ood_fpr95", "ood_eer", "ood_eer_standard"]
+    assert list(tables) == ["id", "robustness", "alm", *open_set, "real_fake_eer", "real_fake_auc"]
     assert tables["id"].columns == (*KNOWN, "average")
     assert tables["robustness"].columns == ("vctk", "encodec_x", "funcodec_x", "mimi", "average")
     assert tables["ood_auc"].columns == ("single codec 7", "multi codec 8-11", "different source", "average")

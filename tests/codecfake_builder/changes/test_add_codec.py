@@ -261,7 +261,7 @@ def test_clips_that_exist_already(add: Run, dataset: Path, tmp_path: Path, monke
     code, printed, errors = add("secretcodec", "--imported", str(clips), "--into", str(dataset))
     assert code == 0, printed + errors
     rows = pq.read_table(dataset / "metadata" / "ood_secretcodec.parquet").to_pylist()
-    assert {(row["label"], row["codec"], row["provenance"]) for row in rows} == {(12, "secretcodec", "imported")}
+    assert {(row["label"], row["codec"], row["origin"]) for row in rows} == {(12, "secretcodec", "imported")}
     assert verify(dataset).problems == []
     document = yaml.safe_load((dataset / layout.RECIPE).read_text())
     assert document["classes"] == {"secretcodec": 12}

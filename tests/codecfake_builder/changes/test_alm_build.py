@@ -120,6 +120,15 @@ def test_the_config_of_the_codec_holds_them_beside_real_speech(dataset: Path, tm
     assert sorted(set(found["variant"])) == [LM, "real"]
 
 
+def test_what_a_model_spoke_is_fake_by_either_view(dataset: Path, tmp_path: Path) -> None:
+    found = datasets.load_dataset(str(dataset), "generated", cache_dir=str(tmp_path))
+    assert {name: split.num_rows for name, split in found.items()} == {"alm": len(rows(dataset, "alm/*.parquet"))}
+    for row in rows(dataset):
+        fake = row["alm"] is not None
+        origin = "generated" if fake else "recorded" if row["variant"] == "real" else "resynthesized"
+        assert (row["origin"], row["is_fake_transmission"], row["is_fake"]) == (origin, fake, origin != "recorded")
+
+
 def test_verify_sees_a_wrong_alm_column(dataset: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -66,7 +66,7 @@ def test_official_outputs_import_with_their_labels_and_lengths(shared: Path, tmp
         info = soundfile.info(sources[row["variant"] + row["utterance_id"]])
         samples = soundfile.info(io.BytesIO(row["audio"]["bytes"])).frames
         assert samples == -(-info.frames * 16000 // info.samplerate) == round(row["duration"] * 16000)
-        assert (row["provenance"], row["is_fake"]) == ("imported", True)
+        assert (row["origin"], row["is_fake"], row["is_fake_transmission"]) == ("imported", True, False)
         assert (row["bitrate_bps"] is None) == (row["variant"] not in codec_adapters.names())
     assert not verify(tmp_path / "d").problems
     assert "identical audio" in (tmp_path / "d" / "provenance.json").read_text()
@@ -82,7 +82,7 @@ def test_named_folders_have_the_figures_of_their_variants(tmp_path: Path) -> Non
     assert {name: row["label"] for name, row in rows.items()} == {"encodec_24khz_6kbps": 4, "dac_16khz": 11, "real": 0}
     assert rows["encodec_24khz_6kbps"]["utterance_id"] == "a-x"
     assert (rows["encodec_24khz_6kbps"]["bitrate_bps"], rows["dac_16khz"]["codebooks"]) == (6000, 12)
-    assert (rows["real"]["is_fake"], rows["real"]["provenance"], rows["real"]["language"]) == (False, "imported", "en")
+    assert (rows["real"]["is_fake"], rows["real"]["origin"], rows["real"]["language"]) == (False, "recorded", "en")
 
 
 @pytest.mark.parametrize("folder", ["realtime", "real-esrgan", "dacapo", "unknown codec"])
@@ -137,6 +137,10 @@ def test_a_table_says_codec_model_and_prompt(tmp_path: Path) -> None:
         ({"path": "a.wav", "codec": "mimi", "label": "4"}, "mimi and encodec contradict each other"),
         ({"path": "../a.wav", "codec": "mimi"}, "leads out of the corpus root"),
         ({"path": "", "codec": "mimi"}, "line 2: no value for path"),
+        (
+            {"path": "a.wav", "codec": "real", "alm": "moshi"},
+            "line 2: alm: real speech was spoken by no language model",
+        ),
     ],
 )
 def test_rows_that_cannot_be(tmp_path: Path, row: dict[str, str], words: str) -> None:

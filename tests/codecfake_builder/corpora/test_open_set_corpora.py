@@ -132,12 +132,12 @@ def test_the_published_open_sets_build_with_the_right_labels(
     real, fake = clips(tmp_path / "d", "unseen_real/*.parquet"), clips(tmp_path / "d", "ood_vocoder/*.parquet")
     assert {row["corpus"]: 0 for row in real} == dict.fromkeys(("asvspoof2019la", "in_the_wild", "ncssd"), 0)
     assert len(real) == 3 + 3 + 4
-    assert {(row["label"], row["is_fake"], row["codec"], row["provenance"]) for row in real} == {
-        (0, False, "real", "built")
+    assert {(row["label"], row["is_fake"], row["codec"], row["origin"]) for row in real} == {
+        (0, False, "real", "recorded")
     }
     assert len(fake) == 4 + 3
-    assert {(row["label"], row["is_fake"], row["codec"], row["provenance"]) for row in fake} == {
-        (-1, True, "vocoder", "imported")
+    assert {(row["label"], row["is_fake"], row["codec"], row["origin"]) for row in fake} == {
+        (-1, True, "vocoder", "vocoded")
     }
     assert {row["variant"] for row in fake} == {"asvspoof2019_A07", "asvspoof2019_A08", "in_the_wild_fake"}
     assert not verify(tmp_path / "d").problems

@@ -97,9 +97,9 @@ def test_the_head_is_what_it_has_always_been() -> None:
     head = yaml.safe_load(text.split("---\n")[1])
     assert list(head)[-2:] == ["configs", "dataset_info"]
     names = [config["config_name"] for config in head["configs"]]
-    assert names == ["all", "encodec", "dac", "metadata"]
+    assert names == ["all", "encodec", "dac", "recorded", "resynthesized", "metadata"]
     assert [info["config_name"] for info in head["dataset_info"]] == names
-    assert [info["features"][1]["name"] for info in head["dataset_info"]] == ["audio", "audio", "audio", "label"]
+    assert [info["features"][1]["name"] for info in head["dataset_info"]] == [*["audio"] * 5, "label"]
 
 
 def test_the_hubs_tools_write_back_the_same_card() -> None:
@@ -155,11 +155,12 @@ def test_a_variants_line_has_the_rates_of_the_network_that_was_used() -> None:
 
 
 def test_sections_stand_where_there_is_something_to_say() -> None:
-    always = ["Use", "Splits", "How a clip was made", "Sources and licences", "Columns", "Limits", "Citation"]
+    always = ["Use", "What is fake", "Splits", "How a clip was made"]
+    always += ["Sources and licences", "Columns", "Limits", "Citation"]
     assert headings(card(contents())) == always
     text = card(contents([ALM, "told"]), scores=[StoiScores("dev", DAC, 3, 0.98765, 0.5)])
     assert headings(text) == [
-        *always[:3],
+        *always[:4],
         "Audio language models",
         "Intelligibility",
         "Sources and licences",
@@ -194,3 +195,21 @@ def test_paragraphs_are_one_empty_line_apart() -> None:
     text = card(contents([ALM, "told"], notes=["A note."]), scores=[StoiScores("dev", DAC, 3, 0.9, 0.5)])
     assert "\n\n\n" not in text
     assert text.endswith("\n}\n```\n")
+
+
+def test_every_origin_has_a_config_and_three_sentences_say_what_is_fake() -> None:
+    text = card(contents([ALM, "told", "hifigan"]))
+    origins = ["recorded", "resynthesized", "generated", "vocoded", "imported"]
+    configs = {config["config_name"]: config for config in yaml.safe_load(text.split("---\n")[1])["configs"]}
+    assert list(configs)[-6:] == [*origins, "metadata"]
+    patterns = {name: configs[name]["data_files"][0]["path"] for name in origins}
+    assert patterns == {
+        "recorded": ["data/train/real-*.parquet"],
+        "resynthesized": [f"data/train/{name}-*.parquet" for name in (ENCODEC, DAC)],
+        "generated": [f"data/train/{ALM}-*.parquet"],
+        "vocoded": ["data/train/hifigan-*.parquet"],
+        "imported": ["data/train/told-*.parquet"],
+    }
+    (line,) = section(text, "What is fake")
+    assert line.count(". ") == 2
+    assert all(f"`{origin}`" in line for origin in origins)
