@@ -21,9 +21,9 @@ COLUMNS = (
     "text",
     "native_sample_rate",
 )
-"""Columns of :attr:`Clips.table`. ``utterance`` is ``corpus/utterance_id`` and ``speaker`` ``corpus/speaker``, since both
-are unique within a corpus only; ``variant`` is the class that the probes tell apart: a codec's setting, ``real``, or the
-folder of a tree. ``text`` and ``native_sample_rate`` may be missing."""
+"""Columns of :attr:`Clips.table`. ``utterance`` is ``corpus/utterance_id`` and ``speaker`` ``corpus/speaker``, since
+both are unique within a corpus only; ``variant`` is the class that the probes tell apart: a codec's setting, ``real``,
+or the folder of a tree. ``text`` and ``native_sample_rate`` may be missing."""
 
 PAIRED_ORIGINS = ("recorded", "resynthesized")
 """Clips of these origins come from an utterance sample by sample, so that clips of one utterance can be compared."""
