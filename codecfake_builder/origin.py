@@ -66,7 +66,7 @@ def clip_origin(codec: str, alm: str | None, imported: bool) -> Origin:
         return Origin.VOCODED
     if imported:
         return Origin.IMPORTED
-    return Origin.RESYNTHESIZED if alm is None else Origin.GENERATED
+    return Origin.GENERATED if alm else Origin.RESYNTHESIZED
 
 
 def is_fake(view: View, codec: str, alm: str | None) -> bool:
@@ -83,7 +83,7 @@ def is_fake(view: View, codec: str, alm: str | None) -> bool:
     """
     if codec == REAL:
         return False
-    return view is View.SYNTHESIS or codec == VOCODER or alm is not None
+    return view is View.SYNTHESIS or codec == VOCODER or bool(alm)
 
 
 def origin_columns(codec: str, alm: str | None, imported: bool) -> dict[str, str | bool]:

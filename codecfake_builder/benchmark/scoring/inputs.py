@@ -159,13 +159,15 @@ def _join(parts: list[MatchedPredictions]) -> MatchedPredictions:
     """Join sets into one; detectors whose scores some set lacks are left out."""
     first = parts[0]
     common = [name for name in first.scores if all(name in part.scores for part in parts)]
-    with_logits = all(part.logits is not None for part in parts)
+    logits = [part.logits for part in parts if part.logits is not None]
+    realness = [part.realness for part in parts if part.realness is not None]
     joined = MatchedPredictions(
         truth=pd.concat([part.truth for part in parts], ignore_index=True),
         classes=first.classes,
         known=first.known,
         predicted=np.concatenate([part.predicted for part in parts]),
-        logits=np.concatenate([part.logits for part in parts if part.logits is not None]) if with_logits else None,
+        logits=np.concatenate(logits) if len(logits) == len(parts) else None,
         scores={name: np.concatenate([part.scores[name] for part in parts]) for name in common},
+        realness=np.concatenate(realness) if len(realness) == len(parts) else None,
     )
     return add_detector_scores(joined)

@@ -10,7 +10,7 @@ import pandas as pd
 from codec_adapters.classes import NO_LABEL, VOCODER
 from codecfake_builder.benchmark.detectors import ALL, FROM_LOGITS, check_no_overlap
 from codecfake_builder.benchmark.detectors.outputs import TRAIN, FloatArray, IntArray, Outputs
-from codecfake_builder.benchmark.scoring.predictions import logits_of, own_scores, predicted_labels
+from codecfake_builder.benchmark.scoring.predictions import logits_of, own_scores, predicted_labels, real_scores
 from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.progress import say
 
@@ -33,6 +33,8 @@ class MatchedPredictions:
     """``[clips, dimensions]``."""
     scores: dict[str, FloatArray] = field(default_factory=dict)
     """``[clips]`` by detector; larger = more in-distribution."""
+    realness: FloatArray | None = None
+    """``[clips]``; larger = more like real speech."""
 
     @property
     def known_names(self) -> list[str]:
@@ -102,14 +104,16 @@ def match_predictions(
     table = predictions.set_index("id", drop=False).loc[matched_truth["id"]].reset_index(drop=True)
     names = [classes[label] for label in known]
     embeddings = np.stack(table["embedding"].to_list()) if "embedding" in table and len(table) else None
+    logits = logits_of(table, names, where)
     return MatchedPredictions(
         truth=matched_truth,
         classes=classes,
         known=known,
         predicted=predicted_labels(table, classes, known, where),
-        logits=logits_of(table, names, where),
+        logits=logits,
         embeddings=embeddings,
         scores=own_scores(table, where),
+        realness=real_scores(table, known, logits, where),
     )
 
 

@@ -1,8 +1,9 @@
 """Read files of predictions: Parquet, CSV, or the released text format.
 
 A table of predictions has a row per clip with ``id`` (or ``file``) and any of: ``predicted`` (class name or id),
-``score`` and ``score_NAME`` (of the user's own detectors; larger = more in-distribution), ``logit_CLASS`` per known
-class. Parquet files that ``evaluate`` wrote hold ``logits`` and ``embedding`` as fixed-size lists.
+``score`` and ``score_NAME`` (of the user's own detectors; larger = more in-distribution), ``score_real`` (larger = more
+like real speech), ``logit_CLASS`` per known class. Parquet files that ``evaluate`` wrote hold ``logits`` and
+``embedding`` as fixed-size lists.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from codec_adapters.classes import LABELS, REAL
 from codec_adapters.files.documents import nearest
 from codecfake_builder.benchmark.detectors.outputs import FloatArray, IntArray
 from codecfake_builder.benchmark.scoring.truth import stem
@@ -25,6 +27,8 @@ LOGIT = "logit_"
 """Beginning of the names of columns with logits."""
 SCORE = "score"
 """Name, or beginning of the name, of columns with detector scores."""
+REAL_SCORE = "score_real"
+"""Name of the column with the scores of a detector of real speech, which is none of the open set."""
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
@@ -196,5 +200,25 @@ def predicted_labels(table: pd.DataFrame, classes: list[str], known: list[int], 
 
 def own_scores(table: pd.DataFrame, where: str) -> dict[str, FloatArray]:
     """Return the detector scores in the table, ``[clips]`` by the name of the detector."""
-    columns = [str(column) for column in table.columns if str(column) == SCORE or str(column).startswith(f"{SCORE}_")]
+    names = [str(column) for column in table.columns if str(column) != REAL_SCORE]
+    columns = [name for name in names if name == SCORE or name.startswith(f"{SCORE}_")]
     return {column.removeprefix(f"{SCORE}_"): _numbers(table, [column], where)[:, 0] for column in columns}
+
+
+def real_scores(table: pd.DataFrame, known: list[int], logits: FloatArray | None, where: str) -> FloatArray | None:
+    """Return how real each clip is, ``[clips]``, larger = more real; ``None`` where the table does not say.
+
+    Args:
+        table: predictions; what ``score_real`` holds goes before the log-odds of the class ``real``.
+        known: ids of the classes that the model knows, in the order of the logits.
+        logits: ``[clips, known classes]``, if there are any.
+        where: name of the predictions in messages.
+    """
+    if REAL_SCORE in table:
+        return _numbers(table, [REAL_SCORE], where)[:, 0]
+    if logits is None or LABELS[REAL] not in known or len(known) < 2:
+        return None
+    column = known.index(LABELS[REAL])
+    others = np.delete(logits.astype(np.float64), column, axis=1)
+    odds: FloatArray = logits[:, column] - np.logaddexp.reduce(others, axis=1)
+    return odds

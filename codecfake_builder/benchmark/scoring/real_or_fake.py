@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from codec_adapters.classes import LABELS, REAL
 from codecfake_builder.benchmark.detectors.outputs import DEV, EVAL_ID, TRAIN, BoolArray, FloatArray, IntArray
 from codecfake_builder.benchmark.scoring.bootstrap import Interval, SpeakerBootstrap
 from codecfake_builder.benchmark.scoring.matched import MatchedPredictions
@@ -14,8 +13,6 @@ from codecfake_builder.benchmark.scoring.metrics import OpenSet
 from codecfake_builder.benchmark.scoring.results import Table
 from codecfake_builder.origin import VIEW_MEANINGS, View, is_fake
 
-OWN_SCORE = "real"
-"""Name of the detector (column ``score_real``) whose scores say how real a clip is; else the logits do."""
 POOLED = "all"
 """Heading of the column with the clips of all splits."""
 _METRICS: tuple[tuple[str, str, Callable[[OpenSet], FloatArray]], ...] = (
@@ -33,13 +30,13 @@ def real_or_fake_tables(
     those of ``eval_id`` where it has none; and one for the clips of all these splits together.
 
     Args:
-        matched: predictions; a clip's score is the model's log-odds of the class ``real``, or its ``score_real``.
+        matched: predictions, with ``realness`` as the scores.
         model: name of the model, of its row.
         view: what counts as fake.
         bootstrap: samples of speakers.
         notes: takes why there is no table.
     """
-    scores = real_scores(matched)
+    scores = matched.realness
     conditions = list(_conditions(matched, fake_by(matched, view)))
     if scores is None or not conditions:
         missing = "logits of the class real and no score_real" if scores is None else "bona fide and fake clips"
@@ -52,18 +49,6 @@ def real_or_fake_tables(
         cells = tuple(Interval.from_samples(float(pick(value)[0]), pick(drawn)) for value, drawn in found)
         title = f"real or fake, view {view} ({VIEW_MEANINGS[view]}), {metric} (%)"
         yield Table(key, title, columns, clips, {model: cells})
-
-
-def real_scores(matched: MatchedPredictions) -> FloatArray | None:
-    """Return ``[clips]`` how real each clip is, larger = more real; ``None`` where the predictions do not say."""
-    if OWN_SCORE in matched.scores:
-        return matched.scores[OWN_SCORE]
-    if matched.logits is None or LABELS[REAL] not in matched.known or len(matched.known) < 2:
-        return None
-    column = matched.known.index(LABELS[REAL])
-    others = np.delete(matched.logits.astype(np.float64), column, axis=1)
-    odds: FloatArray = matched.logits[:, column] - np.logaddexp.reduce(others, axis=1)
-    return odds
 
 
 def fake_by(matched: MatchedPredictions, view: View) -> BoolArray:

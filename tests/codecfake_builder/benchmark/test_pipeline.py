@@ -33,6 +33,7 @@ from codecfake_builder.benchmark.trace import Tracer, audio_files, fit_temperatu
 from codecfake_builder.benchmark.training import learning_rate, train
 from codecfake_builder.cli.app import main
 from codecfake_builder.errors import BenchmarkError, BuilderError
+from codecfake_builder.origin import View
 from codecfake_builder.recipe.load import parse_recipe
 from tests.kit.datasets_for_tests import built, small_recipe
 
@@ -76,11 +77,23 @@ def results(dataset: Path, run: Path) -> Results:
     return evaluate(run, dataset, run / "evaluation", "mel", settings=EvaluationSettings(bootstrap_samples=20))
 
 
+def test_a_dataset_without_generated_speech_has_no_fakes_by_the_other_view(
+    dataset: Path, run: Path, results: Results, tmp_path: Path
+) -> None:
+    shutil.copytree(run / "evaluation" / "outputs", tmp_path / "outputs")
+    settings = EvaluationSettings(bootstrap_samples=0, view=View.TRANSMISSION)
+    other = evaluate(run, dataset, tmp_path, "mel", settings=settings)
+    assert (results.view, other.view) == ("synthesis", "transmission")
+    assert other.table("real_fake_eer") is None
+    assert "real or fake (view transmission): the predictions hold no bona fide and fake clips" in other.notes
+
+
 def test_outputs_and_tables(dataset: Path, run: Path, results: Results) -> None:
     assert results.classes == ("real", "mimi", "encodec")
     assert [table.key for table in results.tables] == [
         *("id", "ood_auc", "ood_fpr95", "ood_eer"),
         "ood_eer_standard",
+        *("real_fake_eer", "real_fake_auc"),
     ]
     assert len(results.tables[1].rows) == len(results.thresholds) == 10
     table = pq.read_table(run / "evaluation" / "outputs" / "eval_id.parquet")

@@ -17,6 +17,7 @@ from codecfake_builder.benchmark.scoring.results import Results, read_results
 from codecfake_builder.benchmark.scoring.score import score
 from codecfake_builder.cli.app import main
 from codecfake_builder.dataset.schema import class_names, schema
+from codecfake_builder.errors import BenchmarkError
 from codecfake_builder.origin import View
 
 CLIPS = {
@@ -85,6 +86,7 @@ def test_numbers_by_hand(
     for column, pair in expected.items():
         assert values[column] == pytest.approx(pair)
     assert results.view == view
+    assert logits or not results.thresholds  # it is no detector of unknown classes
     assert f"real or fake, view {view}" in as_text(results)
     (tmp_path / "results.json").write_text(results.to_json())
     assert read_results(tmp_path / "results.json") == results
@@ -119,6 +121,23 @@ def test_only_one_kind_is_a_note_too(dataset: Path, tmp_path: Path) -> None:
     results = score(match_to_dataset([tmp_path / "p.csv"], dataset), "m", 0, view=View.TRANSMISSION)
     assert results.table("real_fake_eer") is None
     assert any("no bona fide and fake clips" in note for note in results.notes)
+
+
+def test_one_clip_without_a_score_is_named(dataset: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(predictions(tmp_path, logits=False))
+    table.loc[2, "score_real"] = float("nan")
+    table.to_csv(tmp_path / "p.csv", index=False)
+    with pytest.raises(BenchmarkError, match="1 clips have no finite score_real, first eval_id-real-2"):
+        match_to_dataset([tmp_path / "p.csv"], dataset)
+
+
+def test_sets_of_files_are_joined(tmp_path: Path) -> None:
+    (tmp_path / "id.csv").write_text("id,predicted,score_real\np225_001,real,2\nencodec_p225_001,encodec,1\n")
+    (tmp_path / "alm.csv").write_text("id,predicted,score_real\na,mimi,3\n")
+    files = {"eval_id": tmp_path / "id.csv", "alm/moshi": tmp_path / "alm.csv"}
+    matched = match_to_labels(files, {"alm/moshi": "mimi"})
+    assert found(score(matched, "m", 0)) == {"eval_id": (0, 100), "alm": (100, 0), "all": (pytest.approx(50), 50)}
+    assert found(score(matched, "m", 0, view=View.TRANSMISSION)) == {"alm": (100, 0), "all": (100, 0)}
 
 
 def test_released_sets_say_it_by_label_and_split(tmp_path: Path) -> None:
