@@ -13,6 +13,7 @@ from codec_adapters.classes import LABELS
 from codec_adapters.files.documents import nearest
 from codec_adapters.registration import default_catalogue
 from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.contents import refuse_config_names
 from codecfake_builder.dataset.saved import load_plan_summary, saved_document
 from codecfake_builder.dataset.versions import finished, refuse_changed, state
 from codecfake_builder.errors import BuilderError, DatasetError, RecipeError
@@ -87,8 +88,9 @@ class Target:
         """Return the label of a family here: its own, or the next free one.
 
         Raises:
-            BuilderError: another is ``given``.
+            BuilderError: another is ``given``; or no family can have that name.
         """
+        refuse_config_names([family])
         label = next_free_label(self.document, self.catalogue, family)
         if given is not None and given != label and (self.document or family in LABELS):
             raise BuilderError(f"--label {given}: {family} gets label {label} here; leave it out")

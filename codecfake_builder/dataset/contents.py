@@ -14,13 +14,14 @@ from codec_adapters.classes import NO_LABEL, REAL
 from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.records import ShardRecord
+from codecfake_builder.errors import RecipeError
 from codecfake_builder.origin import Origin, clip_origin
 from codecfake_builder.recipe.schema import IMPORTED, Recipe
 from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedVariant, speaking_codec
 
 NO_AUDIO_CONFIG = "metadata"
 ALL_CONFIG = "all"
-RESERVED_CONFIGS = frozenset({ALL_CONFIG, NO_AUDIO_CONFIG, *Origin})
+_RESERVED_CONFIGS = frozenset({ALL_CONFIG, NO_AUDIO_CONFIG, *Origin})
 """Names of Hugging Face configs that no codec family can have."""
 
 
@@ -124,6 +125,18 @@ class Contents:
                 configs[origin.value] = {split: files for split, files in found.items() if files}
         configs[NO_AUDIO_CONFIG] = {split: [layout.metadata(split)] for split in self.splits}
         return configs
+
+
+def refuse_config_names(families: Iterable[str]) -> None:
+    """Refuse codec families with the name of a Hugging Face config that holds other clips.
+
+    Raises:
+        RecipeError: there is one; names it.
+    """
+    for family in sorted(set(families) & _RESERVED_CONFIGS):
+        raise RecipeError(
+            f"codec family {family}: load_dataset has a config of that name with other clips; choose another name"
+        )
 
 
 def _shard_patterns(cells: Iterable[Cell]) -> list[str]:

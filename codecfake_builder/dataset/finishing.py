@@ -25,7 +25,7 @@ from codecfake_builder.dataset.checksums import (
     root_hash,
     write_checksums,
 )
-from codecfake_builder.dataset.contents import RESERVED_CONFIGS, Contents, count_contents
+from codecfake_builder.dataset.contents import Contents, count_contents, refuse_config_names
 from codecfake_builder.dataset.croissant import croissant_text
 from codecfake_builder.dataset.integrity.file_hashes import FileHashes
 from codecfake_builder.dataset.metadata import read_network_rates, write_metadata, write_rejected
@@ -35,7 +35,7 @@ from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.dataset.saved import keep_out_of_uploads, save_plan_summary, save_recipe
 from codecfake_builder.dataset.schema import class_names
 from codecfake_builder.dataset.sources import SpeechSource, speech_sources
-from codecfake_builder.errors import CheckFailedError, DatasetError, RecipeError
+from codecfake_builder.errors import CheckFailedError, DatasetError
 from codecfake_builder.files import sha256_text, write_text
 from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.recipe.schema import Recipe
@@ -101,10 +101,7 @@ def classes_of(recipe: Recipe, summary: PlanSummary, made_by: dict[str, Resolved
     specs = [speaking_codec(made).spec for made in made_by.values()]
     used = {spec.family: spec.label for spec in specs}
     used |= {own.codec: own.label for own in summary.imported.values() if own.label != NO_LABEL}
-    if clash := sorted(used.keys() & RESERVED_CONFIGS):
-        raise RecipeError(
-            f"codec family {clash[0]}: load_dataset has a config of that name with other clips; choose another name"
-        )
+    refuse_config_names(used)
     return tuple(class_names(used, recipe.retired_labels))
 
 

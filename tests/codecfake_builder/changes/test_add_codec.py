@@ -287,6 +287,10 @@ def test_clips_that_exist_already(add: Run, dataset: Path, tmp_path: Path, monke
         (["x", "--python", "mine.py:Absent", "--sample-rate", "16000"], "Absent"),
         (["x", "--python", "mine.py:Codec", "--sample-rate", "16000", "--into", "nowhere"], "no finished dataset"),
         (["x", "--python", "mine.py:Codec", "--sample-rate", "1"], "--sample-rate: "),
+        (
+            ["vocoded", "--python", "mine.py:Codec", "--sample-rate", "16000"],
+            "codec family vocoded: load_dataset has a",
+        ),
         (["x", "--python", "mine.py:Codec", "--family", "encodec", "--label", "7"], "--label 7: encodec gets label 4"),
         (["x", "--python", "mine.py:Codec", "--recipe", "mini"], "mini: no such recipe file; of a packaged recipe"),
         (["x", "--imported", "."], "give --recipe FILE or --into DIR"),
