@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,14 +21,42 @@ COLUMNS = (
     "utterance",
     "speaker",
     "text",
+    "gain",
     "native_sample_rate",
 )
 """Columns of :attr:`Clips.table`. ``utterance`` is ``corpus/utterance_id`` and ``speaker`` ``corpus/speaker``, since
 both are unique within a corpus only; ``variant`` is the class that the probes tell apart: a codec's setting, ``real``,
-or the folder of a tree. ``text`` and ``native_sample_rate`` may be missing."""
+or the folder of a tree. ``text``, ``gain`` and ``native_sample_rate`` may be missing."""
 
-PAIRED_ORIGINS = ("recorded", "resynthesized")
-"""Clips of these origins come from an utterance sample by sample, so that clips of one utterance can be compared."""
+COMPARED_ORIGINS = ("recorded", "resynthesized", "vocoded", "imported")
+"""Clips of these origins follow an utterance, so that clips of one utterance can be compared. Generated speech, and
+imported clips of a language model, which count as such, are speech of their own."""
+GENERATED = "generated"
+UNREADABLE = "unreadable"
+"""In the column ``origin``: a clip that cannot be decoded."""
+
+
+class Handle(Protocol):
+    """Where a clip's audio file is, for another process to read."""
+
+    def read(self) -> bytes:
+        """Return the audio file.
+
+        Raises:
+            DatasetError: it cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An audio file that is in memory."""
+
+    data: bytes
+
+    def read(self) -> bytes:
+        """Return the audio file."""
+        return self.data
 
 
 class Clips(ABC):
@@ -45,6 +75,17 @@ class Clips(ABC):
         Raises:
             DatasetError: it cannot be read.
         """
+
+    def handle(self, row: int) -> Handle:
+        """Return what reads a clip in another process."""
+        return Loaded(self.read(row))
+
+    def leave_out(self, rows: list[int]) -> None:
+        """Take clips that cannot be read out of all comparisons; their rows stay, so that numbers do."""
+        origin = self.table["origin"].astype(str)
+        origin.iloc[rows] = UNREADABLE
+        self.table["origin"] = origin
+        self.__dict__.pop("source", None)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -71,10 +112,11 @@ class Clips(ABC):
 
     @cached_property
     def source(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return for each re-synthesized clip the row of the recorded clip of the same utterance, in any split; -1
-        where there is none, and for clips of other origins."""
+        """Return for each clip that was made from an utterance the row of the recorded clip of the same utterance, in
+        any split; -1 where there is none, and for recorded and generated clips."""
         table = self.table
         recorded = table.index[table["origin"] == "recorded"]
         rows = dict(zip(table.loc[recorded, "utterance"].astype(str)[::-1], recorded[::-1], strict=True))
         own = table["utterance"].astype(str).map(rows).fillna(-1).to_numpy(dtype=np.int64)
-        return np.where(table["origin"].to_numpy() == "resynthesized", own, -1)
+        made = table["origin"].isin([origin for origin in COMPARED_ORIGINS if origin != "recorded"])
+        return np.where(made.to_numpy(), own, -1)
