@@ -167,10 +167,8 @@ def _trial(clips: Clips, name: str, learn: Ints, predict: Ints, blocks: Ints) ->
     place = {variant: number for number, variant in enumerate(classes)}
     numbers = np.array([place.get(variant, -1) for variant in variants], dtype=np.int64)
     learn, predict = (_some(clips, rows[numbers[rows] >= 0]) for rows in (learn, predict))
-    if (
-        min(len(np.unique(blocks[rows])) for rows in (learn, predict))
-        and len(np.unique(blocks[np.concatenate([learn, predict])])) >= LEAST_UTTERANCES
-    ):
+    utterances = clips.table["utterance"].iloc[np.concatenate([learn, predict])].nunique()
+    if len(learn) and len(predict) and utterances >= LEAST_UTTERANCES:
         yield Trial(name, learn, predict, classes, numbers, blocks)
 
 
