@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joblib import cpu_count
 
 from codecfake_builder.audit.clips import Clips
 from codecfake_builder.audit.containers import container_findings
+from codecfake_builder.audit.dataset_clips import DatasetClips
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status, failed
 from codecfake_builder.audit.gates import gate_findings, generated_findings
 from codecfake_builder.audit.probes import trials, trials_of_generated
 from codecfake_builder.audit.scan import Scan, scan
+from codecfake_builder.audit.tree_clips import TreeClips
+from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.certificate import FORMAT
 from codecfake_builder.errors import DatasetError
+from codecfake_builder.recipe.schema import Assignment, AuditSettings
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,28 @@ class Audit:
         """Return whether no line failed."""
         return not failed(self.findings)
 
+    def document(self) -> dict[str, Any]:
+        """Return the audit as data, for JSON; nothing in it differs between two audits of the same clips."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "root": self.root,
+            "passed": self.passed,
+            "clips": self.clips,
+            "findings": [
+                {
+                    "line": finding.line,
+                    "where": finding.where,
+                    "status": finding.status.value,
+                    "summary": finding.summary,
+                    "classes": list(finding.classes),
+                    "examples": list(finding.examples),
+                    "values": dict(finding.values),
+                }
+                for finding in self.findings
+            ],
+        }
+
 
 def audit(clips: Clips, name: str, root: str | None, expected: Expectations, workers: int) -> Audit:
     """Audit clips.
@@ -62,6 +94,46 @@ def audit(clips: Clips, name: str, root: str | None, expected: Expectations, wor
     findings += gate_findings(trials(clips), found.features, findings)
     findings += generated_findings(trials_of_generated(clips), found.features)
     return Audit(name, root, len(clips), tuple(findings))
+
+
+def audit_dataset(dataset: Path, root: str, workers: int | None = None) -> Audit:
+    """Audit a dataset folder, whose shards and ``provenance.json`` must be there.
+
+    Args:
+        dataset: the folder.
+        root: its root hash.
+        workers: processes; by default one per core.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    expected = _expectations(dataset / layout.PROVENANCE)
+    return audit(DatasetClips(dataset), dataset.resolve().name, root, expected, workers or cpu_count())
+
+
+def audit_tree(root: Path, real: Path | None, workers: int | None = None) -> Audit:
+    """Audit a tree of audio files, each of whose folders is a class; see :class:`TreeClips`.
+
+    Raises:
+        DatasetError: it is none.
+    """
+    return audit(TreeClips(root, real), root.resolve().name, None, Expectations(), workers or cpu_count())
+
+
+def _expectations(provenance: Path) -> Expectations:
+    """Read what the recipe of a dataset says of its splits.
+
+    Raises:
+        DatasetError: the file is absent or damaged.
+    """
+    try:
+        recipe = json.loads(provenance.read_text(encoding="utf-8"))["recipe"]
+        assignment = Assignment.model_validate(recipe["assignment"])
+        settings = AuditSettings.model_validate(recipe.get("audit", {}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DatasetError(f"{provenance}: cannot be read as the provenance of a dataset; verify tells more") from error
+    speakers = settings.speakers or ("disjoint" if assignment.method == "speaker_disjoint" else "shared")
+    return Expectations(speakers == "disjoint", settings.texts == "disjoint")
 
 
 def _readable(clips: Clips, found: Scan) -> Finding:

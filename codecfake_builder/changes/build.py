@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from codec_adapters.classes import REAL
+from codecfake_builder.changes.auditing import auditor, check_certificate
 from codecfake_builder.changes.refusals import refuse_full_disk, refuse_other_dataset
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
@@ -84,7 +85,8 @@ def build(
     Raises:
         BuilderError, codec_adapters.CodecError: bad input, or another command changed the dataset meanwhile; nothing
             that was finished is lost.
-        CheckFailedError: codecs failed on more clips than the audio policy allows; the dataset is there all the same.
+        CheckFailedError: codecs failed on more clips than the audio policy allows, or a line of the audit failed; the
+            dataset is there all the same.
     """
     _refuse_foreign(out)
     based_on = staging.state(out) if based_on is None else based_on
@@ -105,7 +107,9 @@ def build(
             save_state(out, inputs)  # paths may have changed
             staging.discard(out)
             check_rejections(inputs.contents)
-            return BuildResult(inputs.contents, finished_root(out), 0, len(done), unchanged=True)
+            root = finished_root(out)
+            check_certificate(out, root)
+            return BuildResult(inputs.contents, root, 0, len(done), unchanged=True)
         _say_damaged(damaged)
         refuse_full_disk(out, missing)
         place = _next_version(done, missing, damaged, hashes) if staging.finished(out) else out
@@ -114,6 +118,7 @@ def build(
             staging.publish(place, out, locks)
         staging.discard(out)
     check_rejections(result.contents)
+    check_certificate(out, result.root)
     return replaced(result, mended=tuple(damaged))
 
 
@@ -155,7 +160,7 @@ def _complete(work: _Work, hashes: FileHashes, few_here: bool) -> BuildResult:
             hashes.learn(record.file, record.sha256)
     _remove_stale(place, work.shards)
     inputs = work.inputs(done + made)
-    root = finish(place, inputs, hashes)
+    root = finish(place, inputs, hashes, auditor(work.recipe))
     return BuildResult(inputs.contents, root, len(made), len(done))
 
 

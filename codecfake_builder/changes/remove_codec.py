@@ -22,6 +22,7 @@ from codec_adapters.entry import Entry, Provider
 from codec_adapters.files.documents import nearest
 from codec_adapters.files.hashing import sha256_of
 from codec_adapters.registration import default_catalogue
+from codecfake_builder.changes.auditing import auditor
 from codecfake_builder.changes.build import BuildResult
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
@@ -206,7 +207,7 @@ def _replace(dataset: Path, there: _Finished, variants: list[str], locks: ExitSt
     kept = {record.file for record in inputs.records}
     kept |= {layout.record_of(file) for file in kept}
     stage = staging.prepare(dataset, lambda name: layout.is_shard_or_record(name) and name not in kept)
-    root = finish(stage, inputs, hashes.within(stage))
+    root = finish(stage, inputs, hashes.within(stage), auditor(after))
     staging.publish(stage, dataset, locks)
     return BuildResult(inputs.contents, root, 0, len(inputs.records))
 

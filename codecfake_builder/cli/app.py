@@ -23,6 +23,7 @@ from codecfake_builder import __version__
 from codecfake_builder.cli import (
     add_codec,
     alms,
+    audit,
     benchmark,
     build,
     codecs,
@@ -88,6 +89,7 @@ app.command("remove-codec", epilog=remove_codec.EXAMPLE)(remove_codec.remove_cod
 app.command("import", epilog=import_clips.EXAMPLE)(import_clips.import_clips)
 app.command("plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
+app.command("audit", epilog=audit.EXAMPLE)(audit.audit)
 app.command("quality", epilog=quality.EXAMPLE)(quality.quality)
 app.command("codecs", epilog=codecs.EXAMPLE)(codecs.codecs)
 app.command("alms", epilog=alms.EXAMPLE)(alms.alms)

@@ -16,6 +16,7 @@ from huggingface_hub import DatasetCardData
 from codec_adapters import CodecSpec
 from codec_adapters.classes import REAL
 from codecfake_builder.dataset import layout
+from codecfake_builder.dataset.certificate import Certificate
 from codecfake_builder.dataset.contents import ALL_CONFIG, NO_AUDIO_CONFIG, Contents
 from codecfake_builder.dataset.metadata import NetworkRates
 from codecfake_builder.dataset.quality import StoiScores
@@ -39,6 +40,7 @@ def card_text(
     rates: Mapping[str, NetworkRates],
     speech: Sequence[SpeechSource],
     scores: Sequence[StoiScores] = (),
+    certificate: Certificate | None = None,
 ) -> str:
     """Return the text of ``README.md``.
 
@@ -49,6 +51,7 @@ def card_text(
         rates: sampling rate, bit rate and codebooks of the networks that made the clips, by variant.
         speech: the corpora that the clips come from, see :func:`~codecfake_builder.dataset.sources.speech_sources`.
         scores: measured STOI; none where there is no pair of clips to compare, or the recipe wants none.
+        certificate: of the audit, where one was made.
     """
     environment = jinja2.Environment(  # noqa: S701 - Markdown, not HTML
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -71,6 +74,7 @@ def card_text(
         splits=_split_rows(contents),
         alms=_alm_rows(contents),
         scores=[(s.split, s.variant, s.clips, f"{s.median:.3f}", f"{s.lowest:.3f}") for s in scores],
+        certificate=certificate,
         split_notes=split_notes(contents),
         speech=[(s.corpus, s.title, _dated(s), s.source) for s in speech],
         bibliography=[entry.replace("```", "") for entry in bibliography(contents, speech)],

@@ -8,15 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from codec_adapters.classes import NO_LABEL
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.card import card_text
+from codecfake_builder.dataset.certificate import kept_certificate, save_audit
 from codecfake_builder.dataset.checksums import (
     checksums_text,
     dataset_files,
@@ -147,7 +150,11 @@ def save_state(dataset: Path, inputs: DatasetInputs) -> None:
     save_plan_summary(inputs.summary, dataset)
 
 
-def finish(dataset: Path, inputs: DatasetInputs, hashes: FileHashes) -> str:
+Auditor = Callable[[Path, str], dict[str, Any]]
+"""Audits the folder of a dataset that has this root hash; returns the audit's document."""
+
+
+def finish(dataset: Path, inputs: DatasetInputs, hashes: FileHashes, audit: Auditor | None = None) -> str:
     """Write everything beside the shards, checksums last; return the root hash.
 
     Args:
@@ -155,6 +162,7 @@ def finish(dataset: Path, inputs: DatasetInputs, hashes: FileHashes) -> str:
             :mod:`codecfake_builder.dataset.versions`.
         inputs: what the files are written from.
         hashes: of the files in it; they are completed, and written to the state.
+        audit: makes the certificate that the card carries; ``None``: one that was made of these very files stays.
     """
     contents, records = inputs.contents, inputs.records
     keep_out_of_uploads(dataset)
@@ -169,15 +177,24 @@ def finish(dataset: Path, inputs: DatasetInputs, hashes: FileHashes) -> str:
     root = root_hash(listed)
     scores = measure_stoi(dataset, clips) if (clips := contents.recipe.card.stoi_clips) else []
     rates = read_network_rates(dataset, contents.splits)
-    write_text(
-        dataset / layout.CARD, card_text(contents, list(inputs.summary.languages), root, rates, inputs.speech, scores)
-    )
+    if audit:
+        save_audit(dataset, audit(dataset, root))
+    languages, certificate = list(inputs.summary.languages), kept_certificate(dataset, root)
+    card = card_text(contents, languages, root, rates, inputs.speech, scores, certificate)
+    write_text(dataset / layout.CARD, card)
     listed |= hashes.read([layout.CARD])
     checksums = hashlib.sha256(checksums_text(listed).encode("utf-8", "surrogateescape")).hexdigest()
     write_text(dataset / layout.FINISHED, f"{inputs.fingerprint} {checksums}\n")
     hashes.save()
     write_checksums(dataset, listed)
     return root
+
+
+def mark_finished(dataset: Path, checksums: str) -> None:
+    """Note the sha256 of the checksums of a dataset whose card alone was changed; the inputs stay what they were."""
+    marker = _read_marker(dataset)
+    if marker is not None:
+        write_text(dataset / layout.FINISHED, f"{marker[0]} {checksums}\n")
 
 
 def finished_root(dataset: Path) -> str:

@@ -103,6 +103,18 @@ class CardSettings(_Part):
     leaves it out."""
 
 
+class AuditSettings(_Part):
+    """What the audit of a dataset holds it to, and when it is made."""
+
+    after_build: bool = False
+    """End every build with an audit, whose certificate goes into the card; where a line fails, the exit code is 1."""
+    speakers: Literal["disjoint", "shared"] | None = None
+    """Whether a speaker may be in two splits of other utterances; by default as ``assignment.method`` says."""
+    texts: Literal["disjoint", "shared"] = "disjoint"
+    """Whether two of these splits may have the same transcript. Corpora whose speakers read the same sentences
+    (VCTK) share them."""
+
+
 class Execution(_Part):
     """Where and how the work is done. Nothing here changes which clips a dataset holds."""
 
@@ -143,6 +155,7 @@ class Recipe(_Part):
     corpora: dict[Name, AnyCorpus] = Field(min_length=1)
     splits: dict[Name, Split] = Field(min_length=1)
     assignment: Assignment = Assignment()
+    audit: AuditSettings = AuditSettings()
     audio: AudioPolicy = AudioPolicy()
     options: dict[str, dict[str, OptionValue]] = {}
     """Inference options per variant, over the variant's defaults; a codec's hold where an ALM speaks through it too."""
