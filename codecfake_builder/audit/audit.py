@@ -18,7 +18,7 @@ from codecfake_builder.audit.probes import trials, trials_of_generated
 from codecfake_builder.audit.scan import Scan, scan
 from codecfake_builder.audit.tree_clips import TreeClips
 from codecfake_builder.dataset import layout
-from codecfake_builder.dataset.certificate import FORMAT
+from codecfake_builder.dataset.description.certificate import FORMAT
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.recipe.schema import Assignment, AuditSettings
 

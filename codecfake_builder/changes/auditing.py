@@ -8,8 +8,8 @@ from typing import Any
 
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
-from codecfake_builder.dataset.certificate import Certificate, kept_certificate, save_audit, with_section
 from codecfake_builder.dataset.checksums import checksums_text, read_checksums, root_hash, write_checksums
+from codecfake_builder.dataset.description.certificate import Certificate, kept_certificate, save_audit, with_section
 from codecfake_builder.dataset.finishing import Auditor, mark_finished
 from codecfake_builder.dataset.integrity.file_hashes import FileHashes
 from codecfake_builder.errors import CheckFailedError, DatasetError

@@ -18,8 +18,6 @@ import pyarrow as pa
 
 from codec_adapters.classes import NO_LABEL
 from codecfake_builder.dataset import layout
-from codecfake_builder.dataset.card import card_text
-from codecfake_builder.dataset.certificate import kept_certificate, save_audit
 from codecfake_builder.dataset.checksums import (
     checksums_text,
     dataset_files,
@@ -29,7 +27,10 @@ from codecfake_builder.dataset.checksums import (
     write_checksums,
 )
 from codecfake_builder.dataset.contents import Contents, count_contents, refuse_config_names
-from codecfake_builder.dataset.croissant import croissant_text
+from codecfake_builder.dataset.description.card import card_text
+from codecfake_builder.dataset.description.certificate import kept_certificate, save_audit
+from codecfake_builder.dataset.description.croissant import croissant_text
+from codecfake_builder.dataset.description.sources import SpeechSource, speech_sources
 from codecfake_builder.dataset.integrity.file_hashes import FileHashes
 from codecfake_builder.dataset.metadata import read_network_rates, write_metadata, write_rejected
 from codecfake_builder.dataset.provenance import provenance_document, provenance_text
@@ -37,7 +38,6 @@ from codecfake_builder.dataset.quality import measure_stoi
 from codecfake_builder.dataset.records import ShardRecord
 from codecfake_builder.dataset.saved import keep_out_of_uploads, save_plan_summary, save_recipe
 from codecfake_builder.dataset.schema import class_names
-from codecfake_builder.dataset.sources import SpeechSource, speech_sources
 from codecfake_builder.errors import CheckFailedError, DatasetError
 from codecfake_builder.files import sha256_text, write_text
 from codecfake_builder.plan.summary import PlanSummary

@@ -17,8 +17,8 @@ import codecfake_builder
 from codec_adapters import AlmSpec, CodecSpec, Taxonomy
 from codec_adapters.files.paths import paths_in
 from codecfake_builder.audio import CHAIN_VERSION
+from codecfake_builder.dataset.description.sources import SpeechSource
 from codecfake_builder.dataset.records import ShardRecord
-from codecfake_builder.dataset.sources import SpeechSource
 from codecfake_builder.plan.summary import PlanSummary
 from codecfake_builder.recipe.schema import Recipe
 from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedCodec, ResolvedVariant

@@ -14,9 +14,9 @@ from codec_adapters.files import weights
 from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.corpora import official
 from codecfake_builder.dataset.contents import Cell, Contents
-from codecfake_builder.dataset.croissant import croissant_text
-from codecfake_builder.dataset.sources import NOT_STATED, bibliography, citations, licences, speech_sources
-from codecfake_builder.dataset.split_notes import split_notes
+from codecfake_builder.dataset.description.croissant import croissant_text
+from codecfake_builder.dataset.description.sources import NOT_STATED, bibliography, citations, licences, speech_sources
+from codecfake_builder.dataset.description.split_notes import split_notes
 from codecfake_builder.recipe.load import load_recipe, parse_recipe
 from codecfake_builder.recipe.resolve import Resolved
 from codecfake_builder.recipe.schema import IMPORTED

@@ -13,11 +13,11 @@ from huggingface_hub import DatasetCard
 from codec_adapters.builtin import builtin_catalogue
 from codec_adapters.classes import LABELS
 from codecfake_builder.clip_class import ClipClass
-from codecfake_builder.dataset.card import card_text
 from codecfake_builder.dataset.contents import Cell, Contents
+from codecfake_builder.dataset.description.card import card_text
+from codecfake_builder.dataset.description.sources import speech_sources
 from codecfake_builder.dataset.metadata import NetworkRates
 from codecfake_builder.dataset.quality import StoiScores
-from codecfake_builder.dataset.sources import speech_sources
 from codecfake_builder.recipe.load import load_recipe
 
 ENCODEC, DAC, ALM, SPOKEN = "encodec_24khz_6kbps", "dac_16khz", "moshiko", "mimi_8codebooks"

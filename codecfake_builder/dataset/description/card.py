@@ -16,13 +16,13 @@ from huggingface_hub import DatasetCardData
 from codec_adapters import CodecSpec
 from codec_adapters.classes import REAL
 from codecfake_builder.dataset import layout
-from codecfake_builder.dataset.certificate import Certificate
 from codecfake_builder.dataset.contents import ALL_CONFIG, NO_AUDIO_CONFIG, Contents
+from codecfake_builder.dataset.description.certificate import Certificate
+from codecfake_builder.dataset.description.sources import SpeechSource, bibliography, weights_licence
+from codecfake_builder.dataset.description.split_notes import split_notes
 from codecfake_builder.dataset.metadata import NetworkRates
 from codecfake_builder.dataset.quality import StoiScores
 from codecfake_builder.dataset.schema import COLUMNS, yaml_features
-from codecfake_builder.dataset.sources import SpeechSource, bibliography, weights_licence
-from codecfake_builder.dataset.split_notes import split_notes
 from codecfake_builder.origin import ORIGIN_MEANINGS, Origin
 
 PAPER = "https://arxiv.org/abs/2501.06514"
@@ -49,7 +49,7 @@ def card_text(
         languages: language codes of the utterances.
         root: the dataset's root hash, see :func:`~codecfake_builder.dataset.checksums.root_hash`.
         rates: sampling rate, bit rate and codebooks of the networks that made the clips, by variant.
-        speech: the corpora that the clips come from, see :func:`~codecfake_builder.dataset.sources.speech_sources`.
+        speech: the corpora that the clips come from (:func:`speech_sources`).
         scores: measured STOI; none where there is no pair of clips to compare, or the recipe wants none.
         certificate: of the audit, where one was made.
     """

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from codecfake_builder.dataset import layout
-from codecfake_builder.dataset.card import PAPER
 from codecfake_builder.dataset.contents import NO_AUDIO_CONFIG, Contents
+from codecfake_builder.dataset.description.card import PAPER
+from codecfake_builder.dataset.description.sources import NOT_STATED, SpeechSource, bibliography, licences
 from codecfake_builder.dataset.schema import COLUMNS
-from codecfake_builder.dataset.sources import NOT_STATED, SpeechSource, bibliography, licences
 
 _TYPES = {
     "string": "sc:Text",
@@ -66,7 +66,7 @@ def croissant_text(contents: Contents, speech: Sequence[SpeechSource], files_sha
 
     Args:
         contents: splits, classes and specs of the dataset.
-        speech: the corpora that the clips come from, see :func:`~codecfake_builder.dataset.sources.speech_sources`.
+        speech: the corpora that the clips come from (:func:`speech_sources`).
         files_sha256: sha256 over the checksum lines of the Parquet files, which serves as the folder's hash.
     """
     recipe = contents.recipe
