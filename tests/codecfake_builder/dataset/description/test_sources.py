@@ -21,7 +21,7 @@ from codecfake_builder.recipe.load import load_recipe, parse_recipe
 from codecfake_builder.recipe.resolve import Resolved
 from codecfake_builder.recipe.schema import IMPORTED
 from codecfake_builder.resources import resource_folder
-from tests.codecfake_builder.dataset.test_card import ALM, card, contents, section
+from tests.codecfake_builder.dataset.description.test_card import ALM, card, contents, section
 from tests.kit.datasets_for_tests import built, small_recipe
 
 
