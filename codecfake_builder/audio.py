@@ -1,21 +1,22 @@
 """The audio chain: the same steps for the clips of every class, so that nothing but the codec tells classes apart.
 
 decode (whole, or rejected) -> mono -> scale down where a peak is over full scale -> resample to the codec's rate ->
-codec -> resample to 16 kHz -> take out the codec's delay -> cut or zero-pad to the source's length -> scale down where
-a peak is over full scale -> FLAC, 16 bit, mono. Real clips pass the same chain without the codec; the output of an
-audio language model passes it from the resampling to 16 kHz on and keeps its own length. Waveforms are float32 arrays
-``[samples]`` with full scale at 1; lengths are samples, rates Hz.
+context before and after -> codec -> resample to 16 kHz -> take out the codec's delay and the context -> cut or zero-pad
+to the source's length -> what ``finished_clip.py`` does to every clip: trim, mean, fade, level of the source, peak,
+dither -> FLAC, 16 bit, mono. Real clips pass the same chain without context and codec; the output of an audio language
+model passes it from the resampling to 16 kHz on and keeps its own length and level. Waveforms are float32 arrays
+``[samples]`` with full scale at 1; lengths are samples, rates Hz. ``AudioPolicy`` says what a recipe may change, and
+the figures that its defaults were chosen by.
 """
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
+import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import soxr
 
 from codecfake_builder.decoding.decode import Wave as Wave
@@ -23,10 +24,8 @@ from codecfake_builder.decoding.decode import decode as decode
 from codecfake_builder.folders import files_below
 from codecfake_builder.rejections import RejectedError, RejectionReason
 
-Pcm = np.ndarray[Any, np.dtype[np.int16]]
-
-CHAIN_VERSION = 2
-"""Raised whenever this module would make other samples of the same codec output."""
+CHAIN_VERSION = 3
+"""Raised whenever this module or ``finished_clip.py`` would make other samples of the same codec output."""
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff")
 """Suffixes, in lower case, of the files that are taken for audio: the kinds that libsndfile decodes."""
 RATE = 16000
@@ -41,18 +40,6 @@ LEAST_SPEECH_PARTS = 5
 """A source with fewer parts than these (0.1 s) above silence is silent: a click is no speech."""
 SILENCE_RMS = 1e-5
 """Level (-100 dB) below which an output is silent at 16 bits."""
-
-
-@dataclass(frozen=True)
-class FinishedClip:
-    """A clip as it goes into a shard."""
-
-    flac: bytes
-    """The whole FLAC file."""
-    pcm: Pcm
-    """Its samples, int16 ``[samples]`` at 16 kHz."""
-    gain: float
-    """Factor that brought peaks down to full scale: of the source before the codec, times of the clip; else 1."""
 
 
 def samples_at(samples: int, rate: int, target_rate: int) -> int:
@@ -80,7 +67,7 @@ def make_fit(wave: Wave, rate: int) -> tuple[Wave, float]:
     """
     peak = float(np.abs(wave).max())
     gain = FULL_SCALE / peak if peak > 1 else 1.0
-    levels = np.sort(_part_levels(wave, rate))[::-1] * gain
+    levels = np.sort(part_levels(wave, round(PART_SECONDS * rate)))[::-1] * gain
     if levels[min(LEAST_SPEECH_PARTS, len(levels)) - 1] < SOURCE_SILENCE_RMS:
         heard = PART_SECONDS * int((levels >= SOURCE_SILENCE_RMS).sum())
         raise RejectedError(
@@ -90,9 +77,14 @@ def make_fit(wave: Wave, rate: int) -> tuple[Wave, float]:
     return (wave if gain == 1 else (wave.astype(np.float64) * gain).astype(np.float32)), gain
 
 
-def _part_levels(wave: Wave, rate: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the RMS of each part of a waveform around the part's own mean; an incomplete last part is left out."""
-    size = min(len(wave), max(1, round(PART_SECONDS * rate)))
+def part_levels(wave: Wave, samples: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the RMS of each part of a waveform around the part's own mean; an incomplete last part is left out.
+
+    Args:
+        wave: any waveform that is not empty; one shorter than a part is one part.
+        samples: length of a part.
+    """
+    size = min(len(wave), max(1, samples))
     parts = wave[: len(wave) // size * size].reshape(-1, size)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(parts.std(axis=1, dtype=np.float64))
@@ -112,15 +104,35 @@ def fit(wave: Wave, samples: int) -> Wave:
     return np.pad(wave, (0, samples - len(wave)))
 
 
-def restore(wave: Wave, rate: int, delay: int, samples: int, slack: int) -> Wave:
-    """Return a codec's output at 16 kHz, without the codec's delay and with the source's length.
+def context_samples(seconds: float, rate: int) -> int:
+    """Return the length at ``rate`` of the context of a clip: ``seconds``, rounded up to whole samples at 16 kHz too.
+
+    >>> context_samples(0.32, 44100), context_samples(0.1, 11025)
+    (14112, 1323)
+    """
+    step = rate // math.gcd(rate, RATE)
+    return math.ceil(Fraction(str(seconds)) * rate / step) * step
+
+
+def with_context(wave: Wave, samples: int) -> Wave:
+    """Return a clip with itself mirrored before and after it, ``samples`` each, so that no codec begins or ends in it.
+
+    A context that is longer than the clip goes to and fro in it.
+    """
+    return np.pad(wave, samples, mode="reflect") if samples else wave
+
+
+def restore(wave: Wave, rate: int, delay: int, samples: int, slack: int, context: int = 0) -> Wave:
+    """Return a codec's output at 16 kHz, without the codec's delay and the context, with the source's length.
 
     Args:
         wave: the output at ``rate`` for an input that was padded at its end.
         rate: of the codec, Hz.
         delay: samples at ``rate`` by which the output lags behind the input.
         samples: the source's length at 16 kHz.
-        slack: how many samples at 16 kHz the output may lack at its end; they are filled with zeros.
+        slack: how many samples at 16 kHz the output may lack at its end; they are filled with zeros where they are of
+            the source and not of its context.
+        context: samples at ``rate`` before and after the source, see :func:`context_samples`.
 
     Raises:
         RejectedError: ``non_finite`` or ``length``.
@@ -130,11 +142,13 @@ def restore(wave: Wave, rate: int, delay: int, samples: int, slack: int) -> Wave
             RejectionReason.NON_FINITE, f"the codec's output has {int((~np.isfinite(wave)).sum())} such samples"
         )
     at_rate = resample(np.ascontiguousarray(wave), rate, RATE)[samples_at(delay, rate, RATE) :]
-    if len(at_rate) < samples - slack:
+    around = context * RATE // rate
+    if len(at_rate) < samples + 2 * around - slack:
+        what = "the source with its context" if context else "the source"
         raise RejectedError(
-            RejectionReason.LENGTH, f"the codec's output has {len(at_rate)} samples, the source {samples}"
+            RejectionReason.LENGTH, f"the codec's output has {len(at_rate)} samples, {what} {samples + 2 * around}"
         )
-    return fit(at_rate, samples)
+    return fit(at_rate[around:], samples)
 
 
 def resample_generated(wave: Wave, rate: int, min_seconds: float, max_seconds: float) -> Wave:
@@ -162,27 +176,6 @@ def resample_generated(wave: Wave, rate: int, min_seconds: float, max_seconds: f
     return resample(np.ascontiguousarray(wave), rate, RATE)
 
 
-def finish(wave: Wave, source_gain: float = 1.0) -> FinishedClip:
-    """Scale a clip at 16 kHz down to full scale where its peak is above, and encode it as FLAC.
-
-    Args:
-        wave: at 16 kHz.
-        source_gain: what the source was multiplied by, see :func:`make_fit`; the clip's gain counts it in.
-
-    Raises:
-        RejectedError: ``silent``: speech was expected, since silent sources are rejected before.
-    """
-    level = rms(wave)
-    if level < SILENCE_RMS:
-        raise RejectedError(RejectionReason.SILENT, f"output RMS {level:.1e}")
-    peak = float(np.abs(wave).max())
-    gain = FULL_SCALE / peak if peak > FULL_SCALE else 1.0
-    pcm = np.rint(wave.astype(np.float64) * (gain * 32768)).astype(np.int16)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, pcm, RATE, format="FLAC", subtype="PCM_16")
-    return FinishedClip(buffer.getvalue(), pcm, gain * source_gain)
-
-
-def rms(wave: Wave) -> float:
+def rms(wave: np.ndarray[Any, np.dtype[Any]]) -> float:
     """Return the root mean square of a waveform, where full scale is 1."""
     return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class AudioPolicy(BaseModel):
-    """Limits for what goes into a dataset; the chain itself is fixed (see ``codecfake_builder.audio``)."""
+    """Limits for what goes into a dataset, and how much of what is no codec's sound the chain makes equal.
+
+    Figures: real speech through Lyra V2 and ten small codecs, macro F1 of a probe that sees one trivial feature, chance
+    0.08 (``benchmarks/audio_chain.md``). The order of the chain's steps is fixed (see ``codecfake_builder.audio``).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_seconds: float = Field(default=0.3, ge=0.0)
     """Shorter utterances are left out (a FLAC of at most 4,096 samples cannot be read twice by libsndfile)."""
     max_seconds: float = Field(default=60.0, gt=0)
+    context_seconds: float = Field(default=0.32, ge=0, le=10)
+    """A codec gets so much before and after the clip, the clip itself mirrored, which is cut off again; 0: none. So no
+    codec begins or ends in its own transient: first sample 0.71 -> 0.27, edges 0.77 -> 0.45. 0.32 s is a whole number
+    of samples at every usual rate, and of frames of most codecs."""
+    level: Literal["source", "own"] = "source"
+    """``source``: a re-synthesized clip gets the RMS of its source, since what a codec does to level is no part of its
+    sound (networks lose up to 5.5 dB or win 9): RMS 0.18 -> 0.06. ``own``: it keeps its own."""
+    fade_seconds: float = Field(default=0.02, ge=0, le=1)
+    """Raised-cosine fade of both ends of every clip, real ones too: first and last sample 0.27 -> 0.01; 0: none."""
+    trim_db: float | None = Field(default=None, gt=0, le=200)
+    """Both ends of all clips of an utterance are cut to where its *source* is within so many dB of its loudest 10 ms;
+    null: they stay. Edges 0.33 -> 0.09 at 25 dB, which costs what the recording has of pauses at its ends."""
     tail_seconds: float = Field(default=0.25, gt=0)
     """Codecs whose output depends on appended silence only at its end get inputs of a multiple of this length."""
     max_missing_seconds: float = Field(default=0.05, ge=0)
-    """A codec's output may be shorter than its source by at most this much; it is padded with zeros."""
+    """A codec's output may be shorter than its input by at most this much; what the source lacks then is zeros."""
     max_rejected_share: float = Field(default=0.05, ge=0, le=1)
     """When codecs fail on more than this share of a split's clips of one variant, the build ends with exit code 1."""

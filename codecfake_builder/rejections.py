@@ -50,7 +50,10 @@ class RejectionReason(StrEnum):
     TRUNCATED = "truncated", "The file ends before its own header says."
     EMPTY = "empty", "The file holds no samples."
     NON_FINITE = "non_finite", "The file, or the output, holds NaN or infinite samples."
-    TOO_SHORT = "too_short", "The source, or what the audio language model said, is shorter than the recipe takes."
+    TOO_SHORT = (
+        "too_short",
+        "The source, what audio.trim_db leaves of it, or what a language model said, is shorter than the recipe takes.",
+    )
     TOO_LONG = "too_long", "The source, or what the audio language model said, is longer than the recipe takes."
     LENGTH = "length", "The codec's output lacks more of the source's end than audio.max_missing_seconds."
     SILENT = (

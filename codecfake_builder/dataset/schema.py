@@ -32,11 +32,13 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "text": ("string", "transcript, where the corpus has one; of a language model's clip only what the model wrote"),
     "duration": (
         "float64",
-        "seconds; equal for all clips made from an utterance; a language model's and an imported clip's own",
+        "seconds, after trimming; equal for all clips made from an utterance; a language model's and an imported "
+        "clip's own",
     ),
     "source_sha256": ("string", "sha256 of the source file"),
     "audio_sha256": ("string", "sha256 of the clip's samples (16-bit little-endian PCM)"),
     "gain": ("float64", "factor that brought peaks over full scale down to it, of source times clip; 1 elsewhere"),
+    "level_gain": ("float64", "factor that gave a re-synthesized clip the level of its source; 1 elsewhere"),
     "bitrate_bps": ("float64", "bits per second of the codec"),
     "frame_rate_hz": ("float64", "frames per second of the codec's finest codebook"),
     "codebooks": ("int32", "codebooks in use"),
@@ -48,6 +50,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "prompt_id": ("string", "prompt the audio language model was given: corpus/utterance_id"),
 }
 """Columns in order: kind, and what they hold."""
+_LATEST = {"origin", "level_gain"}
+"""Columns that datasets of earlier versions lack."""
 COLUMNS_SHA256 = sha256_text(json.dumps([(name, kind) for name, (kind, _) in COLUMNS.items()]))
 """Says which columns a shard has; a part of its content key, so that shards of other columns are made again."""
 
@@ -111,10 +115,10 @@ def refuse_earlier_columns(names: Iterable[str], where: object) -> None:
         where: name of the dataset or file for the message.
 
     Raises:
-        DatasetError: no ``origin`` is among them, but ``is_fake`` is.
+        DatasetError: one of the latest columns is not among them, but ``is_fake`` is.
     """
     present = set(names)
-    if "is_fake" in present and "origin" not in present:
+    if "is_fake" in present and not present >= _LATEST:
         lacking = ", ".join(name for name in COLUMNS if name not in present and name != "audio")
         raise DatasetError(f"{where}: was built by an earlier version, without {lacking}; build the dataset again")
 

@@ -11,14 +11,14 @@ import torch
 
 from codec_adapters.alm.loading import load_alm
 from codecfake_builder import audio
-from codecfake_builder.audio import FinishedClip
+from codecfake_builder.finished_clip import FinishedClip, Reference, content_seed, finish
 from codecfake_builder.recipe.variants import ResolvedAlm
 from codecfake_builder.rejections import RejectedError, RejectionReason
 from codecfake_builder.resynthesis import halving
 from codecfake_builder.shards.codec_runner import kept, seed_of
 from codecfake_builder.shards.failures import refuse_sick_device, rejection_for
 from codecfake_builder.shards.shard import Shard, Utterance, named
-from codecfake_builder.shards.source_audio import read_source
+from codecfake_builder.shards.source_audio import read_prompt
 from codecfake_builder.shards.watch import limited
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def prompt_of(utterance: Utterance, alm: Alm, read_seconds: float) -> Prompt:
     parts = alm.spec.prompt
     if utterance.text is None and {"text", "transcript"} & set(parts):
         raise RejectedError(RejectionReason.NO_TEXT, f"{utterance.name} has no transcript, which {alm.spec.name} needs")
-    wave = read_source(utterance, alm.prompt_rate, read_seconds).wave if "audio" in parts else None
+    wave = read_prompt(utterance, alm.prompt_rate, read_seconds) if "audio" in parts else None
     return Prompt(
         prompt_id=utterance.name,
         text=utterance.text if "text" in parts else None,
@@ -130,7 +130,8 @@ def _finished(shard: Shard, alm: Alm, generation: Generation | RejectedError) ->
     limits = (shard.policy.min_seconds, shard.policy.max_seconds)
     try:
         wave = audio.resample_generated(generation.wav.numpy(), alm.sample_rate, *limits)
-        return Spoken(audio.finish(wave), generation.text, generation.stop, generation.cut)
+        reference = Reference.of(wave, content_seed(wave), shard.policy)  # it is its own source
+        return Spoken(finish(wave, reference, shard.policy), generation.text, generation.stop, generation.cut)
     except RejectedError as error:
         return error
 

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from codec_adapters.classes import REAL
 from codec_adapters.spec import CodecSpec
 from codecfake_builder import audio
-from codecfake_builder.audio import FinishedClip
 from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.dataset.schema import schema
 from codecfake_builder.files import replacing
+from codecfake_builder.finished_clip import FinishedClip
 from codecfake_builder.origin import origin_columns
 from codecfake_builder.shards.alm_runner import Spoken
 from codecfake_builder.shards.shard import Shard, Utterance
@@ -56,6 +56,7 @@ def clip_row(
         "source_sha256": utterance.sha256,
         "audio_sha256": hashlib.sha256(clip.pcm.astype("<i2").tobytes()).hexdigest(),
         "gain": clip.gain,
+        "level_gain": clip.level_gain,
         **own.columns(),
         **origin_columns(own.codec, alm, shard.imported is not None),
         "alm": alm,

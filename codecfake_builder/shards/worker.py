@@ -9,18 +9,19 @@ import os
 import platform
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from codecfake_builder import audio
-from codecfake_builder.audio import FinishedClip
 from codecfake_builder.dataset.records import Rejection, ShardRecord
 from codecfake_builder.decoding.decode import Wave
 from codecfake_builder.devices import local_devices, settle_numerics
+from codecfake_builder.finished_clip import FinishedClip, finish
 from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedCodec
 from codecfake_builder.rejections import RejectedError, RejectionReason
 from codecfake_builder.resynthesis import PaddingRule, resynthesize
@@ -135,7 +136,8 @@ def _made(shard: Shard, settings: WorkerSettings) -> tuple[Adapter | CodecSpec |
 def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -> list[FinishedClip | RejectedError]:
     """Return the outcome of each utterance, in the shard's order."""
     rate = adapter.sample_rate if adapter else audio.RATE
-    lengths = [audio.samples_at(u.samples, u.sample_rate, rate) for u in shard.utterances]
+    context = audio.context_samples(shard.policy.context_seconds, rate) if adapter else 0
+    lengths = [audio.samples_at(u.samples, u.sample_rate, rate) + 2 * context for u in shard.utterances]
     limit = 1
     if adapter and isinstance(shard.made_by, ResolvedCodec):
         rule = PaddingRule.of(adapter, shard.policy)
@@ -144,13 +146,14 @@ def _outcomes(shard: Shard, adapter: Adapter | None, settings: WorkerSettings) -
             limit = batch_limit(adapter, shard.made_by, settings.batch_seconds, settings.dataset)
     batches = equal_length_batches(lengths, limit)
     outcomes: dict[int, Future[FinishedClip] | RejectedError] = {}
+    read = partial(read_source, rate=rate, seconds=settings.read_seconds, policy=shard.policy, context=context)
     with ThreadPoolExecutor(IO_THREADS) as pool:
         unfinished: deque[Future[FinishedClip]] = deque()
-        for positions, sources in _read_ahead(pool, shard.utterances, batches, rate, settings.read_seconds):
+        for positions, sources in _read_ahead(pool, shard.utterances, batches, read):
             for position, wave, source in _through_codec(
                 shard, adapter, positions, sources, lengths, outcomes, settings.batch_timeout
             ):
-                future = pool.submit(_finished, shard, shard.utterances[position], wave, source, adapter)
+                future = pool.submit(_finished, shard, wave, source, adapter)
                 outcomes[position] = future
                 unfinished.append(future)
             while len(unfinished) > READ_AHEAD * 16:
@@ -169,14 +172,17 @@ def _settled(outcome: Future[_Result] | RejectedError) -> _Result | RejectedErro
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, utterances: tuple[Utterance, ...], batches: list[list[int]], rate: int, seconds: float
+    pool: ThreadPoolExecutor,
+    utterances: tuple[Utterance, ...],
+    batches: list[list[int]],
+    read: Callable[[Utterance], Source],
 ) -> Iterator[tuple[list[int], list[Source | RejectedError]]]:
     """Yield each batch with its sources; a bounded number of batches is read while the codec works."""
     waiting: deque[tuple[list[int], list[Future[Source]]]] = deque()
     upcoming = iter(batches)
     while True:
         while len(waiting) < READ_AHEAD and (positions := next(upcoming, None)) is not None:
-            futures = [pool.submit(read_source, utterances[position], rate, seconds) for position in positions]
+            futures = [pool.submit(read, utterances[position]) for position in positions]
             waiting.append((positions, futures))
         if not waiting:
             return
@@ -239,9 +245,9 @@ def _resynthesized(
         yield position, source, output
 
 
-def _finished(shard: Shard, utterance: Utterance, wave: Wave, source: Source, adapter: Adapter | None) -> FinishedClip:
-    samples = audio.samples_at(utterance.samples, utterance.sample_rate, audio.RATE)
+def _finished(shard: Shard, wave: Wave, source: Source, adapter: Adapter | None) -> FinishedClip:
     if adapter:
-        slack = round(shard.policy.max_missing_seconds * audio.RATE)
-        wave = audio.restore(wave, adapter.sample_rate, adapter.spec.delay_samples, samples, slack)
-    return audio.finish(audio.fit(wave, samples), source.gain)
+        rate, delay, slack = adapter.sample_rate, adapter.spec.delay_samples, shard.policy.max_missing_seconds
+        samples = len(source.reference.wave)
+        wave = audio.restore(wave, rate, delay, samples, round(slack * audio.RATE), source.context)
+    return finish(wave, source.reference, shard.policy, source.gain)

@@ -1,4 +1,4 @@
-"""A dataset of an earlier version, without the column ``origin``: one line from every command that reads it."""
+"""A dataset of an earlier version, without the latest columns: one line from every command that reads it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codecfake_builder.cli.app import main
 from codecfake_builder.dataset.checksums import hash_files, read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.verify import verify
 
-NEW = ["origin", "is_fake_transmission"]
+NEW = ["origin", "is_fake_transmission", "level_gain"]
 SAID = f"was built by an earlier version, without {', '.join(NEW)}; build the dataset again"
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -254,10 +257,58 @@ def test_a_failing_device_ends_the_build_and_rejects_nothing(
     assert not list((tmp_path / "d" / "data").rglob("faulty*"))
 
 
-def test_over_full_scale_output_keeps_its_shape(vctk: Path, aishell3: Path, tmp_path: Path) -> None:
-    recipe = small_recipe(vctk, aishell3, ["faulty_loud"], plugins=[FAULTY_PLUGIN])
+@pytest.mark.parametrize(("level", "level_gain", "gain"), [("source", 0.1, 1.0), ("own", 1.0, 0.2)])
+def test_a_codec_that_is_ten_times_too_loud(
+    vctk: Path, aishell3: Path, tmp_path: Path, level: str, level_gain: float, gain: float
+) -> None:
+    """It gets its source's level, and then its clips are the real ones; or keeps its own, below full scale."""
+    recipe = small_recipe(vctk, aishell3, ["real", "faulty_loud"], plugins=[FAULTY_PLUGIN], audio={"level": level})
     built(recipe, tmp_path / "d")
-    assert all(row["gain"] == pytest.approx(0.2, rel=0.05) for row in rows(tmp_path / "d"))
+    real, loud = (by_utterance(tmp_path / "d", variant) for variant in ("real", "faulty_loud"))
+    assert all(row["gain"] == pytest.approx(gain, rel=0.06) for row in loud.values())
+    assert all(row["level_gain"] == pytest.approx(level_gain) for row in loud.values())
+    assert {(row["gain"], row["level_gain"]) for row in real.values()} == {(1.0, 1.0)}
+    for name, row in real.items():
+        factor = 10 * loud[name]["gain"] * loud[name]["level_gain"]
+        assert np.abs(samples(loud[name]) - factor * samples(row)).max() <= 1.01 + 2 * abs(factor - 1)
+
+
+@pytest.mark.parametrize("audio", [{}, {"trim_db": 12}, {"context_seconds": 0}, {"fade_seconds": 0.1}])
+def test_a_codec_that_changes_nothing_gives_the_real_clips(
+    vctk: Path, aishell3: Path, tmp_path: Path, audio: dict[str, float]
+) -> None:
+    """Whatever the policy: bit by bit, since all that the chain does to a clip is a function of its source."""
+    recipe = small_recipe(vctk, aishell3, ["real", "faulty_none"], plugins=[FAULTY_PLUGIN], audio=audio)
+    built(recipe, tmp_path / "d")
+    real, same = (by_utterance(tmp_path / "d", variant) for variant in ("real", "faulty_none"))
+    assert len(real) == 20
+    for name, row in real.items():
+        assert np.array_equal(samples(row), samples(same[name]))
+        assert row["level_gain"] == same[name]["level_gain"] == 1
+    assert verify(tmp_path / "d").problems == []
+
+
+def test_what_trimming_leaves_too_short_is_left_out_alike_in_all_classes(
+    vctk: Path, aishell3: Path, tmp_path: Path
+) -> None:
+    audio = {"trim_db": 1.0, "min_seconds": 0.6, "max_rejected_share": 1.0}
+    built(small_recipe(vctk, aishell3, ["real", "faulty_none"], plugins=[FAULTY_PLUGIN], audio=audio), tmp_path / "d")
+    left: dict[str, set[str]] = {"real": set(), "faulty_none": set()}
+    for row in pq.read_table(tmp_path / "d" / "rejected.parquet").to_pylist():
+        assert row["reason"] == "too_short"
+        left[row["variant"]].add(row["utterance_id"])
+    assert 0 < len(left["real"]) < 20
+    assert left["real"] == left["faulty_none"]
+    assert all(row["duration"] >= 0.6 for row in rows(tmp_path / "d"))
+    assert verify(tmp_path / "d").problems == []
+
+
+def by_utterance(dataset: Path, variant: str) -> dict[str, dict[str, Any]]:
+    return {row["utterance_id"]: row for row in rows(dataset, f"*/{variant}-*.parquet")}
+
+
+def samples(row: dict[str, Any]) -> np.ndarray:
+    return soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="int16")[0].astype(np.float64)
 
 
 def test_a_source_that_changed_after_the_index_is_rejected(

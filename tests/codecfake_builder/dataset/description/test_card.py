@@ -12,6 +12,7 @@ from huggingface_hub import DatasetCard
 
 from codec_adapters.builtin import builtin_catalogue
 from codec_adapters.classes import LABELS
+from codecfake_builder.audio_policy import AudioPolicy
 from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.dataset.contents import Cell, Contents
 from codecfake_builder.dataset.description.card import card_text
@@ -172,6 +173,28 @@ def test_sections_stand_where_there_is_something_to_say() -> None:
     assert section(text, "Intelligibility")[-1] == f"| dev | {DAC} | 3 | 0.988 | 0.500 |"
     assert section(text, "Imported clips")[-1] == "| told | 6 snac | 34 |"
     assert f"({ALM}) | 1 mimi | {SPOKEN} | 4 / 0 / 2 | " in section(text, "Audio language models")[-1]
+
+
+@pytest.mark.parametrize(
+    ("audio", "said", "unsaid"),
+    [
+        (
+            {},
+            ["put 0.32 s of the clip mirrored", "fade both ends over 20 ms,", "the level of its source"],
+            ["dB of its loudest"],
+        ),
+        (
+            {"context_seconds": 0, "fade_seconds": 0, "level": "own", "trim_db": 25},
+            ["VHQ), codec, resample", "within 25 dB of its loudest 10 ms, take out the mean, scale down"],
+            ["mirrored", "around the clip", "fade", "level"],
+        ),
+        ({"fade_seconds": 0.0125, "context_seconds": 1}, ["put 1.0 s of", "over 12.5 ms"], []),
+    ],
+)
+def test_the_card_says_how_its_own_clips_were_made(audio: dict[str, Any], said: list[str], unsaid: list[str]) -> None:
+    made = " ".join(section(card(contents(audio=AudioPolicy.model_validate(audio))), "How a clip was made"))
+    assert [words for words in said if words not in made] == []
+    assert [words for words in unsaid if words in made] == []
 
 
 def test_every_line_of_a_table_has_the_cells_of_its_header() -> None:
