@@ -13,7 +13,7 @@ from codecfake_builder.clip_class import ClipClass
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.schema import COLUMNS_SHA256
 from codecfake_builder.files import sha256_text
-from codecfake_builder.recipe.variants import ResolvedVariant
+from codecfake_builder.recipe.variants import ResolvedAlm, ResolvedCodec, ResolvedVariant
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,22 @@ class Shard:
         return sha256_text(
             f"chain {CHAIN_VERSION}",
             f"columns {COLUMNS_SHA256}",
-            self.policy.model_dump_json(),
+            json.dumps(self._policy(), sort_keys=True),
             self.made_by.fingerprint() if self.made_by else "real",
             *([json.dumps(["imported", self.variant, asdict(self.imported)])] if self.imported else []),
             *(json.dumps(utterance.identity()) for utterance in self.utterances),
         )
+
+    def _policy(self) -> dict[str, object]:
+        """Return what of the audio policy decides the shard's clips; what else it says decides which utterances there
+        are, or what is done about rejections."""
+        deciding = {"fade_seconds", "trim_db"}
+        if self.policy.trim_db is not None:
+            deciding.add("min_seconds")
+        if isinstance(self.made_by, ResolvedCodec):
+            deciding |= {"context_seconds", "level", "max_missing_seconds"}
+            if self.made_by.spec.tail_local:
+                deciding.add("tail_seconds")
+        elif isinstance(self.made_by, ResolvedAlm):
+            deciding |= {"min_seconds", "max_seconds"}
+        return self.policy.model_dump(include=deciding)

@@ -97,7 +97,7 @@ def test_content_keys_change_with_what_changes_a_clip_and_with_nothing_else() ->
         key(codec(checkpoint_hashes={"model.safetensors": "2"})),
         key(codec(dtype="bfloat16")),
         key(codec(spec=codec_adapters.spec("dac_24khz"))),
-        key(None, AudioPolicy(tail_seconds=0.5)),
+        key(None, AudioPolicy(max_missing_seconds=0.1)),
         key(None, None, utterance(sha256="b" * 64)),
         key(None, None, utterance(2)),
         key(None, None, utterance(), utterance(2)),
