@@ -192,10 +192,10 @@ def _silence(levels: Floats, values: Any) -> dict[str, float]:
 
 def _edges(sound: Floats) -> dict[str, float]:
     def energy(part: Floats) -> float:
-        return float(10 * np.log10(np.mean(part**2) + 1e-8))
+        return float(10 * np.log10(np.mean(part**2) + 1e-5))
 
     def peak(part: Floats) -> float:
-        return float(20 * np.log10(np.abs(part).max() + 1e-4))
+        return float(20 * np.log10(np.abs(part).max() + 3e-3))
 
     return {
         "first_sample": float(sound[0]),

@@ -21,7 +21,7 @@ CONSEQUENCES: Mapping[Group, tuple[str, ...]] = {
     Group.SILENCE: ("length", "lag"),
     Group.EDGES: ("length", "lag", "silence"),
     Group.LEVEL: ("level",),
-    Group.QUANTIZATION: ("container",),
+    Group.QUANTIZATION: ("container", "level"),
     Group.FILE: ("container",),
 }
 """Lines whose classes are left out of a group's probes, since one follows from the other."""
