@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from codecfake_builder.audit.containers import container_findings
 from codecfake_builder.audit.dataset_clips import DatasetClips
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status, failed
 from codecfake_builder.audit.gates import gate_findings, generated_findings
+from codecfake_builder.audit.leakage.against import Known, known_of, read_known
+from codecfake_builder.audit.leakage.against import against as overlap
+from codecfake_builder.audit.leakage.duplicates import duplicates
+from codecfake_builder.audit.leakage.near_copies import near_duplicates
+from codecfake_builder.audit.leakage.splits import speakers, texts, utterances
 from codecfake_builder.audit.probes import trials, trials_of_generated
 from codecfake_builder.audit.scan import Scan, scan
 from codecfake_builder.audit.tree_clips import TreeClips
@@ -72,7 +78,14 @@ class Audit:
         }
 
 
-def audit(clips: Clips, name: str, root: str | None, expected: Expectations, workers: int) -> Audit:
+def audit(
+    clips: Clips,
+    name: str,
+    root: str | None,
+    expected: Expectations,
+    workers: int,
+    against: Mapping[str, Known] | None = None,
+) -> Audit:
     """Audit clips.
 
     Args:
@@ -81,10 +94,12 @@ def audit(clips: Clips, name: str, root: str | None, expected: Expectations, wor
         root: root hash of the dataset.
         expected: what it says of itself.
         workers: processes that measure clips.
+        against: other data that none of it should be in, by name.
 
     Raises:
         DatasetError: no clip can be read.
     """
+    against = against or {}
     found = scan(clips, workers)
     if len(found.unreadable) == len(clips):
         raise DatasetError(f"{name}: no clip can be read: {next(iter(found.unreadable.values()))}")
@@ -93,31 +108,50 @@ def audit(clips: Clips, name: str, root: str | None, expected: Expectations, wor
     findings = [_readable(clips, found), *container_findings(clips, found.containers)]
     findings += gate_findings(trials(clips), found.features, findings)
     findings += generated_findings(trials_of_generated(clips), found.features)
+    findings += _leakage(clips, found, expected)
+    findings += [
+        line for other, known in against.items() for line in overlap(known_of(clips, found.pcm_sha256), known, other)
+    ]
     return Audit(name, root, len(clips), tuple(findings))
 
 
-def audit_dataset(dataset: Path, root: str, workers: int | None = None) -> Audit:
+def _leakage(clips: Clips, found: Scan, expected: Expectations) -> list[Finding]:
+    """Return the lines on what is in two places that should have nothing in common."""
+    return [
+        *speakers(clips, expected.speakers_disjoint),
+        *texts(clips, expected.texts_disjoint),
+        *utterances(clips),
+        *duplicates(clips, found.pcm_sha256),
+        *near_duplicates(clips, found.fingerprints, found.pcm_sha256),
+    ]
+
+
+def audit_dataset(dataset: Path, root: str, workers: int | None = None, against: Sequence[Path] = ()) -> Audit:
     """Audit a dataset folder, whose shards and ``provenance.json`` must be there.
 
     Args:
         dataset: the folder.
         root: its root hash.
         workers: processes; by default one per core.
+        against: datasets, or lists of hashes, speakers and utterances, that it should have nothing in common with.
 
     Raises:
-        DatasetError: it cannot be read.
+        DatasetError: it, or one of the others, cannot be read.
     """
+    known = {str(other): read_known(other) for other in against}
     expected = _expectations(dataset / layout.PROVENANCE)
-    return audit(DatasetClips(dataset), dataset.resolve().name, root, expected, workers or cpu_count())
+    return audit(DatasetClips(dataset), dataset.resolve().name, root, expected, workers or cpu_count(), known)
 
 
-def audit_tree(root: Path, real: Path | None, workers: int | None = None) -> Audit:
+def audit_tree(root: Path, real: Path | None, workers: int | None = None, against: Sequence[Path] = ()) -> Audit:
     """Audit a tree of audio files, each of whose folders is a class; see :class:`TreeClips`.
 
     Raises:
         DatasetError: it is none.
     """
-    return audit(TreeClips(root, real), root.resolve().name, None, Expectations(), workers or cpu_count())
+    known = {str(other): read_known(other) for other in against}
+    clips = TreeClips(root, real)
+    return audit(clips, root.resolve().name, None, Expectations(), workers or cpu_count(), known)
 
 
 def _expectations(provenance: Path) -> Expectations:

@@ -18,6 +18,7 @@ import soundfile
 from codecfake_builder.audio import RATE, Wave, decode, resample
 from codecfake_builder.audit.clips import Clips, Handle
 from codecfake_builder.audit.features import measure
+from codecfake_builder.audit.fingerprints import Fingerprint, fingerprint
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.progress import progress
 from codecfake_builder.rejections import RejectedError
@@ -48,6 +49,7 @@ class Look:
     features: Any
     spectrum: Any
     pcm_sha256: bytes
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Scan:
     spectra: Any
     """float32 ``[clips, bands]``."""
     pcm_sha256: list[bytes]
+    fingerprints: list[Fingerprint | None]
     unreadable: dict[int, str]
     """Why, by row."""
 
@@ -110,9 +113,8 @@ def _look(handle: Handle, gain: float, source: Handle | None) -> Look | str:
         return " ".join(str(error).split())
     measured = measure(wave, data, container.samples, container.rate, gain)
     pcm = np.clip(np.rint(wave.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
-    return Look(
-        container, measured.features, measured.spectrum.astype(np.float32), hashlib.sha256(pcm.tobytes()).digest()
-    )
+    spectrum, pcm_sha256 = measured.spectrum.astype(np.float32), hashlib.sha256(pcm.tobytes()).digest()
+    return Look(container, measured.features, spectrum, pcm_sha256, fingerprint(wave))
 
 
 def decoded(data: bytes) -> tuple[Wave, Container]:
@@ -139,5 +141,6 @@ def _collected(found: list[Look | str]) -> Scan:
         features,
         spectra,
         [look.pcm_sha256 if isinstance(look, Look) else b"" for look in found],
+        [look.fingerprint if isinstance(look, Look) else None for look in found],
         {row: look for row, look in enumerate(found) if isinstance(look, str)},
     )

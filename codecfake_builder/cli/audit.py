@@ -25,6 +25,10 @@ def audit(
     real: Annotated[
         Path | None, typer.Option(metavar="DIR", help="With --files: the recordings, matched by name.")
     ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR_OR_LIST", help="Nothing of this dataset or list may be in it; repeatable."),
+    ] = None,
     certify: Annotated[bool, typer.Option("--certify", help="Write the certificate into the dataset's card.")] = False,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there too.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per core.")] = None,
@@ -36,7 +40,7 @@ def audit(
         raise BuilderError("--real belongs to --files: a dataset has its recordings itself")
     if files is not None and certify:
         raise BuilderError("--certify: a tree of files has no card; take --json FILE")
-    found = _audited(dataset, files, real, workers)
+    found = _audited(dataset, files, real, workers, against or [])
     document = found.document()
     if json_ is not None:
         from codecfake_builder.files import write_text
@@ -52,17 +56,19 @@ def audit(
         raise typer.Exit(1)
 
 
-def _audited(dataset: Path | None, files: Path | None, real: Path | None, workers: int | None) -> Audit:
+def _audited(
+    dataset: Path | None, files: Path | None, real: Path | None, workers: int | None, against: list[Path]
+) -> Audit:
     from codecfake_builder.audit.audit import audit_dataset, audit_tree
     from codecfake_builder.dataset.finishing import finished_root
     from codecfake_builder.errors import DatasetError
 
     if files is not None:
-        return audit_tree(files, real, workers)
+        return audit_tree(files, real, workers, against)
     assert dataset is not None
     if not dataset.is_dir():
         raise DatasetError(f"{dataset}: no such folder")
-    return audit_dataset(dataset, finished_root(dataset), workers)
+    return audit_dataset(dataset, finished_root(dataset), workers, against)
 
 
 def _tell(found: Audit) -> None:

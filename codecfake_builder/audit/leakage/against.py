@@ -17,7 +17,6 @@ from codecfake_builder.audit.leakage.splits import usable
 from codecfake_builder.corpora.base import UNKNOWN_SPEAKER
 from codecfake_builder.corpora.listing.tables import SUFFIXES, TableRow, table_rows
 from codecfake_builder.dataset import layout
-from codecfake_builder.dataset.metadata import refuse_earlier_version
 from codecfake_builder.errors import CorpusError, DatasetError
 from codecfake_builder.text_files import read_lines
 
@@ -124,7 +123,6 @@ def _of_dataset(dataset: Path) -> Known:
     files = layout.metadata_files(dataset)
     if not files:
         raise DatasetError(f"{dataset}: no dataset of this builder ({layout.metadata('<split>')} is missing)")
-    refuse_earlier_version(dataset)
     hashes: set[str] = set()
     speakers: set[str] = set()
     utterances: set[str] = set()
