@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from codecfake_builder.audio import Wave
-from codecfake_builder.conformance.measure.envelope import STEP_SECONDS, Envelopes, Shift, envelopes, measure_shift
+from codecfake_builder.signals.alignment import STEP_SECONDS, Envelopes, Shift, envelopes, measure_shift
 
 SEGMENT_SECONDS = 2.0
 REACH_SECONDS = 0.5

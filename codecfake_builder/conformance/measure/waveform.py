@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-import numpy as np
-from scipy.signal import correlate
-
 from codecfake_builder.audio import Wave, rms
 from codecfake_builder.conformance.measure.codec import Codec, run_codec
-from codecfake_builder.conformance.measure.envelope import PRECISION_SECONDS, Shift, envelopes, measure_shift
+from codecfake_builder.signals.alignment import PRECISION_SECONDS, Shift, envelopes, measure_shift, waveform_lag
 
 WAVEFORM_REACH_SECONDS = 0.1
 """Delays up to this are found in the waveform at once; longer ones where the envelopes say."""
@@ -106,7 +103,7 @@ def _waveform_delay(pairs: Sequence[tuple[Wave, Wave]], rate: int, center: int, 
     """
     length = round(SEGMENT_SECONDS * rate)
     found = [
-        _lag(wave[start : start + length], out, start, center, reach)
+        waveform_lag(wave[start : start + length], out, start, center, reach)
         for wave, out in pairs
         for start in range(0, len(wave) - length + 1, length)
     ]
@@ -117,24 +114,6 @@ def _waveform_delay(pairs: Sequence[tuple[Wave, Wave]], rate: int, center: int, 
     tolerance = next((tolerance for tolerance, share in enumerate(shares) if share >= AGREEING_SHARE), None)
     height = median(height for _, height in found)
     return Delay(samples, tolerance if height >= LEAST_CORRELATION else None, height, shares[1])
-
-
-def _lag(segment: Wave, out: Wave, start: int, center: int, reach: int) -> tuple[int, float]:
-    """Return the lag of ``segment``, which begins at ``start`` of the input, in the output, and the peak's height.
-
-    A codec may invert the polarity, so that the sign of the height does not count.
-    """
-    margin = abs(center) + reach
-    first = start + margin + center - reach
-    window = np.pad(out, (margin, len(segment) + margin))[first : first + len(segment) + 2 * reach].astype(np.float64)
-    window = np.pad(window, (0, len(segment) + 2 * reach - len(window)))
-    segment = segment.astype(np.float64) - segment.mean()
-    products = np.abs(correlate(window, segment, mode="valid", method="fft"))
-    energies = np.cumsum(np.concatenate([[0.0], window**2]))
-    norms = np.sqrt(np.maximum(energies[len(segment) :] - energies[: -len(segment)], 0) * float((segment**2).sum()))
-    heights = np.divide(products, norms, out=np.zeros_like(products), where=norms > 1e-9)
-    best = int(np.argmax(heights))
-    return center + best - reach, float(heights[best])
 
 
 def measure_gain(waves: Sequence[Wave], outputs: Sequence[Wave]) -> float:
