@@ -13,6 +13,7 @@ from joblib import cpu_count
 from codecfake_builder.audit.clips import Clips
 from codecfake_builder.audit.containers import container_findings
 from codecfake_builder.audit.dataset_clips import DatasetClips
+from codecfake_builder.audit.faithfulness import faithfulness_findings
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status, failed
 from codecfake_builder.audit.gates import gate_findings, generated_findings
 from codecfake_builder.audit.leakage.against import Known, known_of, read_known
@@ -106,6 +107,7 @@ def audit(
     if found.unreadable:
         clips.leave_out(list(found.unreadable))
     findings = [_readable(clips, found), *container_findings(clips, found.containers)]
+    findings += faithfulness_findings(clips, found.comparisons)
     findings += gate_findings(trials(clips), found.features, findings)
     findings += generated_findings(trials_of_generated(clips), found.features)
     findings += _leakage(clips, found, expected)

@@ -35,6 +35,8 @@ DC_STEP = 2.5e-4
 """Offsets count in steps of this size (8 steps of 16 bits): outputs of official codecs have up to 4e-4."""
 LOUD = 64
 """Samples beyond so many 16-bit steps show whether low bits are in use."""
+_EDGE_FLOOR = 0.01
+"""Edges are looked at down to 40 dB under the clip's level: below, low bits and dither are what one would see."""
 _FLOOR = 1e-10
 _BANDS = 40
 
@@ -44,9 +46,9 @@ class Group(StrEnum):
 
     LENGTH = "length"
     SILENCE = "silence"
-    EDGES = "edges"
     LEVEL = "level"
     QUANTIZATION = "quantization"
+    EDGES = "edges"
     FILE = "file"
     SIGNAL = "signal"
     """No gate: what a codec may change."""
@@ -69,8 +71,8 @@ FEATURES = (
     Feature("leading_zeros", Group.SILENCE, "samples of one value at the start, in steps of 10 ms"),
     Feature("trailing_zeros", Group.SILENCE, "samples of one value at the end, in steps of 10 ms"),
     Feature("inner_zeros", Group.SILENCE, "share of 10 ms parts in between that hold one value"),
-    Feature("first_sample", Group.EDGES, "first sample of the sound, times its level"),
-    Feature("last_sample", Group.EDGES, "last sample of the sound, times its level"),
+    Feature("first_sample", Group.EDGES, "first sample of the sound, in hundredths of its level"),
+    Feature("last_sample", Group.EDGES, "last sample of the sound, in hundredths of its level"),
     Feature("first_2ms", Group.EDGES, "peak of the first 2 ms of the sound, dB over its level"),
     Feature("last_2ms", Group.EDGES, "peak of the last 2 ms, dB"),
     Feature("first_20ms", Group.EDGES, "energy of the first 20 ms, dB"),
@@ -192,14 +194,14 @@ def _silence(levels: Floats, values: Any) -> dict[str, float]:
 
 def _edges(sound: Floats) -> dict[str, float]:
     def energy(part: Floats) -> float:
-        return float(10 * np.log10(np.mean(part**2) + 1e-5))
+        return float(10 * np.log10(np.mean(part**2) + _EDGE_FLOOR**2))
 
     def peak(part: Floats) -> float:
-        return float(20 * np.log10(np.abs(part).max() + 3e-3))
+        return float(20 * np.log10(np.abs(part).max() + _EDGE_FLOOR))
 
     return {
-        "first_sample": float(sound[0]),
-        "last_sample": float(sound[-1]),
+        "first_sample": round(float(sound[0]) / _EDGE_FLOOR),
+        "last_sample": round(float(sound[-1]) / _EDGE_FLOOR),
         "first_2ms": peak(sound[: RATE // 500]),
         "last_2ms": peak(sound[-RATE // 500 :]),
         "first_20ms": energy(sound[: RATE // 50]),

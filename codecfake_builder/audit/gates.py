@@ -10,18 +10,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from codec_adapters.classes import REAL
 from codecfake_builder.audit.chance import FALSE_ALARMS, Score
 from codecfake_builder.audit.features import FEATURES, NAMES, Group
 from codecfake_builder.audit.findings import Finding, Status
 from codecfake_builder.audit.probes import Result, Trial, run
 
-GATES = (Group.LENGTH, Group.SILENCE, Group.EDGES, Group.LEVEL, Group.QUANTIZATION, Group.FILE)
+GATES = (Group.LENGTH, Group.SILENCE, Group.LEVEL, Group.QUANTIZATION, Group.EDGES, Group.FILE)
 CONSEQUENCES: Mapping[Group, tuple[str, ...]] = {
     Group.LENGTH: ("length",),
     Group.SILENCE: ("length", "lag"),
-    Group.EDGES: ("length", "lag", "silence"),
     Group.LEVEL: ("level",),
     Group.QUANTIZATION: ("container", "level"),
+    Group.EDGES: ("length", "lag", "silence", "quantization"),
     Group.FILE: ("container",),
 }
 """Lines whose classes are left out of a group's probes, since one follows from the other."""
@@ -85,7 +86,7 @@ def _guilty(findings: Iterable[Finding]) -> dict[str, set[str]]:
 def _tests(trials: Iterable[Trial]) -> int:
     """Return how many scores are held against chance in all: each feature and each group of more, in each trial."""
     probes = sum(1 for feature in FEATURES if feature.group in GATES) + len(GATES)
-    return probes * sum(2 for _ in trials)
+    return probes * sum(1 + len(trial.classes) for trial in trials)
 
 
 def _columns(group: Group) -> list[int]:
@@ -113,7 +114,7 @@ def _gate(probed: _Probed, tests: int) -> Finding:
         )
     failing = [result for result in probed.results if any(score.fails(tests) for score in result.scores)]
     worst = max(failing or probed.results, key=lambda result: max(_distance(score, tests) for score in result.scores))
-    classes = _named(failing)
+    classes = _named(failing, tests)
     note = f"; without {', '.join(probed.left_out)}, by consequence of an earlier line" if probed.left_out else ""
     return Finding(
         probed.group,
@@ -129,12 +130,15 @@ def _distance(score: Score, tests: int) -> float:
     return score.interval(tests)[0] - score.chance
 
 
-def _named(results: Iterable[Result]) -> tuple[str, ...]:
-    """Return the classes that failing probes recognize; real speech only where no other is named, since it is told
-    from a fault of all others."""
-    names = dict.fromkeys(name for result in results for name in result.telling)
-    others = tuple(name for name in names if name != "real")
-    return others or tuple(names)
+def _named(results: Iterable[Result], tests: int) -> tuple[str, ...]:
+    """Return the classes that failing probes recognize, the clearest first; where real speech is the clearest, it is
+    told from a fault that all others have."""
+    best: dict[str, float] = {}
+    for result in results:
+        for name, score in result.aucs.items():
+            if score.fails(tests):
+                best[name] = max(best.get(name, 0.0), _distance(score, tests))
+    return tuple(sorted(best, key=lambda name: (-best[name], name)))
 
 
 def _words(result: Result, tests: int) -> str:
@@ -146,8 +150,10 @@ def _words(result: Result, tests: int) -> str:
         text += (
             f"; AUC real against fake {result.auc.value:.2f} [{low:.2f}, {high:.2f}], chance {result.auc.chance:.2f}"
         )
-    telling = f"; tells {', '.join(result.telling[:3])}" if result.telling else ""
-    return text + telling
+    told = {name: score for name, score in result.aucs.items() if name != REAL and score.above_chance(tests)}
+    for name in sorted(told, key=lambda name: -told[name].value)[:2]:
+        text += f"; {name} against all others {_interval(told[name], tests)}"
+    return text
 
 
 def _interval(score: Score, tests: int) -> str:
@@ -163,8 +169,7 @@ def _values(probed: _Probed, tests: int) -> dict[str, Any]:
                 "features": list(result.features),
                 "clips": result.clips,
                 "macro_f1": _numbers(result.f1, tests),
-                **({"auc_real": _numbers(result.auc, tests)} if result.auc else {}),
-                "tells": list(result.telling),
+                "auc": {name: _numbers(score, tests) for name, score in result.aucs.items()},
             }
             for result in probed.results
         ],

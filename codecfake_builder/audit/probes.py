@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -80,15 +80,18 @@ class Result:
     clips: int
     f1: Score
     """Macro F1 over the classes."""
-    auc: Score | None
-    """Of real against everything else; ``None`` where the trial has no real clips."""
-    telling: tuple[str, ...] = field(default=())
-    """The classes that were recognized far more often than by chance, the clearest first."""
+    aucs: dict[str, Score]
+    """Of each class against all others: a fault of one class is seen there, where the mean over many would hide it."""
+
+    @property
+    def auc(self) -> Score | None:
+        """Return that of real against everything else; ``None`` where the trial has no real clips."""
+        return self.aucs.get(REAL)
 
     @property
     def scores(self) -> list[Score]:
         """Return what is tested."""
-        return [self.f1] if self.auc is None else [self.f1, self.auc]
+        return [self.f1, *self.aucs.values()]
 
 
 def trials(clips: Clips) -> list[Trial]:
@@ -206,11 +209,12 @@ def run(trial: Trial, values: Floats, columns: Sequence[int], names: Sequence[st
         likelihoods = _forest(learn, known, predict, count)
     predicted = np.asarray(likelihoods.argmax(axis=1))
     f1 = trial.permutations.macro_f1(predicted)
-    auc = trial.permutations.auc(likelihoods[:, 0], 0) if trial.classes[0] == REAL else None
-    truth = trial.numbers[trial.predict]
-    return Result(
-        trial.name, tuple(names[column] for column in columns), len(predict), f1, auc, _telling(trial, truth, predicted)
-    )
+    aucs = {
+        name: auc
+        for number, name in enumerate(trial.classes)
+        if (auc := trial.permutations.auc(likelihoods[:, number], number)) is not None
+    }
+    return Result(trial.name, tuple(names[column] for column in columns), len(predict), f1, aucs)
 
 
 def _forest(learn: Floats, known: Ints, predict: Floats, count: int) -> Floats:
@@ -239,13 +243,3 @@ def _histogram(learn: Floats, known: Ints, predict: Floats, count: int) -> Float
 def _bins(clips: int, count: int) -> int:
     """Return how many bins hold some clips of every class each."""
     return int(np.clip(clips // (3 * count), 4, _BINS))
-
-
-def _telling(trial: Trial, truth: Ints, predicted: Ints) -> tuple[str, ...]:
-    """Return the classes that are predicted for their own clips much more often than for others."""
-    gains = []
-    for number, name in enumerate(trial.classes):
-        own = truth == number
-        if own.any() and not own.all():
-            gains.append((float((predicted[own] == number).mean() - (predicted[~own] == number).mean()), name))
-    return tuple(name for gain, name in sorted(gains, reverse=True) if gain > 0.5)

@@ -17,6 +17,7 @@ import soundfile
 
 from codecfake_builder.audio import RATE, Wave, decode, resample
 from codecfake_builder.audit.clips import Clips, Handle
+from codecfake_builder.audit.comparison import COMPARISONS, INCOMPARABLE, Comparison, compare
 from codecfake_builder.audit.features import measure
 from codecfake_builder.audit.fingerprints import Fingerprint, fingerprint
 from codecfake_builder.errors import DatasetError
@@ -50,6 +51,7 @@ class Look:
     spectrum: Any
     pcm_sha256: bytes
     fingerprint: Fingerprint
+    comparison: Comparison
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Scan:
     """float32 ``[clips, bands]``."""
     pcm_sha256: list[bytes]
     fingerprints: list[Fingerprint | None]
+    comparisons: Any
+    """``[clips]`` of :data:`~codecfake_builder.audit.comparison.COMPARISONS`; NaN where a clip has no source."""
     unreadable: dict[int, str]
     """Why, by row."""
 
@@ -109,12 +113,13 @@ def _look(handle: Handle, gain: float, source: Handle | None) -> Look | str:
     try:
         data = handle.read()
         wave, container = decoded(data)
+        comparison = INCOMPARABLE if source is None else compare(decoded(source.read())[0], wave)
     except (DatasetError, RejectedError) as error:
         return " ".join(str(error).split())
     measured = measure(wave, data, container.samples, container.rate, gain)
     pcm = np.clip(np.rint(wave.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
     spectrum, pcm_sha256 = measured.spectrum.astype(np.float32), hashlib.sha256(pcm.tobytes()).digest()
-    return Look(container, measured.features, spectrum, pcm_sha256, fingerprint(wave))
+    return Look(container, measured.features, spectrum, pcm_sha256, fingerprint(wave), comparison)
 
 
 def decoded(data: bytes) -> tuple[Wave, Container]:
@@ -142,5 +147,6 @@ def _collected(found: list[Look | str]) -> Scan:
         spectra,
         [look.pcm_sha256 if isinstance(look, Look) else b"" for look in found],
         [look.fingerprint if isinstance(look, Look) else None for look in found],
+        np.array([look.comparison if isinstance(look, Look) else INCOMPARABLE for look in found], dtype=COMPARISONS),
         {row: look for row, look in enumerate(found) if isinstance(look, str)},
     )
