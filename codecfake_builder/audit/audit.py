@@ -13,7 +13,7 @@ from joblib import cpu_count
 from codecfake_builder.audit.clips import Clips
 from codecfake_builder.audit.containers import container_findings
 from codecfake_builder.audit.dataset_clips import DatasetClips
-from codecfake_builder.audit.faithfulness import faithfulness_findings
+from codecfake_builder.audit.faithfulness import PAIRS, faithfulness_findings, fidelity_finding
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status, failed
 from codecfake_builder.audit.gates import gate_findings, generated_findings
 from codecfake_builder.audit.leakage.against import Known, known_of, read_known
@@ -86,6 +86,7 @@ def audit(
     expected: Expectations,
     workers: int,
     against: Mapping[str, Known] | None = None,
+    scored: int = PAIRS,
 ) -> Audit:
     """Audit clips.
 
@@ -96,6 +97,7 @@ def audit(
         expected: what it says of itself.
         workers: processes that measure clips.
         against: other data that none of it should be in, by name.
+        scored: clips of each variant whose STOI and PESQ are measured.
 
     Raises:
         DatasetError: no clip can be read.
@@ -108,6 +110,7 @@ def audit(
         clips.leave_out(list(found.unreadable))
     findings = [_readable(clips, found), *container_findings(clips, found.containers)]
     findings += faithfulness_findings(clips, found.comparisons)
+    findings += [fidelity_finding(clips, found.comparisons, workers, scored)]
     findings += gate_findings(trials(clips), found.features, findings)
     findings += generated_findings(trials_of_generated(clips), found.features)
     findings += _leakage(clips, found, expected)

@@ -5,7 +5,6 @@ Each check returns what it measured in words, or raises :class:`FailVerdict` or 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from statistics import median
 
@@ -16,6 +15,7 @@ from codecfake_builder import audio
 from codecfake_builder.audio import Wave
 from codecfake_builder.conformance import measure
 from codecfake_builder.conformance.under_test import CodecUnderTest, FailVerdict, SkipVerdict
+from codecfake_builder.signals import fidelity
 
 
 def silence(codec: CodecUnderTest) -> str:
@@ -49,9 +49,7 @@ def _finite(codec: CodecUnderTest, wave: Wave, words: str) -> Wave:
 
 def stoi(codec: CodecUnderTest) -> str:
     """Check that the output is still speech, by its median STOI against the source."""
-    from pystoi import stoi as measured
-
-    scores = _scores(codec, lambda source, out: float(measured(source, out, audio.RATE)))
+    scores = _scores(codec, fidelity.stoi)
     words = f"median {median(scores):.2f}, lowest {min(scores):.2f} of {len(scores)} clips"
     if median(scores) < codec.settings.least_stoi:
         raise FailVerdict(f"{words}; below {codec.settings.least_stoi:g} it is no speech")
@@ -60,30 +58,24 @@ def stoi(codec: CodecUnderTest) -> str:
 
 def pesq(codec: CodecUnderTest) -> str:
     """Measure wide-band PESQ against the source; no value fails."""
-    try:
-        from pesq import NoUtterancesError
-        from pesq import pesq as measured
-    except ImportError:
-        raise SkipVerdict("the package pesq is not installed (extra quality; it is compiled on installation)") from None
-    try:
-        scores = _scores(codec, lambda source, out: float(measured(audio.RATE, source, out, "wb")))
-    except NoUtterancesError:
-        raise SkipVerdict("PESQ finds no speech in the output") from None
+    if not fidelity.has_pesq():
+        raise SkipVerdict("the package pesq is not installed (extra quality; it is compiled on installation)")
+    scores = _scores(codec, fidelity.pesq)
+    if not np.isfinite(scores).all():
+        raise SkipVerdict("PESQ finds no speech in the output")
     return f"median {median(scores):.2f}, lowest {min(scores):.2f} of {len(scores)} clips"
 
 
 def _scores(codec: CodecUnderTest, score: Callable[[Wave, Wave], float]) -> list[float]:
     """Return the score of each clip's output against its source, both at 16 kHz."""
     scores = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        for wave, out in zip(codec.waves, codec.outputs, strict=True):
-            source = audio.resample(wave, codec.adapter.sample_rate, audio.RATE)
-            try:
-                restored = codec.restored(wave, out)
-            except FailVerdict:
-                raise SkipVerdict("the output does not cover the clip, see any length") from None
-            scores.append(score(source, restored))
+    for wave, out in zip(codec.waves, codec.outputs, strict=True):
+        source = audio.resample(wave, codec.adapter.sample_rate, audio.RATE)
+        try:
+            restored = codec.restored(wave, out)
+        except FailVerdict:
+            raise SkipVerdict("the output does not cover the clip, see any length") from None
+        scores.append(score(source, restored))
     return scores
 
 

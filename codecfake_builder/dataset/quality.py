@@ -1,8 +1,7 @@
 """Quality of re-synthesized clips: the STOI of each against the real clip of the same utterance.
 
-STOI (1 is the real clip itself): Taal et al., "An Algorithm for Intelligibility Prediction of Time-Frequency Weighted
-Noisy Speech", IEEE TASLP 2011 (``pystoi``). Both clips are the dataset's own, 16 kHz and of equal length. Speech of an
-audio language model has no source to compare it with.
+Both clips are the dataset's own, 16 kHz and of equal length. Speech of an audio language model has no source to compare
+it with.
 """
 
 from __future__ import annotations
@@ -12,13 +11,12 @@ import importlib
 import io
 import json
 import threading
-import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -34,9 +32,9 @@ from codecfake_builder.dataset.schema import schema
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.files import write_text
 from codecfake_builder.progress import progress
+from codecfake_builder.signals.fidelity import UNMEASURABLE, stoi
 
-_UNMEASURABLE = 1e-4
-"""``pystoi`` returns less than this for a clip with less than 0.4 s of speech."""
+Item = TypeVar("Item")
 _LONGEST = 3600 * RATE
 _COLUMNS = ["id", "variant", "is_fake", "is_fake_transmission", "corpus", "utterance_id", "audio_sha256"]
 
@@ -99,7 +97,7 @@ def measure_stoi(dataset: Path, clips: int) -> list[StoiScores]:
         write_text(dataset / layout.INTELLIGIBILITY, json.dumps(wanted, indent=1, sort_keys=True) + "\n")
     cells: dict[tuple[str, str], list[float]] = defaultdict(list)
     for pair in pairs:
-        if kept[pair.key] > _UNMEASURABLE:
+        if kept[pair.key] > UNMEASURABLE:
             cells[pair.fake.split, pair.fake.variant].append(kept[pair.key])
     return [
         StoiScores(split, variant, len(scores), median(scores), min(scores))
@@ -125,7 +123,7 @@ def _pairs(dataset: Path, clips: int) -> list[_Pair]:
         if row["is_fake"] and not row["is_fake_transmission"] and source is not None:
             fake = _Clip(split, row["variant"], row["id"], row["audio_sha256"])
             cells[split, row["variant"]].append(_Pair(fake, source))
-    return [pair for cell in cells.values() for pair in sorted(cell, key=_hash_of_id)[:clips]]
+    return [pair for cell in cells.values() for pair in first_by_hash(cell, lambda pair: pair.fake.id, clips)]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -151,8 +149,9 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _hash_of_id(pair: _Pair) -> bytes:
-    return hashlib.sha256(pair.fake.id.encode()).digest()
+def first_by_hash(items: Iterable[Item], id_of: Callable[[Item], str], count: int) -> list[Item]:
+    """Return ``count`` items at most, chosen by a hash of their ids: the same ones on any machine."""
+    return sorted(items, key=lambda item: hashlib.sha256(id_of(item).encode()).digest())[:count]
 
 
 def _kept(dataset: Path) -> dict[str, float]:
@@ -168,16 +167,13 @@ def _measured(dataset: Path, pairs: list[_Pair]) -> dict[str, float]:
     """Measure pairs; return their scores by key."""
     if not pairs:
         return {}
-    from pystoi import stoi
-
     audio = _audio(dataset, {clip for pair in pairs for clip in (pair.fake, pair.real)})
     scores: dict[str, float] = {}
-    with progress("intelligibility", len(pairs), "clips") as advance, warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # warns of clips that are too short; their score shows it
+    with progress("intelligibility", len(pairs), "clips") as advance:
         for pair in pairs:
             try:
                 fake, source = (_decoded(audio[clip]) for clip in (pair.fake, pair.real))
-                scores[pair.key] = round(float(stoi(source, fake, RATE)), 4)
+                scores[pair.key] = round(stoi(source, fake), 4)
             except (KeyError, TypeError, ValueError, soundfile.LibsndfileError) as error:
                 raise DatasetError(
                     f"{dataset}: clips {pair.fake.id!r} and {pair.real.id!r} cannot be compared ({_line(error)}); "
