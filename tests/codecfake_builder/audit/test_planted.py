@@ -36,10 +36,6 @@ def failing(clips: Clips) -> set[str]:
 def test_clean_datasets_raise_no_alarm(seed: int, train: int, evaluation: int) -> None:
     found = audited(clean(seed, train, evaluation))
     assert found.passed, [finding.summary for finding in failed(found.findings)]
-    for finding in found.findings:  # and every gate's interval contains chance
-        for probe in finding.values.get("probes", []) if finding.status == "pass" else []:
-            for score in (probe["macro_f1"], *probe["auc"].values()):
-                assert not score["above_chance"], (finding.line, probe)
 
 
 def shorter(wave: Any) -> Any:
