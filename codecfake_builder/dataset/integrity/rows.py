@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from codecfake_builder.progress import progress
 
 _NEEDED = (
     "id", "label", "is_fake", "origin", "is_fake_transmission", "codec", "variant", "corpus", "utterance_id",
-    "duration", "audio_sha256"
+    "duration", "audio_sha256", "gain", "level_gain"
 )  # fmt: skip
 _NAMES = ("id", "variant", "corpus", "utterance_id", "speaker")
 _LONGEST_NAME = 4096
@@ -145,6 +146,11 @@ class RowChecker:
             expected["alm"] = None if family == REAL else alm
         if not imported:
             expected["prompt_id"] = f"{row['corpus']}/{row['utterance_id']}" if spoken else None
+        if family == REAL or imported or spoken:
+            expected["level_gain"] = 1.0  # their level is their own
+        for column in ("gain", "level_gain"):
+            if not 0 < row[column] < math.inf:
+                yield f"{column} is {row[column]}, which is no factor"
         for column, value in expected.items():
             if row[column] != value:
                 yield f"{column} is {_short(repr(row[column]))}, expected {value!r}"

@@ -79,11 +79,11 @@ SHARD = "data/train/faulty_none-00000.parquet"
 Row = dict[str, Any]
 
 
-def tampered(dataset: Path, change: Callable[[list[Row]], list[Row]]) -> list[str]:
+def tampered(dataset: Path, change: Callable[[list[Row]], list[Row]], shard: str = SHARD) -> list[str]:
     """Change the rows of a shard, renew all checksums as a careful forger would, and verify."""
-    table = pq.read_table(dataset / SHARD)
+    table = pq.read_table(dataset / shard)
     changed = change(table.to_pylist())
-    pq.write_table(pa.Table.from_pylist(changed, schema=table.schema), dataset / SHARD)
+    pq.write_table(pa.Table.from_pylist(changed, schema=table.schema), dataset / shard)
     card = (dataset / "README.md").read_text()
     old = root_hash(read_checksums(dataset))
     hashes = hash_files(dataset, {})
@@ -106,6 +106,9 @@ def edited(column: str, value: object) -> Callable[[list[Row]], list[Row]]:
         (edited("is_fake", False), "is_fake is False, expected True"),
         (edited("duration", 9.0), "duration says 144000"),
         (edited("audio_sha256", "0" * 64), "do not have the sha256"),
+        (edited("gain", 0.0), "gain is 0.0, which is no factor"),
+        (edited("level_gain", float("nan")), "level_gain is nan, which is no factor"),
+        (edited("level_gain", None), "without level_gain"),
         (edited("audio", {"bytes": b"noise", "path": "x.flac"}), "cannot be decoded"),
         (edited("audio", None), "has no audio"),
         (edited("utterance_id", "p999_001"), "its utterances are not the planned ones"),
@@ -126,6 +129,11 @@ def test_tampered_rows_are_found_even_with_renewed_checksums(
 ) -> None:
     problems = tampered(dataset, change)
     assert any(message in problem for problem in problems), problems
+
+
+def test_real_clips_have_their_own_level(dataset: Path) -> None:
+    problems = tampered(dataset, edited("level_gain", 1.5), "data/dev/real-00000.parquet")
+    assert any("level_gain is 1.5, expected 1.0" in problem for problem in problems)
 
 
 def test_a_speaker_in_two_splits_is_found(dataset: Path) -> None:
