@@ -4,8 +4,9 @@
     python tools/make_speech.py training /tmp/speech --clips 800
 
 espeak-ng (GPL-3.0, a program that is called, not a part of this project) must be installed; what it speaks is the
-user's own. Both kinds: 24 kHz mono FLAC, 16 bit, peak 0.4, and a noise floor near -86 dBFS, since no recording is
-digitally silent. Training material never shares a sentence or a voice with the edition's clips.
+user's own. Both kinds: 24 kHz mono FLAC, 16 bit, as a recording of that speech in a room would be (tools/recording.py).
+Training material never shares a sentence, a voice or a room with the edition's clips. The same command makes the same
+bytes with the same releases of espeak-ng, numpy and libsndfile.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ import numpy as np
 import soundfile
 import soxr
 import yaml
+from librosa import griffinlim
 from librosa.feature import melspectrogram
-from librosa.feature.inverse import mel_to_audio
+from librosa.feature.inverse import mel_to_stft
 
-RATE = 24000
-"""Hz."""
-PEAK = 0.4
-NOISE = 5e-5
-"""Standard deviation of the noise floor."""
+from tools.recording import RATE, Session
+
+EDITION_SEED, TRAINING_SEED = 1, 2
+"""Of the rooms, noises and levels, with the speaker and the number of the clip, and of the vocoder's phases."""
 LANGUAGES = {"en": ("en-us", "en-gb", "en-gb-scotland"), "zh": ("cmn-latn-pinyin",)}
 """espeak-ng's voices per language; the pinyin voice reads Chinese characters too."""
 WORDS = Path(__file__).parent / "training_words.yaml"
@@ -86,8 +87,8 @@ def training_sentence(language: str, words: Any, rng: random.Random) -> str:
     return f"The {subject} {rng.choice(verbs)} a {rng.choice(adjectives)} {thing} {rng.choice(places)}."
 
 
-def spoken(text: str, language_voice: str, voice: Voice, seed: int) -> np.ndarray:
-    """``text`` as float32 ``[samples]`` at 24 kHz, silent ends cut to 1/16 s.
+def spoken(text: str, language_voice: str, voice: Voice) -> np.ndarray:
+    """``text`` as espeak-ng speaks it, float32 ``[samples]`` at 24 kHz.
 
     Raises:
         SystemExit: espeak-ng is missing or refuses.
@@ -104,11 +105,7 @@ def spoken(text: str, language_voice: str, voice: Voice, seed: int) -> np.ndarra
         except (OSError, subprocess.CalledProcessError) as error:
             raise SystemExit(f"espeak-ng: {error}; install it (Debian: apt install espeak-ng)") from error
         wave, rate = soundfile.read(path, dtype="float32")
-    wave = soxr.resample(wave, rate, RATE, quality="VHQ")
-    loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max())
-    wave = wave[max(0, loud[0] - RATE // 16) : loud[-1] + RATE // 16]
-    noise = np.random.default_rng(seed).standard_normal(len(wave)) * NOISE
-    return (wave / np.abs(wave).max() * PEAK + noise).astype(np.float32)
+    return np.asarray(soxr.resample(wave, rate, RATE, quality="VHQ"))
 
 
 def make_edition(folder: Path) -> None:
@@ -120,13 +117,12 @@ def make_edition(folder: Path) -> None:
         for language, voices in languages.items():
             accents = LANGUAGES[language]
             for place, voice in enumerate(voices):
+                session = Session(EDITION_SEED, *voice.name.encode())
                 for number in range(1, 5):
                     text = next(sentences[language])
                     name = f"{voice.name}_{number}"
-                    wave = spoken(text, accents[place % len(accents)], voice, seed=len(rows))
-                    soundfile.write(
-                        folder / corpus / f"{name}.flac", wave, RATE, subtype="PCM_16", compression_level=1.0
-                    )
+                    wave = session.record(spoken(text, accents[place % len(accents)], voice), number)
+                    write(folder / corpus / f"{name}.flac", wave, RATE)
                     rows.append((f"{name}.flac", name, voice.name, language, text))
         with (folder / f"{corpus}.csv").open("w", encoding="utf-8", newline="") as stream:
             table = csv.writer(stream, lineterminator="\n")
@@ -134,11 +130,20 @@ def make_edition(folder: Path) -> None:
             table.writerows(rows)
 
 
+def write(path: Path, wave: np.ndarray, rate: int) -> None:
+    """A clip as FLAC, 16 bit, as small as it gets."""
+    soundfile.write(path, wave, rate, subtype="PCM_16", compression_level=1.0)
+
+
 def vocoded(wave: np.ndarray) -> np.ndarray:
-    """``wave`` from its mel spectrogram again, phases by Griffin and Lim's algorithm: a fake that no codec made."""
+    """``wave`` from its mel spectrogram again, phases by Griffin and Lim's algorithm: a fake that no codec made.
+
+    Level and offset are those of ``wave``.
+    """
     mel = melspectrogram(y=wave, sr=RATE, n_fft=1024, hop_length=256, n_mels=80)
-    made = mel_to_audio(mel, sr=RATE, n_fft=1024, hop_length=256, n_iter=32, length=len(wave))
-    return (made / np.abs(made).max() * PEAK).astype(np.float32)
+    amplitudes = mel_to_stft(mel, sr=RATE, n_fft=1024)
+    made = griffinlim(amplitudes, hop_length=256, n_iter=32, length=len(wave), random_state=EDITION_SEED)
+    return ((made - made.mean()) * (wave.std() / made.std()) + wave.mean()).astype(np.float32)
 
 
 def make_vocoded(folder: Path, source: str = "other", every: int = 2) -> None:
@@ -146,11 +151,10 @@ def make_vocoded(folder: Path, source: str = "other", every: int = 2) -> None:
     (folder / "vocoded").mkdir(exist_ok=True)
     with (folder / f"{source}.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))[::every]
-    np.random.seed(1)
     for row in rows:
         wave, _ = soundfile.read(folder / source / row["path"], dtype="float32")
         made = soxr.resample(vocoded(wave), RATE, 16000, quality="VHQ")
-        soundfile.write(folder / "vocoded" / row["path"], made, 16000, subtype="PCM_16", compression_level=1.0)
+        write(folder / "vocoded" / row["path"], made, 16000)
     with (folder / "vocoded.csv").open("w", encoding="utf-8", newline="") as stream:
         table = csv.DictWriter(stream, [*rows[0], "codec"], lineterminator="\n")
         table.writeheader()
@@ -187,7 +191,8 @@ def main() -> None:
     for number, (name, text, accent, voice) in enumerate(training_clips(arguments.clips, arguments.seed)):
         path = arguments.folder / f"{name}.flac"
         if not path.is_file():
-            soundfile.write(path, spoken(text, accent, voice, seed=10_000 + number), RATE, subtype="PCM_16")
+            wave = Session(TRAINING_SEED, number).record(spoken(text, accent, voice), 1)
+            write(path, wave, RATE)
 
 
 if __name__ == "__main__":
