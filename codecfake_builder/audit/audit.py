@@ -21,6 +21,7 @@ from codecfake_builder.audit.leakage.against import against as overlap
 from codecfake_builder.audit.leakage.duplicates import duplicates
 from codecfake_builder.audit.leakage.near_copies import near_duplicates
 from codecfake_builder.audit.leakage.splits import speakers, texts, utterances
+from codecfake_builder.audit.nonspeech import nonspeech_finding
 from codecfake_builder.audit.probes import trials, trials_of_generated
 from codecfake_builder.audit.scan import Scan, scan
 from codecfake_builder.audit.tree_clips import TreeClips
@@ -111,7 +112,9 @@ def audit(
     findings = [_readable(clips, found), *container_findings(clips, found.containers)]
     findings += faithfulness_findings(clips, found.comparisons)
     findings += [fidelity_finding(clips, found.comparisons, workers, scored)]
-    findings += gate_findings(trials(clips), found.features, findings)
+    own = trials(clips)
+    findings += gate_findings(own, found.features, findings)
+    findings += [nonspeech_finding(own, found.parts.pauses, found.parts.speech)]
     findings += generated_findings(trials_of_generated(clips), found.features)
     findings += _leakage(clips, found, expected)
     findings += [

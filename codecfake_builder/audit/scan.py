@@ -23,6 +23,7 @@ from codecfake_builder.audit.fingerprints import Fingerprint, fingerprint
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.progress import progress
 from codecfake_builder.rejections import RejectedError
+from codecfake_builder.signals.speech_parts import NO_PARTS, Parts, speech_mask, split_speech
 
 BATCH = 50
 """Clips that a process takes at a time."""
@@ -52,6 +53,7 @@ class Look:
     pcm_sha256: bytes
     fingerprint: Fingerprint
     comparison: Comparison
+    parts: Parts
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Scan:
     fingerprints: list[Fingerprint | None]
     comparisons: Any
     """``[clips]`` of :data:`~codecfake_builder.audit.comparison.COMPARISONS`; NaN where a clip has no source."""
+    parts: Parts
+    """Of what the pauses and the speech sound like, float64 ``[clips, features]`` each; NaN where a clip has none."""
     unreadable: dict[int, str]
     """Why, by row."""
 
@@ -113,13 +117,16 @@ def _look(handle: Handle, gain: float, source: Handle | None) -> Look | str:
     try:
         data = handle.read()
         wave, container = decoded(data)
-        comparison = INCOMPARABLE if source is None else compare(decoded(source.read())[0], wave)
+        reference = wave if source is None else decoded(source.read())[0]
     except (DatasetError, RejectedError) as error:
         return " ".join(str(error).split())
     measured = measure(wave, data, container.samples, container.rate, gain)
     pcm = np.clip(np.rint(wave.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
     spectrum, pcm_sha256 = measured.spectrum.astype(np.float32), hashlib.sha256(pcm.tobytes()).digest()
-    return Look(container, measured.features, spectrum, pcm_sha256, fingerprint(wave), comparison)
+    comparison = INCOMPARABLE if source is None else compare(reference, wave)
+    # pauses are where the source has them: where they are says nothing of what made the clip
+    parts = split_speech(wave, speech_mask(reference))
+    return Look(container, measured.features, spectrum, pcm_sha256, fingerprint(wave), comparison, parts)
 
 
 def decoded(data: bytes) -> tuple[Wave, Container]:
@@ -141,6 +148,7 @@ def _collected(found: list[Look | str]) -> Scan:
     for row, look in enumerate(found):
         if isinstance(look, Look):
             features[row], spectra[row] = look.features, look.spectrum
+    parts = [look.parts if isinstance(look, Look) else NO_PARTS for look in found]
     return Scan(
         [look.container if isinstance(look, Look) else None for look in found],
         features,
@@ -148,5 +156,6 @@ def _collected(found: list[Look | str]) -> Scan:
         [look.pcm_sha256 if isinstance(look, Look) else b"" for look in found],
         [look.fingerprint if isinstance(look, Look) else None for look in found],
         np.array([look.comparison if isinstance(look, Look) else INCOMPARABLE for look in found], dtype=COMPARISONS),
+        Parts(*(np.stack(each) for each in zip(*parts, strict=True))) if parts else NO_PARTS,
         {row: look for row, look in enumerate(found) if isinstance(look, str)},
     )

@@ -45,6 +45,10 @@ class Parts(NamedTuple):
     speech: Floats
 
 
+NO_PARTS = Parts(*[np.full(len(NAMES), np.nan)] * 2)
+"""Of a clip that has neither."""
+
+
 def speech_mask(wave: Wave) -> Mask:
     """Return which frames of 10 ms are speech, ``[frames]``; an incomplete last frame is left out.
 

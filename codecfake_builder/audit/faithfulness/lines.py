@@ -191,9 +191,8 @@ def _line(line: str, clips: Clips, found: Sequence[_Measured], fault: str, measu
     values = {"limit": limit, "cells": cells_}
     if not bad:
         worst = max(found, key=lambda one: one.value)
-        return Finding(
-            line, "all", Status.PASS, f"{measured} is {limit}; furthest: {worst.cell}, {worst.words}", values
-        )
+        furthest = f"; furthest: {worst.cell}, {worst.words}" if worst.value else ""
+        return Finding(line, "all", Status.PASS, f"{measured} is {limit}{furthest}", values)
     named = "; ".join(f"{one.cell}: {one.words}" for one in bad[:EXAMPLES])
     more = f"; and {len(bad) - EXAMPLES} more" if len(bad) > EXAMPLES else ""
     classes = tuple(dict.fromkeys(one.cell.variant for one in bad))
