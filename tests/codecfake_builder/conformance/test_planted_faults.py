@@ -61,7 +61,7 @@ FAULTS: list[tuple[type[Adapter], set[str], str]] = [
     (
         planted.WholeClipNorm,
         {"tail_local"},
-        r"the spec says true, but appended silence changes the last 1\.[89]. s of clips of up to 1.9 s",
+        r"the spec says true, but appended silence changes the last 1\.[789]. s of clips of up to 1.9 s",
     ),
     (planted.ThreadUnsafe, {"thread safety"}, "in several threads at once"),
     (planted.CallsHome, {NO_NETWORK}, "asked for 127.0.0.1:9 at run time"),
