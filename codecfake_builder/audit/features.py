@@ -37,6 +37,9 @@ LOUD = 64
 """Samples beyond so many 16-bit steps show whether low bits are in use."""
 _EDGE_FLOOR = 0.01
 """Edges are looked at down to 40 dB under the clip's level: below, low bits and dither are what one would see."""
+_DENSE = 0.1
+"""Within so many standard deviations of the mean, each 16-bit value occurs dozens of times in a second of speech."""
+_MOST_EXCESS = 10.0
 _FLOOR = 1e-10
 _BANDS = 40
 
@@ -87,8 +90,10 @@ FEATURES = (
     Feature("even_share", Group.QUANTIZATION, "share of loud samples that are even at 16 bits"),
     Feature("fourth_share", Group.QUANTIZATION, "share of loud samples that are multiples of 4"),
     Feature("sixteenth_share", Group.QUANTIZATION, "share of loud samples that are multiples of 16"),
-    Feature("commonest_share", Group.QUANTIZATION, "share of the most frequent value while there is sound"),
-    Feature("distinct_share", Group.QUANTIZATION, "values that occur, of those within one standard deviation"),
+    Feature(
+        "commonest_excess", Group.QUANTIZATION, "how much more frequent the commonest value is than those around it"
+    ),
+    Feature("distinct_share", Group.QUANTIZATION, "values that occur, of those near the mean, where all should"),
     Feature("file_overhead", Group.FILE, "bytes of the file over those of its samples encoded again"),
     Feature("header_bytes", Group.FILE, "bytes before the first frame"),
     Feature("header_kind", Group.FILE, "checksum of these bytes without sizes and hashes of samples"),
@@ -222,15 +227,16 @@ def _quantization(values: Any, head: int, tail: int, level: float) -> dict[str, 
     loud = sound[np.abs(sound) >= LOUD]
     shares = {2: 0.5, 4: 0.25, 16: 0.0625} if not len(loud) else {n: float((loud % n == 0).mean()) for n in (2, 4, 16)}
     counts = np.bincount(sound + 32768, minlength=65536)
-    reach = max(1, int(level * 32768))
-    middle = 32768 + round(float(sound.mean()))
+    commonest = int(counts.argmax())
+    around = np.delete(counts[max(0, commonest - 4) : commonest + 5], min(4, commonest))
+    middle, reach = 32768 + round(float(sound.mean())), max(2, int(_DENSE * level * 32768))
     near = counts[max(0, middle - reach) : middle + reach + 1]
     return {
         "even_share": shares[2],
         "fourth_share": shares[4],
         "sixteenth_share": shares[16],
-        "commonest_share": float(counts.max()) / len(sound),
-        "distinct_share": float((near > 0).mean()),
+        "commonest_excess": round(min(_MOST_EXCESS, counts[commonest] / max(1.0, around.mean())), 1),
+        "distinct_share": round(float((near > 0).mean()), 2),
     }
 
 
