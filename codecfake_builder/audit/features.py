@@ -91,7 +91,9 @@ FEATURES = (
     Feature("fourth_share", Group.QUANTIZATION, "share of loud samples that are multiples of 4"),
     Feature("sixteenth_share", Group.QUANTIZATION, "share of loud samples that are multiples of 16"),
     Feature(
-        "commonest_excess", Group.QUANTIZATION, "how much more frequent the commonest value is than those around it"
+        "commonest_excess",
+        Group.QUANTIZATION,
+        "how much more frequent the commonest value is than those around it, halved",
     ),
     Feature("distinct_share", Group.QUANTIZATION, "values that occur, of those near the mean, where all should"),
     Feature("file_overhead", Group.FILE, "bytes of the file over those of its samples encoded again"),
@@ -235,7 +237,7 @@ def _quantization(values: Any, head: int, tail: int, level: float) -> dict[str, 
         "even_share": shares[2],
         "fourth_share": shares[4],
         "sixteenth_share": shares[16],
-        "commonest_excess": round(min(_MOST_EXCESS, counts[commonest] / max(1.0, around.mean())), 1),
+        "commonest_excess": round(min(_MOST_EXCESS, counts[commonest] / max(1.0, around.mean())) / 2),
         "distinct_share": round(float((near > 0).mean()), 2),
     }
 

@@ -40,7 +40,7 @@ def features(wave: Any, data: bytes | None = None) -> dict[str, float]:
 
 def changed(before: dict[str, float], after: dict[str, float]) -> set[str]:
     """The groups of gate features that tell two clips apart by more than a hair."""
-    tolerance = {"edges": 2.0, "level": 0.3, "quantization": 0.05, "silence": 0.01, "length": 0, "file": 0.001}
+    tolerance = {"edges": 2.0, "level": 0.3, "quantization": 0.06, "silence": 0.01, "length": 0, "file": 0.001}
     return {
         str(feature.group)
         for feature in FEATURES
