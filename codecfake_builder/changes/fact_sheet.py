@@ -187,7 +187,7 @@ def learn_by_measuring(facts: FactSheet, adapter: Adapter) -> None:
     _learn_delay(facts, delay)
     reach = measure.measure_tail_reach(adapter, waves, facts.values["delay_samples"])
     facts.learn(MEASURED, {"tail_local": measure.is_tail_local(reach)})
-    facts.remarks.append(f"gain: {measure.measure_gain(waves, outputs):+.2f} dB (kept as it is)")
+    facts.remarks.append(f"gain: {measure.measure_gain(waves, outputs):+.2f} dB (clips get their source's level)")
     facts.learn(ASSUMED, {"auxiliary": "none", "decoder_domain": "time"})
     facts.learn(ASSUMED, dict.fromkeys(LICENCES[:2], "not stated"))
 
