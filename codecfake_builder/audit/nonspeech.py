@@ -32,7 +32,7 @@ def nonspeech_finding(trials: Iterable[Trial], pauses: Any, speech: Any) -> Find
     there = np.isfinite(pauses).all(axis=1) & np.isfinite(speech).all(axis=1)
     kept = [small for trial in trials if (small := _of(trial, there)) is not None]
     if not kept:
-        reason = "too few clips with at least 0.1 s of pauses and of speech"
+        reason = f"too few clips have at least 0.1 s of pauses and of speech: {int(there.sum())} of {len(there)}"
         return Finding("non-speech", "all", Status.SKIPPED, reason)
     columns = range(len(NAMES))
     found = {

@@ -52,7 +52,9 @@ class StoiScores:
 
 
 @dataclass(frozen=True)
-class _Clip:
+class ClipName:
+    """Where a clip is, and the hash of its audio."""
+
     split: str
     variant: str
     id: str
@@ -60,9 +62,11 @@ class _Clip:
 
 
 @dataclass(frozen=True)
-class _Pair:
-    fake: _Clip
-    real: _Clip
+class Pair:
+    """A re-synthesized clip, and the real clip of its utterance."""
+
+    fake: ClipName
+    real: ClipName
 
     @property
     def key(self) -> str:
@@ -88,7 +92,7 @@ def measure_stoi(dataset: Path, clips: int) -> list[StoiScores]:
     Raises:
         DatasetError: the folder holds no dataset of this builder.
     """
-    pairs = _pairs(dataset, clips)
+    pairs = pairs_of(dataset, clips)
     kept = _kept(dataset)
     missing = [pair for pair in pairs if pair.key not in kept]
     kept.update(_measured(dataset, missing))
@@ -105,24 +109,28 @@ def measure_stoi(dataset: Path, clips: int) -> list[StoiScores]:
     ]
 
 
-def _pairs(dataset: Path, clips: int) -> list[_Pair]:
-    """Return the pairs to measure, of every split and variant."""
+def pairs_of(dataset: Path, clips: int) -> list[Pair]:
+    """Return the pairs to measure, at most ``clips`` of every split and variant, chosen by a hash of their ids.
+
+    Raises:
+        DatasetError: the folder holds no dataset of this builder.
+    """
     files = layout.metadata_files(dataset)
     if not files:
         raise DatasetError(f"{dataset}: no dataset of this builder ({layout.metadata('*')} is missing)")
     refuse_earlier_version(dataset)
     rows = [(path.stem, row) for path in files for row in _rows(path)]
-    real: dict[tuple[str, str], _Clip] = {}
-    cells: dict[tuple[str, str], list[_Pair]] = defaultdict(list)
+    real: dict[tuple[str, str], ClipName] = {}
+    cells: dict[tuple[str, str], list[Pair]] = defaultdict(list)
     for split, row in rows:
         if not row["is_fake"]:
-            clip = _Clip(split, row["variant"], row["id"], row["audio_sha256"])
+            clip = ClipName(split, row["variant"], row["id"], row["audio_sha256"])
             real.setdefault((row["corpus"], row["utterance_id"]), clip)
     for split, row in rows:
         source = real.get((row["corpus"], row["utterance_id"]))
         if row["is_fake"] and not row["is_fake_transmission"] and source is not None:
-            fake = _Clip(split, row["variant"], row["id"], row["audio_sha256"])
-            cells[split, row["variant"]].append(_Pair(fake, source))
+            fake = ClipName(split, row["variant"], row["id"], row["audio_sha256"])
+            cells[split, row["variant"]].append(Pair(fake, source))
     return [pair for cell in cells.values() for pair in first_by_hash(cell, lambda pair: pair.fake.id, clips)]
 
 
@@ -163,16 +171,16 @@ def _kept(dataset: Path) -> dict[str, float]:
         return {}
 
 
-def _measured(dataset: Path, pairs: list[_Pair]) -> dict[str, float]:
+def _measured(dataset: Path, pairs: list[Pair]) -> dict[str, float]:
     """Measure pairs; return their scores by key."""
     if not pairs:
         return {}
-    audio = _audio(dataset, {clip for pair in pairs for clip in (pair.fake, pair.real)})
+    audio = audio_of(dataset, {clip for pair in pairs for clip in (pair.fake, pair.real)})
     scores: dict[str, float] = {}
     with progress("intelligibility", len(pairs), "clips") as advance:
         for pair in pairs:
             try:
-                fake, source = (_decoded(audio[clip]) for clip in (pair.fake, pair.real))
+                fake, source = (decoded(audio[clip]) for clip in (pair.fake, pair.real))
                 scores[pair.key] = round(stoi(source, fake), 4)
             except (KeyError, TypeError, ValueError, soundfile.LibsndfileError) as error:
                 raise DatasetError(
@@ -183,19 +191,23 @@ def _measured(dataset: Path, pairs: list[_Pair]) -> dict[str, float]:
     return scores
 
 
-def _decoded(data: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
+def decoded(data: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Decode a clip, at most an hour of it, whatever its header promises."""
     with soundfile.SoundFile(io.BytesIO(data)) as file:
         samples: np.ndarray[Any, np.dtype[np.float32]] = file.read(min(file.frames, _LONGEST), dtype="float32")
         return samples
 
 
-def _audio(dataset: Path, clips: Iterable[_Clip]) -> dict[_Clip, bytes]:
-    """Read the audio files of clips, FLAC."""
-    by_shards: dict[tuple[str, str], dict[str, _Clip]] = defaultdict(dict)
+def audio_of(dataset: Path, clips: Iterable[ClipName]) -> dict[ClipName, bytes]:
+    """Read the audio files of clips, FLAC.
+
+    Raises:
+        DatasetError: a shard cannot be read.
+    """
+    by_shards: dict[tuple[str, str], dict[str, ClipName]] = defaultdict(dict)
     for clip in clips:
         by_shards[clip.split, clip.variant][clip.id] = clip
-    found: dict[_Clip, bytes] = {}
+    found: dict[ClipName, bytes] = {}
     for (split, variant), wanted in by_shards.items():
         try:
             shards = pads.dataset(layout.shard_files(dataset, split, variant), format="parquet")

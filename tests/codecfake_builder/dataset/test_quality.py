@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pystoi
 import pytest
 
 from codecfake_builder.changes.build import build
 from codecfake_builder.cli.app import main
+from codecfake_builder.dataset.codebook_use import codebook_use, measure_codebooks
 from codecfake_builder.dataset.quality import measure_stoi
+from codecfake_builder.errors import DatasetError
 from codecfake_builder.recipe.resolve import Resolved
 from tests.kit.datasets_for_tests import FAULTY_PLUGIN, changed, small_recipe
 
@@ -70,3 +75,44 @@ def _exit_code(*arguments: str) -> object:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     return ended.value.code
+
+
+def test_the_use_of_codebooks_is_counted() -> None:
+    one, other = codebook_use([np.array([0, 1] * 50), np.full(100, 7)], [4, None])
+    assert (one.used, one.share, one.entropy, one.perplexity, one.frames) == (2, 0.5, 1.0, 2.0, 100)
+    assert (other.used, other.share, other.entropy, other.perplexity) == (1, None, 0.0, 1.0)
+    (uniform,) = codebook_use([np.random.default_rng(1).integers(0, 1024, 200_000)], [1024])
+    assert uniform.share == 1
+    assert uniform.entropy == pytest.approx(10, abs=0.01)
+
+
+def test_codecs_of_a_dataset_are_loaded_for_their_codes(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = measure_codebooks(dataset, 2, trust=True)
+    assert found["faulty_none"] == []
+    uses = found["dac_16khz"]
+    assert len(uses) == 12
+    for use in uses:
+        assert use.entries is not None
+        assert 0 < use.used <= min(use.entries, use.frames)
+        assert 0 <= use.entropy <= math.log2(use.used) + 1e-9
+    assert _exit_code("quality", str(dataset), "--clips", "2", "--codes", "--trust") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    first = next(line for line in lines if line[:2] == ["dac_16khz", "1"])
+    assert first[2:4] == [str(uses[0].entries), str(uses[0].used)]
+    assert ["faulty_none", "none"] in lines
+
+
+def test_code_that_came_with_a_dataset_does_not_run_for_its_codes(
+    dataset: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODECFAKE_CACHE", str(dataset.parent / "another cache"))
+    assert _exit_code("quality", str(dataset), "--clips", "2", "--codes") == 2
+    assert "--trust" in capsys.readouterr().err
+
+
+def test_codes_need_the_recipe_of_the_dataset(dataset: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset, copy)
+    (copy / ".build" / "recipe.yaml").unlink()
+    with pytest.raises(DatasetError, match=r"recipe\.yaml: cannot be read"):
+        measure_codebooks(copy, 2)
