@@ -123,11 +123,22 @@ def _align(first: Any, second: Any, around: int | None = None) -> _Aligned:
 
 def _changes(wave: Wave) -> Floats:
     """Return how the level of each band changes over 20 ms, dB ``[frames, bands]``."""
-    frames = np.lib.stride_tricks.sliding_window_view(wave, _WINDOW)[::_HOP]
-    power = np.abs(fft.rfft(frames * np.hanning(_WINDOW).astype(np.float32), axis=1)) ** 2 @ _filters()
+    power = band_powers(wave, _HOP)
     floor = _FLOOR * float(np.quantile(power.sum(axis=1), 0.95)) / _BANDS
     levels = 10 * np.log10(power + max(floor, 1e-12))
     return np.asarray(levels[2:] - levels[:-2])
+
+
+def band_powers(wave: Wave, hop: int) -> Any:
+    """Return the power of 40 bands of a clip, frame by frame, float32 ``[frames, bands]``.
+
+    Args:
+        wave: float32 ``[samples]`` at 16 kHz; a shorter one than a frame of 32 ms is filled with zeros.
+        hop: samples from frame to frame.
+    """
+    whole = np.pad(wave, (0, max(0, _WINDOW - len(wave))))
+    frames = np.lib.stride_tricks.sliding_window_view(whole, _WINDOW)[::hop]
+    return np.abs(fft.rfft(frames * np.hanning(_WINDOW).astype(np.float32), axis=1)) ** 2 @ _filters()
 
 
 @cache
