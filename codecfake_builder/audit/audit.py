@@ -134,7 +134,9 @@ def _leakage(clips: Clips, found: Scan, expected: Expectations) -> list[Finding]
     ]
 
 
-def audit_dataset(dataset: Path, root: str, workers: int | None = None, against: Sequence[Path] = ()) -> Audit:
+def audit_dataset(
+    dataset: Path, root: str, workers: int | None = None, against: Sequence[Path] = (), scored: int = PAIRS
+) -> Audit:
     """Audit a dataset folder, whose shards and ``provenance.json`` must be there.
 
     Args:
@@ -142,13 +144,14 @@ def audit_dataset(dataset: Path, root: str, workers: int | None = None, against:
         root: its root hash.
         workers: processes; by default one per core.
         against: datasets, or lists of hashes, speakers and utterances, that it should have nothing in common with.
+        scored: clips of each variant whose STOI and PESQ are measured.
 
     Raises:
         DatasetError: it, or one of the others, cannot be read.
     """
     known = {str(other): read_known(other) for other in against}
     expected = _expectations(dataset / layout.PROVENANCE)
-    return audit(DatasetClips(dataset), dataset.resolve().name, root, expected, workers or cpu_count(), known)
+    return audit(DatasetClips(dataset), dataset.resolve().name, root, expected, workers or cpu_count(), known, scored)
 
 
 def audit_tree(root: Path, real: Path | None, workers: int | None = None, against: Sequence[Path] = ()) -> Audit:

@@ -41,7 +41,8 @@ _DENSE = 0.1
 """Within so many standard deviations of the mean, each 16-bit value occurs dozens of times in a second of speech."""
 _MOST_EXCESS = 10.0
 _FLOOR = 1e-10
-_BANDS = 40
+BANDS = 40
+"""Of the spectrum, see :class:`Measured`."""
 
 
 class Group(StrEnum):
@@ -156,7 +157,7 @@ def measure(wave: Wave, data: bytes, samples: int, rate: int, gain: float = 1.0)
         "header_kind": kind,
         "bytes_per_second": encoded * RATE / len(wave),
         "rolloff": float(frequencies[np.searchsorted(np.cumsum(power), 0.95 * power.sum())]),
-        "tilt": float(np.polyfit(np.linspace(0, 1, _BANDS), bands, 1)[0]) / 7,
+        "tilt": float(np.polyfit(np.linspace(0, 1, BANDS), bands, 1)[0]) / 7,
         "noise_floor": float(np.percentile(levels, 5)) - 20 * np.log10(level),
         "pauses": float((levels < levels.max() - 35).mean()),
         "crest": 20 * np.log10((np.abs(centred).max() + _FLOOR) / level),
@@ -251,18 +252,18 @@ def _spectrum(wave: Floats) -> tuple[Floats, Floats, Floats]:
     frequencies = np.asarray(transform.f)
     edges = _band_edges()
     which = np.digitize(frequencies, edges) - 1
-    bands = np.array([power[which == band].mean() for band in range(_BANDS)])
+    bands = np.array([power[which == band].mean() for band in range(BANDS)])
     return 10 * np.log10(bands / (power.mean() + 1e-20) + _FLOOR), frequencies, power
 
 
 def _band_edges() -> Floats:
     """Return the edges of the bands, Hz; each holds at least one line of the spectrum (31.25 Hz apart)."""
     edges = [62.5]
-    for _ in range(_BANDS):
-        edges.append(max(edges[-1] + RATE / 512, edges[-1] * (8000 / 62.5) ** (1 / _BANDS)))
+    for _ in range(BANDS):
+        edges.append(max(edges[-1] + RATE / 512, edges[-1] * (8000 / 62.5) ** (1 / BANDS)))
     scaled = np.asarray(edges)
     top = (scaled - scaled[0]) / (scaled[-1] - scaled[0])
-    return np.asarray(np.maximum(62.5 + top * (8000 - 62.5), 62.5 + np.arange(_BANDS + 1) * RATE / 512))
+    return np.asarray(np.maximum(62.5 + top * (8000 - 62.5), 62.5 + np.arange(BANDS + 1) * RATE / 512))
 
 
 def _file(data: bytes, values: Any) -> tuple[float, int, int, int]:

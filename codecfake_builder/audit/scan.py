@@ -18,7 +18,7 @@ import soundfile
 from codecfake_builder.audio import RATE, Wave, decode, resample
 from codecfake_builder.audit.clips import Clips, Handle
 from codecfake_builder.audit.comparison import COMPARISONS, INCOMPARABLE, Comparison, compare
-from codecfake_builder.audit.features import measure
+from codecfake_builder.audit.features import BANDS, FEATURES, measure
 from codecfake_builder.audit.fingerprints import Fingerprint, fingerprint
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.progress import progress
@@ -56,9 +56,9 @@ class Look:
     parts: Parts
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scan:
-    """What was measured of all clips; rows of unreadable ones are zero."""
+    """What was measured of all clips; rows of unreadable ones are zero, or NaN. About 1.5 kB are kept of each."""
 
     containers: list[Container | None]
     features: Any
@@ -73,6 +73,31 @@ class Scan:
     """Of what the pauses and the speech sound like, float64 ``[clips, features]`` each; NaN where a clip has none."""
     unreadable: dict[int, str]
     """Why, by row."""
+
+    @classmethod
+    def empty(cls, clips: int) -> Scan:
+        """Return a scan in which nothing has been measured yet."""
+        return cls(
+            [None] * clips,
+            np.zeros((clips, len(FEATURES))),
+            np.zeros((clips, BANDS), dtype=np.float32),
+            [b""] * clips,
+            [None] * clips,
+            np.array([INCOMPARABLE], dtype=COMPARISONS).repeat(clips),
+            Parts(*(np.tile(none, (clips, 1)) for none in NO_PARTS)),
+            {},
+        )
+
+    def add(self, row: int, look: Look | str) -> None:
+        """Put what was measured of a clip, or why it could not be read, in its row."""
+        if isinstance(look, str):
+            self.unreadable[row] = look
+            return
+        self.containers[row] = look.container
+        self.features[row], self.spectra[row] = look.features, look.spectrum
+        self.pcm_sha256[row], self.fingerprints[row] = look.pcm_sha256, look.fingerprint
+        self.comparisons[row] = look.comparison
+        self.parts.pauses[row], self.parts.speech[row] = look.parts
 
 
 def scan(clips: Clips, workers: int) -> Scan:
@@ -91,12 +116,14 @@ def scan(clips: Clips, workers: int) -> Scan:
         ]
         for start in range(0, len(clips), BATCH)
     )
-    found: list[Look | str] = []
+    found, row = Scan.empty(len(clips)), 0
     with progress("measuring", len(clips), "clips") as advance:
         for looks in _spread(jobs, workers if len(clips) >= LEAST_FOR_PROCESSES else 1):
-            found += looks
+            for look in looks:
+                found.add(row, look)
+                row += 1
             advance(len(looks))
-    return _collected(found)
+    return found
 
 
 def _spread(jobs: Any, workers: int) -> Any:
@@ -117,16 +144,24 @@ def _look(handle: Handle, gain: float, source: Handle | None) -> Look | str:
     try:
         data = handle.read()
         wave, container = decoded(data)
-        reference = wave if source is None else decoded(source.read())[0]
     except (DatasetError, RejectedError) as error:
         return " ".join(str(error).split())
+    reference = None if source is None else _source(source)
     measured = measure(wave, data, container.samples, container.rate, gain)
     pcm = np.clip(np.rint(wave.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
     spectrum, pcm_sha256 = measured.spectrum.astype(np.float32), hashlib.sha256(pcm.tobytes()).digest()
-    comparison = INCOMPARABLE if source is None else compare(reference, wave)
+    comparison = INCOMPARABLE if reference is None else compare(reference, wave)
     # pauses are where the source has them: where they are says nothing of what made the clip
-    parts = split_speech(wave, speech_mask(reference))
+    parts = split_speech(wave, speech_mask(wave if reference is None else reference))
     return Look(container, measured.features, spectrum, pcm_sha256, fingerprint(wave), comparison, parts)
+
+
+def _source(handle: Handle) -> Wave | None:
+    """Return the source of a clip; one that cannot be read is told of in its own row."""
+    try:
+        return decoded(handle.read())[0]
+    except (DatasetError, RejectedError):
+        return None
 
 
 def decoded(data: bytes) -> tuple[Wave, Container]:
@@ -139,23 +174,3 @@ def decoded(data: bytes) -> tuple[Wave, Container]:
     with soundfile.SoundFile(io.BytesIO(data)) as file:
         container = Container(f"{file.format} {file.subtype}", rate, file.channels, len(wave))
     return resample(wave, rate, RATE), container
-
-
-def _collected(found: list[Look | str]) -> Scan:
-    looks = [look for look in found if isinstance(look, Look)]
-    shape = (len(looks[0].features), len(looks[0].spectrum)) if looks else (0, 0)
-    features, spectra = np.zeros((len(found), shape[0])), np.zeros((len(found), shape[1]), dtype=np.float32)
-    for row, look in enumerate(found):
-        if isinstance(look, Look):
-            features[row], spectra[row] = look.features, look.spectrum
-    parts = [look.parts if isinstance(look, Look) else NO_PARTS for look in found]
-    return Scan(
-        [look.container if isinstance(look, Look) else None for look in found],
-        features,
-        spectra,
-        [look.pcm_sha256 if isinstance(look, Look) else b"" for look in found],
-        [look.fingerprint if isinstance(look, Look) else None for look in found],
-        np.array([look.comparison if isinstance(look, Look) else INCOMPARABLE for look in found], dtype=COMPARISONS),
-        Parts(*(np.stack(each) for each in zip(*parts, strict=True))) if parts else NO_PARTS,
-        {row: look for row, look in enumerate(found) if isinstance(look, str)},
-    )
