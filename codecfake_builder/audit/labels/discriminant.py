@@ -9,6 +9,7 @@ would blur it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,10 +113,16 @@ def told_apart(values: Floats, kept: Any) -> Told | None:
     return Told(median, spread)
 
 
-def fitted(grid: Grid) -> tuple[Floats, Floats, Ints]:
+def fitted(grid: Grid, others: Sequence[Grid] = ()) -> tuple[Floats, Floats, Ints]:
     """Return how well each label fits each clip ``[utterances, clips, labels]``, by what was learned from other
-    speakers; what to expect of each pair of right labels; and which label fits each clip, all given once."""
-    values = grid.values - grid.values.mean(axis=1, keepdims=True)
+    speakers; what to expect of each pair of right labels; and which label fits each clip, all given once.
+
+    Args:
+        grid: whose labels are looked at.
+        others: of other pools, to learn from, too, where they have all of its classes.
+    """
+    values = relative(grid)
+    more = [relative(other.of(grid.classes)) for other in others if set(grid.classes) <= set(other.classes)]
     count, number = values.shape[:2]
     assigned = np.tile(np.arange(number), (count, 1))
     fits, scales = np.zeros((count, number, number)), np.zeros((count, number, number))
@@ -123,7 +130,7 @@ def fitted(grid: Grid) -> tuple[Floats, Floats, Ints]:
         learned = np.take_along_axis(values, np.argsort(assigned, axis=1)[:, :, None], axis=1)
         for fold in np.unique(grid.folds):
             own = grid.folds == fold
-            centres, weights = discriminant(learned[~own])
+            centres, weights = discriminant(np.concatenate([learned[~own], *more]))
             fits[own] = values[own] @ weights
             scales[own] = advantages((centres @ weights)[None])[0]
         before = assigned
@@ -131,6 +138,11 @@ def fitted(grid: Grid) -> tuple[Floats, Floats, Ints]:
         if np.array_equal(assigned, before):
             break
     return fits, scales, assigned
+
+
+def relative(grid: Grid) -> Floats:
+    """Return what is measured of each clip, relative to the mean over its utterance."""
+    return np.asarray(grid.values - grid.values.mean(axis=1, keepdims=True))
 
 
 def discriminant(values: Floats) -> tuple[Floats, Floats]:
