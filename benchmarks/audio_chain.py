@@ -143,7 +143,7 @@ def row(name: str, policy: AudioPolicy | None, outputs: Sequence[Output]) -> lis
     for output in outputs:
         clip = finished(output, policy)
         wave = (clip.pcm / 32768).astype(np.float32)
-        features = measure(wave, clip.flac, len(clip.pcm), audio.RATE, clip.gain).features
+        features = measure(wave, clip.flac, len(clip.pcm), audio.RATE, clip.gain)
         values.append([*features, float(clip.pcm[0])])
     table, families = np.array(values), [output.family for output in outputs]
     utterances = [output.utterance for output in outputs]

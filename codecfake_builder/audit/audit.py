@@ -11,11 +11,13 @@ from typing import Any
 from joblib import cpu_count
 
 from codecfake_builder.audit.clips import Clips
+from codecfake_builder.audit.composition import composition_finding
 from codecfake_builder.audit.containers import container_findings
 from codecfake_builder.audit.dataset_clips import DatasetClips
 from codecfake_builder.audit.faithfulness import PAIRS, faithfulness_findings, fidelity_finding
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status, failed
 from codecfake_builder.audit.gates import gate_findings, generated_findings
+from codecfake_builder.audit.labels import labels
 from codecfake_builder.audit.leakage.against import Known, known_of, read_known
 from codecfake_builder.audit.leakage.against import against as overlap
 from codecfake_builder.audit.leakage.duplicates import duplicates
@@ -109,7 +111,7 @@ def audit(
         raise DatasetError(f"{name}: no clip can be read: {next(iter(found.unreadable.values()))}")
     if found.unreadable:
         clips.leave_out(list(found.unreadable))
-    findings = [_readable(clips, found), *container_findings(clips, found.containers)]
+    findings = [_readable(clips, found), composition_finding(clips), *container_findings(clips, found.containers)]
     findings += faithfulness_findings(clips, found.comparisons)
     findings += [fidelity_finding(clips, found.comparisons, workers, scored)]
     own = trials(clips)
@@ -117,6 +119,7 @@ def audit(
     findings += [nonspeech_finding(own, found.parts.pauses, found.parts.speech)]
     findings += generated_findings(trials_of_generated(clips), found.features)
     findings += _leakage(clips, found, expected)
+    findings += labels(clips, found.timbres)
     findings += [
         line for other, known in against.items() for line in overlap(known_of(clips, found.pcm_sha256), known, other)
     ]

@@ -41,8 +41,8 @@ _DENSE = 0.1
 """Within so many standard deviations of the mean, each 16-bit value occurs dozens of times in a second of speech."""
 _MOST_EXCESS = 10.0
 _FLOOR = 1e-10
-BANDS = 40
-"""Of the spectrum, see :class:`Measured`."""
+_BANDS = 40
+"""Of the spectrum whose tilt is measured."""
 
 
 class Group(StrEnum):
@@ -112,18 +112,8 @@ FEATURES = (
 NAMES = tuple(feature.name for feature in FEATURES)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What is measured of one clip for the probes."""
-
-    features: Floats
-    """One number per :data:`FEATURES`."""
-    spectrum: Floats
-    """Level of 40 bands from 60 Hz to 8 kHz, equally wide in octaves above 500 Hz, dB relative to the clip's level."""
-
-
-def measure(wave: Wave, data: bytes, samples: int, rate: int, gain: float = 1.0) -> Measured:
-    """Measure a clip.
+def measure(wave: Wave, data: bytes, samples: int, rate: int, gain: float = 1.0) -> Floats:
+    """Return the trivial features of a clip, ``[features]`` in the order of :data:`FEATURES`.
 
     Args:
         wave: its samples at 16 kHz, float32.
@@ -157,13 +147,13 @@ def measure(wave: Wave, data: bytes, samples: int, rate: int, gain: float = 1.0)
         "header_kind": kind,
         "bytes_per_second": encoded * RATE / len(wave),
         "rolloff": float(frequencies[np.searchsorted(np.cumsum(power), 0.95 * power.sum())]),
-        "tilt": float(np.polyfit(np.linspace(0, 1, BANDS), bands, 1)[0]) / 7,
+        "tilt": float(np.polyfit(np.linspace(0, 1, _BANDS), bands, 1)[0]) / 7,
         "noise_floor": float(np.percentile(levels, 5)) - 20 * np.log10(level),
         "pauses": float((levels < levels.max() - 35).mean()),
         "crest": 20 * np.log10((np.abs(centred).max() + _FLOOR) / level),
         "asymmetry": float(centred.max() + centred.min()) / (np.abs(centred).max() + _FLOOR),
     }
-    return Measured(np.array([found[name] for name in NAMES]), bands)
+    return np.array([found[name] for name in NAMES])
 
 
 def _parts(wave: Floats) -> Floats:
@@ -252,18 +242,18 @@ def _spectrum(wave: Floats) -> tuple[Floats, Floats, Floats]:
     frequencies = np.asarray(transform.f)
     edges = _band_edges()
     which = np.digitize(frequencies, edges) - 1
-    bands = np.array([power[which == band].mean() for band in range(BANDS)])
+    bands = np.array([power[which == band].mean() for band in range(_BANDS)])
     return 10 * np.log10(bands / (power.mean() + 1e-20) + _FLOOR), frequencies, power
 
 
 def _band_edges() -> Floats:
     """Return the edges of the bands, Hz; each holds at least one line of the spectrum (31.25 Hz apart)."""
     edges = [62.5]
-    for _ in range(BANDS):
-        edges.append(max(edges[-1] + RATE / 512, edges[-1] * (8000 / 62.5) ** (1 / BANDS)))
+    for _ in range(_BANDS):
+        edges.append(max(edges[-1] + RATE / 512, edges[-1] * (8000 / 62.5) ** (1 / _BANDS)))
     scaled = np.asarray(edges)
     top = (scaled - scaled[0]) / (scaled[-1] - scaled[0])
-    return np.asarray(np.maximum(62.5 + top * (8000 - 62.5), 62.5 + np.arange(BANDS + 1) * RATE / 512))
+    return np.asarray(np.maximum(62.5 + top * (8000 - 62.5), 62.5 + np.arange(_BANDS + 1) * RATE / 512))
 
 
 def _file(data: bytes, values: Any) -> tuple[float, int, int, int]:

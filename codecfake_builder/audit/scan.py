@@ -18,8 +18,9 @@ import soundfile
 from codecfake_builder.audio import RATE, Wave, decode, resample
 from codecfake_builder.audit.clips import Clips, Handle
 from codecfake_builder.audit.comparison import COMPARISONS, INCOMPARABLE, Comparison, compare
-from codecfake_builder.audit.features import BANDS, FEATURES, measure
+from codecfake_builder.audit.features import FEATURES, measure
 from codecfake_builder.audit.fingerprints import Fingerprint, fingerprint
+from codecfake_builder.audit.labels.timbre import TIMBRE, timbre
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.progress import progress
 from codecfake_builder.rejections import RejectedError
@@ -49,7 +50,7 @@ class Look:
 
     container: Container
     features: Any
-    spectrum: Any
+    timbre: Any
     pcm_sha256: bytes
     fingerprint: Fingerprint
     comparison: Comparison
@@ -63,8 +64,8 @@ class Scan:
     containers: list[Container | None]
     features: Any
     """float64 ``[clips, features]``."""
-    spectra: Any
-    """float32 ``[clips, bands]``."""
+    timbres: Any
+    """float32 ``[clips, 120]``, see :func:`~codecfake_builder.audit.labels.timbre.timbre`."""
     pcm_sha256: list[bytes]
     fingerprints: list[Fingerprint | None]
     comparisons: Any
@@ -80,7 +81,7 @@ class Scan:
         return cls(
             [None] * clips,
             np.zeros((clips, len(FEATURES))),
-            np.zeros((clips, BANDS), dtype=np.float32),
+            np.zeros((clips, TIMBRE), dtype=np.float32),
             [b""] * clips,
             [None] * clips,
             np.array([INCOMPARABLE], dtype=COMPARISONS).repeat(clips),
@@ -94,7 +95,7 @@ class Scan:
             self.unreadable[row] = look
             return
         self.containers[row] = look.container
-        self.features[row], self.spectra[row] = look.features, look.spectrum
+        self.features[row], self.timbres[row] = look.features, look.timbre
         self.pcm_sha256[row], self.fingerprints[row] = look.pcm_sha256, look.fingerprint
         self.comparisons[row] = look.comparison
         self.parts.pauses[row], self.parts.speech[row] = look.parts
@@ -147,13 +148,13 @@ def _look(handle: Handle, gain: float, source: Handle | None) -> Look | str:
     except (DatasetError, RejectedError) as error:
         return " ".join(str(error).split())
     reference = None if source is None else _source(source)
-    measured = measure(wave, data, container.samples, container.rate, gain)
+    features = measure(wave, data, container.samples, container.rate, gain)
     pcm = np.clip(np.rint(wave.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
-    spectrum, pcm_sha256 = measured.spectrum.astype(np.float32), hashlib.sha256(pcm.tobytes()).digest()
+    pcm_sha256 = hashlib.sha256(pcm.tobytes()).digest()
     comparison = INCOMPARABLE if reference is None else compare(reference, wave)
     # pauses are where the source has them: where they are says nothing of what made the clip
     parts = split_speech(wave, speech_mask(wave if reference is None else reference))
-    return Look(container, measured.features, spectrum, pcm_sha256, fingerprint(wave), comparison, parts)
+    return Look(container, features, timbre(wave), pcm_sha256, fingerprint(wave), comparison, parts)
 
 
 def _source(handle: Handle) -> Wave | None:

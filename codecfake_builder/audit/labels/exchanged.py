@@ -4,7 +4,7 @@ Where two labels of an utterance fit better the other way round, clearly so and 
 they were exchanged. Two settings of one codec may sound alike: classes that are not told apart are left out. What is
 exchanged everywhere alike cannot be found.
 
-Measured on the embedded edition, by exchanging two labels in two utterances of 8 to 24: nine of ten pairs of classes of
+Measured on the embedded edition, by exchanging two labels in two utterances of 8 to 24: 57 of 63 pairs of classes of
 train, dev and eval_id were found, and all 21 that were exchanged throughout train. 84 drawn sets of right labels raised
 no alarm.
 """

@@ -10,6 +10,8 @@ from codecfake_builder.audio import Wave
 from codecfake_builder.audit.leakage.copies import band_powers
 
 _HOP = 256
+TIMBRE = 120
+"""Numbers that describe a clip."""
 
 
 def timbre(wave: Wave) -> np.ndarray[Any, np.dtype[np.float32]]:

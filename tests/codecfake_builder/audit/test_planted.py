@@ -133,6 +133,11 @@ def test_the_failing_line_names_the_class() -> None:
     assert [finding.classes for finding in failed(found.findings)] == [(OWN,)]
 
 
+def test_a_class_without_some_of_the_speakers() -> None:
+    clips = [clip for clip in clean() if clip.variant != OWN or clip.speaker != clean()[0].speaker]
+    assert failing(clips) == {"composition"}
+
+
 def test_a_speaker_in_two_splits() -> None:
     clips = list(clean())
     other = clips[0].speaker
