@@ -51,6 +51,8 @@ def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _unreadable(error: Exception) -> DatasetError:
+    if isinstance(error, MemoryError) and not str(error):
+        return DatasetError("cannot be read as Parquet (it takes far more memory than its size)")
     return DatasetError(f"cannot be read as Parquet ({' '.join(str(error).split())})")
 
 

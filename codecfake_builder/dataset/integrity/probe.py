@@ -70,7 +70,8 @@ class _Reader:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": search},
+            # Arrow's own pools reserve address space by the gigabyte, which the limit below would not let them
+            env={**os.environ, "PYTHONPATH": search, "ARROW_DEFAULT_MEMORY_POOL": "system"},
         )
 
     def end(self) -> None:

@@ -394,3 +394,13 @@ def test_quality_of_a_malformed_dataset_is_one_line(
     assert ended.value.code == 2
     assert len(said) == 1
     assert words in said[0]
+
+
+@pytest.mark.parametrize("kilobytes", [100, 2_000, 20_000])
+def test_a_sound_shard_of_any_size_is_read(tmp_path: Path, kilobytes: int) -> None:
+    """Audio that is not packed: Arrow's pools would reserve more address space for it than the limit allows."""
+    audio = np.random.default_rng(0).bytes(10_000)
+    table = pa.table({"audio": [audio] * (kilobytes // 10), "text": ["some words"] * (kilobytes // 10)})
+    path = tmp_path / "shard.parquet"
+    pq.write_table(table, path, row_group_size=100, compression="NONE", use_dictionary=["text"])
+    probe_module.probe(path)
