@@ -34,6 +34,8 @@ RATE = 1e-3
 """Learning rate at its highest."""
 WARM_STEPS = 0.3
 """Share of the steps without quantizer."""
+LATE = 0.7
+"""Share of the steps that a training leaves out which begins with finished weights."""
 FLOOR = 3e-5
 MEL_FLOOR = 1e-4
 """Amplitudes below which nothing counts."""
@@ -196,6 +198,14 @@ class Trainer:
             self.step = int(saved["step"])
             self.speech.random = np.random.default_rng(self.step)
 
+    def restore(self, weights: Path) -> None:
+        """Begin with finished weights and with new codebooks, late in the schedule, where the learning rate is low; a
+        training that has begun goes on."""
+        if not self.file.is_file():
+            self.codec.restore(weights / self.codec.variant)
+            self.make_codebooks()
+            self.step = int(LATE * self.steps)
+
     @property
     def warm(self) -> int:
         return int(WARM_STEPS * self.steps)
@@ -305,6 +315,7 @@ def main() -> None:
     parser.add_argument("--speech", type=Path, nargs="+", required=True, help="folders of training speech")
     parser.add_argument("--state", type=Path, required=True, help="where training is kept between runs")
     parser.add_argument("--out", type=Path, required=True, help="where checkpoints go")
+    parser.add_argument("--start", type=Path, help="folder of finished checkpoints to train on (dac, snac)")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop each family after so many minutes")
     parser.add_argument("--test", type=Path, help="folder of clips to measure STOI on afterwards")
@@ -312,6 +323,8 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in arguments.families:
         trainer = Trainer(name, arguments.speech, arguments.state, arguments.steps)
+        if arguments.start:
+            trainer.restore(arguments.start)
         trainer.run(time.monotonic() + 60 * arguments.minutes)
         if trainer.step > trainer.warm:
             folder = trainer.export(arguments.out)

@@ -44,6 +44,14 @@ class SmallCodec(nn.Module, ABC):
     def export(self, folder: Path) -> None:
         """Write the checkpoint."""
 
+    def restore(self, folder: Path) -> None:
+        """Take the network's weights from a checkpoint that :meth:`export` wrote; codebooks are made anew.
+
+        Raises:
+            SystemExit: the family has no way back from its official format.
+        """
+        raise SystemExit(f"{self.variant}: cannot begin from a finished checkpoint; train it from the start")
+
     def levelled(self, wav: Tensor) -> Tensor:
         """The input as the codec's own front end brings it to level."""
         return wav

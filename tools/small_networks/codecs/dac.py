@@ -45,6 +45,11 @@ class Dac(ProjectedCodec):
             stage.load_state_dict({**factorized(self.basis, constant), "codebook.weight": words})
         save_transformers(self.model, folder)
 
+    def restore(self, folder: Path) -> None:
+        from transformers import DacModel
+
+        self.model.load_state_dict(DacModel.from_pretrained(folder, dtype=torch.float32).state_dict())
+
 
 def random_dac(folder: Path, codebooks: int = 12, rate: int = 16000, ratios: tuple[int, ...] = (2, 4, 5, 8)) -> Path:
     """DAC's layout; the product of the ratios is the hop."""

@@ -60,6 +60,10 @@ class Snac(ProjectedCodec):
         (folder / "config.json").write_text(json.dumps(self.config, indent=1) + "\n", encoding="utf-8")
         torch.save(half(state), folder / "pytorch_model.bin")
 
+    def restore(self, folder: Path) -> None:
+        state = torch.load(folder / "pytorch_model.bin", weights_only=True)
+        self.model.load_state_dict({name: value.float() for name, value in state.items()})
+
 
 def random_snac(folder: Path, **changes: Any) -> Path:
     """SNAC's 24 kHz layout (three levels, noise on, no attention), but for ``changes`` of its configuration."""
