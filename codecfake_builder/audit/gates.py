@@ -21,7 +21,7 @@ CONSEQUENCES: Mapping[Group, tuple[str, ...]] = {
     Group.LENGTH: ("length",),
     Group.SILENCE: ("length", "lag"),
     Group.LEVEL: ("level",),
-    Group.QUANTIZATION: ("container", "level"),
+    Group.QUANTIZATION: ("container", "level", "lag"),
     Group.EDGES: ("length", "lag", "silence", "quantization"),
     Group.FILE: ("container",),
 }
