@@ -29,7 +29,7 @@ from tests.kit.synthetic import voice
 DRIVERS = Path(environment.__file__).parent / "drivers"
 MISBEHAVING = REPOSITORY / "tests" / "kit" / "misbehaving_driver.py"
 HERE = Environment(Path(sys.executable), None, {})
-SHORT, LONG = torch.from_numpy(voice(0.5, 16000, 1))[None], torch.from_numpy(voice(1.0, 16000, 2))[None]
+SHORT, LONG = torch.from_numpy(voice(0.5, 16000, 1))[None], torch.from_numpy(voice(2.0, 16000, 2))[None]
 
 
 def codec(name: str, driver: Path, rate: int = 16000, options: dict[str, Any] | None = None, **limits: Any) -> Isolated:
