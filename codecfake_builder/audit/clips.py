@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from codecfake_builder.rejections import RejectionReason
+
 COLUMNS = (
     "id",
     "split",
@@ -32,7 +34,7 @@ COMPARED_ORIGINS = ("recorded", "resynthesized", "vocoded", "imported")
 """Clips of these origins follow an utterance, so that clips of one utterance can be compared. Generated speech, and
 imported clips of a language model, which count as such, are speech of their own."""
 GENERATED = "generated"
-UNREADABLE = "unreadable"
+UNREADABLE = str(RejectionReason.UNREADABLE)
 """In the column ``origin``: a clip that cannot be decoded."""
 
 
