@@ -147,9 +147,9 @@ def test_a_run_that_was_stopped_ends_with_the_same_model(
         return call
 
     for name, real, after, at in [
+        ("write_best", run_folder.write_best, True, 0),  # first: a later epoch need not be the best one
         ("write_last", run_folder.write_last, False, 1),
         ("write_last", run_folder.write_last, True, 0),
-        ("write_best", run_folder.write_best, True, 0),
     ]:
         with monkeypatch.context() as patch:
             patch.setattr(training, name, dying(real, after, at))

@@ -102,7 +102,11 @@ def test_a_worker_that_is_gone_leaves_what_it_was_doing(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_no_process_outlives_the_main_one(number: signal.Signals, tmp_path: Path) -> None:
-    process = started(recipe(tmp_path, "faulty_slow", workers=2), tmp_path / "out")
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests under nohup ignore it, and so would the build
+    try:
+        process = started(recipe(tmp_path, "faulty_slow", workers=2), tmp_path / "out")
+    finally:
+        signal.signal(signal.SIGHUP, hangup)
     claims = tmp_path / "out" / ".build"
     give_up = time.monotonic() + 60
     while not list(claims.glob("claims-*/doing-*")):
