@@ -30,7 +30,7 @@ from codec_adapters.loading import load_codec
 from codecfake_builder import audio
 from codecfake_builder.audio import Wave
 from codecfake_builder.audio_policy import AudioPolicy
-from codecfake_builder.audit.features import FEATURES, NAMES, Group, measure
+from codecfake_builder.audit.features import NAMES, Group, columns_of, measure
 from codecfake_builder.devices import settle_numerics
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.finished_clip import FinishedClip, Reference, content_seed, finish
@@ -149,14 +149,10 @@ def row(name: str, policy: AudioPolicy | None, outputs: Sequence[Output]) -> lis
     utterances = [output.utterance for output in outputs]
     cells = []
     singles = [[len(NAMES)], *([NAMES.index(one)] for one in SINGLE)]
-    for wanted in [*singles, *(_columns(group) for group in GROUPED)]:
+    for wanted in [*singles, *(columns_of(group) for group in GROUPED)]:
         f1, area = told(table[:, wanted], families, utterances)
         cells.append(f"{f1:.2f} / {area:.2f}")
     return [name, *cells]
-
-
-def _columns(group: Group) -> list[int]:
-    return [number for number, feature in enumerate(FEATURES) if feature.group == group]
 
 
 def levels(outputs: Iterable[Output]) -> Iterator[list[str]]:

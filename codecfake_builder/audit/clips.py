@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from codecfake_builder.origin import Origin
 from codecfake_builder.rejections import RejectionReason
 
 COLUMNS = (
@@ -30,10 +31,13 @@ COLUMNS = (
 both are unique within a corpus only; ``variant`` is the class that the probes tell apart: a codec's setting, ``real``,
 or the folder of a tree. ``text``, ``gain`` and ``native_sample_rate`` may be missing."""
 
-COMPARED_ORIGINS = ("recorded", "resynthesized", "vocoded", "imported")
-"""Clips of these origins follow an utterance, so that clips of one utterance can be compared. Generated speech, and
-imported clips of a language model, which count as such, are speech of their own."""
-GENERATED = "generated"
+MADE_ORIGINS = tuple(map(str, (Origin.RESYNTHESIZED, Origin.VOCODED, Origin.IMPORTED)))
+"""Clips of these origins were made from an utterance. Generated speech, and imported clips of a language model, which
+count as such, are speech of their own."""
+COMPARED_ORIGINS = (str(Origin.RECORDED), *MADE_ORIGINS)
+"""Clips of these origins follow an utterance, so that clips of one utterance can be compared."""
+BUILT_ORIGINS = (str(Origin.RECORDED), str(Origin.RESYNTHESIZED))
+"""Clips of these origins follow their utterance sample by sample, as the builder makes them."""
 UNREADABLE = str(RejectionReason.UNREADABLE)
 """In the column ``origin``: a clip that cannot be decoded."""
 
@@ -71,16 +75,16 @@ class Clips(ABC):
     """One row a clip, columns :data:`COLUMNS`."""
 
     @abstractmethod
+    def handle(self, row: int) -> Handle:
+        """Return what reads a clip, here or in another process. Neighbouring rows are read fastest."""
+
     def read(self, row: int) -> bytes:
-        """Return the audio file of a clip. Neighbouring rows are read fastest; safe in one thread of one process.
+        """Return the audio file of a clip.
 
         Raises:
             DatasetError: it cannot be read.
         """
-
-    def handle(self, row: int) -> Handle:
-        """Return what reads a clip in another process."""
-        return Loaded(self.read(row))
+        return self.handle(row).read()
 
     def leave_out(self, rows: list[int]) -> None:
         """Take clips that cannot be read out of all comparisons; their rows stay, so that numbers do."""
@@ -117,8 +121,7 @@ class Clips(ABC):
         """Return for each clip that was made from an utterance the row of the recorded clip of the same utterance, in
         any split; -1 where there is none, and for recorded and generated clips."""
         table = self.table
-        recorded = table.index[table["origin"] == "recorded"]
+        recorded = table.index[table["origin"] == Origin.RECORDED]
         rows = dict(zip(table.loc[recorded, "utterance"].astype(str)[::-1], recorded[::-1], strict=True))
         own = table["utterance"].astype(str).map(rows).fillna(-1).to_numpy(dtype=np.int64)
-        made = table["origin"].isin([origin for origin in COMPARED_ORIGINS if origin != "recorded"])
-        return np.where(made.to_numpy(), own, -1)
+        return np.where(table["origin"].isin(MADE_ORIGINS).to_numpy(), own, -1)

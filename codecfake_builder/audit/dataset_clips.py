@@ -11,13 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from codecfake_builder.audit.clips import GENERATED, Clips, Handle
+from codecfake_builder.audit.clips import Clips, Handle
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.integrity.batches import read_schema
 from codecfake_builder.dataset.integrity.probe import probe
 from codecfake_builder.dataset.integrity.tables import refuse_other_columns
 from codecfake_builder.dataset.schema import schema
 from codecfake_builder.errors import DatasetError
+from codecfake_builder.origin import Origin
 
 _READ = (
     "id",
@@ -110,8 +111,8 @@ class DatasetClips(Clips):
         if lacking := [name for name in needed if rows[name].isna().any()]:
             raise DatasetError(f"{file}: a row without {', '.join(lacking)}; verify tells more")
         self._places += [(number, group, place) for group, size in enumerate(sizes) for place in range(size)]
-        rows["origin"] = rows["origin"].where(rows.pop("alm").isna(), GENERATED)
-        rows["split"] = layout.cell_of(layout.DATA + "/" + file.parent.name + "/" + file.name)[0]
+        rows["origin"] = rows["origin"].where(rows.pop("alm").isna(), str(Origin.GENERATED))
+        rows["split"] = layout.cell_of(file.as_posix())[0]
         rows["native_sample_rate"] = rows["native_sample_rate"].astype(np.float32)
         return rows
 
@@ -119,11 +120,3 @@ class DatasetClips(Clips):
         """Return what reads a clip in another process."""
         number, group, place = self._places[row]
         return ShardRow(self.files[number], group, place)
-
-    def read(self, row: int) -> bytes:
-        """Return the audio file of a clip.
-
-        Raises:
-            DatasetError: it cannot be read.
-        """
-        return self.handle(row).read()

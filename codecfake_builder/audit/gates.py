@@ -12,7 +12,7 @@ from typing import Any
 
 from codec_adapters.classes import REAL
 from codecfake_builder.audit.chance import FALSE_ALARMS, Score
-from codecfake_builder.audit.features import FEATURES, NAMES, Group
+from codecfake_builder.audit.features import FEATURES, NAMES, Group, columns_of
 from codecfake_builder.audit.findings import Finding, Status
 from codecfake_builder.audit.probes import Result, Trial, run
 
@@ -89,14 +89,10 @@ def _tests(trials: Iterable[Trial]) -> int:
     return probes * sum(1 + len(trial.classes) for trial in trials)
 
 
-def _columns(group: Group) -> list[int]:
-    return [column for column, feature in enumerate(FEATURES) if feature.group is group]
-
-
 def _probe(group: Group, trials: Iterable[Trial], values: Any, guilty: Mapping[str, set[str]]) -> _Probed:
     """Run a probe on each feature of a group and on all of them, in every trial."""
     left_out = frozenset(name for line in CONSEQUENCES.get(group, ()) for name in guilty.get(line, ()))
-    columns = _columns(group)
+    columns = columns_of(group)
     results = []
     for trial in trials:
         kept = trial.without(left_out)
@@ -146,10 +142,7 @@ def _words(result: Result, tests: int) -> str:
     what = result.features[0] if len(result.features) == 1 else "all features together"
     text = f"{what} ({result.trial}): macro F1 {_interval(result.f1, tests)}"
     if result.auc is not None:
-        low, high = result.auc.interval(tests)
-        text += (
-            f"; AUC real against fake {result.auc.value:.2f} [{low:.2f}, {high:.2f}], chance {result.auc.chance:.2f}"
-        )
+        text += f"; AUC real against fake {_interval(result.auc, tests)}"
     told = {name: score for name, score in result.aucs.items() if name != REAL and score.above_chance(tests)}
     for name in sorted(told, key=lambda name: -told[name].value)[:2]:
         text += f"; {name} against all others {_interval(told[name], tests)}"

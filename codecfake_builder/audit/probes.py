@@ -7,7 +7,6 @@ permutations of :mod:`codecfake_builder.audit.chance` are exact.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,9 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from codec_adapters.classes import REAL
 from codecfake_builder.audit.chance import Permutations, Score
-from codecfake_builder.audit.clips import COMPARED_ORIGINS, GENERATED, Clips
+from codecfake_builder.audit.clips import COMPARED_ORIGINS, Clips
+from codecfake_builder.dataset.quality import first_by_hash
+from codecfake_builder.origin import Origin
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -120,11 +121,11 @@ def trials(clips: Clips) -> list[Trial]:
 def trials_of_generated(clips: Clips) -> list[Trial]:
     """Return trials of speech of its own (of language models) against the recorded speech of the same pool."""
     origins = clips.table["origin"].astype(str).to_numpy()
-    rows = np.flatnonzero(np.isin(origins, ["recorded", GENERATED]))
+    rows = np.flatnonzero(np.isin(origins, [Origin.RECORDED, Origin.GENERATED]))
     blocks = np.full(len(clips), -1, dtype=np.int64)
     found: list[Trial] = []
     for name, members in _pools(clips, rows).items():
-        if (origins[members] == GENERATED).any():
+        if (origins[members] == Origin.GENERATED).any():
             found += _both_ways(clips, name, members, blocks)
     return found
 
@@ -151,7 +152,7 @@ def _halves(clips: Clips, rows: Ints) -> tuple[Ints, Ints]:
     units = speakers if speakers.nunique() >= _FEW_SPEAKERS else table["utterance"].astype(str)
     counts = units.value_counts()
     # the largest first, each to the smaller half, ties by hash: halves are even, and the same on every machine
-    order = sorted(counts.index, key=lambda unit: (-counts[unit], _hash(unit)))
+    order = sorted(first_by_hash(counts.index, str, len(counts)), key=lambda unit: -counts[unit])
     sizes, side = [0, 0], {}
     for unit in order:
         side[unit] = int(sizes[1] < sizes[0])
@@ -182,13 +183,9 @@ def _some(clips: Clips, rows: Ints) -> Ints:
     names = clips.table["utterance"].astype(str).to_numpy()
     numbers, utterances = pd.factorize(names[rows])
     sizes = np.bincount(numbers)
-    order = sorted(range(len(utterances)), key=lambda number: _hash(str(utterances[number])))
+    order = first_by_hash(range(len(utterances)), lambda number: str(utterances[number]), len(utterances))
     kept = np.array(order)[np.cumsum(sizes[order]) <= MOST_CLIPS]
     return rows[np.isin(numbers, kept)]
-
-
-def _hash(name: str) -> bytes:
-    return hashlib.sha256(name.encode()).digest()
 
 
 def run(trial: Trial, values: Floats, columns: Sequence[int], names: Sequence[str]) -> Result:

@@ -15,6 +15,7 @@ from codecfake_builder.audit.clips import Clips, Handle
 from codecfake_builder.benchmark.scoring.truth import speaker_of
 from codecfake_builder.decoding.reading import READ_SECONDS, read_source_file
 from codecfake_builder.errors import DatasetError
+from codecfake_builder.origin import Origin
 from codecfake_builder.rejections import RejectedError
 
 GENUINE = {"real", "genuine", "bonafide", "bona_fide", "bona-fide", "original", "recorded"}
@@ -75,14 +76,6 @@ class TreeClips(Clips):
         """Return what reads a clip in another process."""
         return AudioFile(self.paths[row])
 
-    def read(self, row: int) -> bytes:
-        """Return the audio file of a clip.
-
-        Raises:
-            DatasetError: it cannot be read.
-        """
-        return self.handle(row).read()
-
 
 def stem_in(path: Path, class_name: str) -> str:
     """Return the name of a clip's utterance: its file's, without suffix, microphone, and the name of its class.
@@ -122,7 +115,7 @@ def _table(root: Path, rows: list[tuple[str, str, Path]]) -> pd.DataFrame:
             "split": SPLIT,
             "variant": names,
             "codec": names,
-            "origin": ["recorded" if name == REAL else "resynthesized" for name in names],
+            "origin": [str(Origin.RECORDED if name == REAL else Origin.RESYNTHESIZED) for name in names],
             "is_fake": [name != REAL for name in names],
             "corpus": SPLIT,
             "utterance": stems,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset import versions as staging
-from codecfake_builder.dataset.checksums import checksums_text, read_checksums, root_hash, write_checksums
+from codecfake_builder.dataset.checksums import read_checksums, root_hash, write_checksums
 from codecfake_builder.dataset.description.certificate import Certificate, kept_certificate, save_audit, with_section
-from codecfake_builder.dataset.finishing import Auditor, mark_finished
+from codecfake_builder.dataset.finishing import Auditor, mark_changed_card
 from codecfake_builder.dataset.integrity.file_hashes import FileHashes
 from codecfake_builder.errors import CheckFailedError, DatasetError
 from codecfake_builder.files import write_text
@@ -63,7 +62,7 @@ def certify(dataset: Path, document: dict[str, Any]) -> None:
         write_text(place / layout.CARD, with_section(text, certificate))
         files = FileHashes.load(place)
         hashes |= files.read([layout.CARD])
-        mark_finished(place, hashlib.sha256(checksums_text(hashes).encode("utf-8", "surrogateescape")).hexdigest())
+        mark_changed_card(place, hashes)
         files.save()
         write_checksums(place, hashes)
         staging.publish(place, dataset, locks)

@@ -183,18 +183,29 @@ def finish(dataset: Path, inputs: DatasetInputs, hashes: FileHashes, audit: Audi
     card = card_text(contents, languages, root, rates, inputs.speech, scores, certificate)
     write_text(dataset / layout.CARD, card)
     listed |= hashes.read([layout.CARD])
-    checksums = hashlib.sha256(checksums_text(listed).encode("utf-8", "surrogateescape")).hexdigest()
-    write_text(dataset / layout.FINISHED, f"{inputs.fingerprint} {checksums}\n")
+    mark_finished(dataset, inputs.fingerprint, listed)
     hashes.save()
     write_checksums(dataset, listed)
     return root
 
 
-def mark_finished(dataset: Path, checksums: str) -> None:
-    """Note the sha256 of the checksums of a dataset whose card alone was changed; the inputs stay what they were."""
+def mark_finished(dataset: Path, fingerprint: str, listed: dict[str, str]) -> None:
+    """Note what a dataset was finished from, and the sha256 of its checksums.
+
+    Args:
+        dataset: its folder.
+        fingerprint: of the inputs, see :attr:`DatasetInputs.fingerprint`.
+        listed: sha256 of every file.
+    """
+    checksums = hashlib.sha256(checksums_text(listed).encode("utf-8", "surrogateescape")).hexdigest()
+    write_text(dataset / layout.FINISHED, f"{fingerprint} {checksums}\n")
+
+
+def mark_changed_card(dataset: Path, listed: dict[str, str]) -> None:
+    """Note the checksums of a dataset whose card alone was changed; what it was finished from stays."""
     marker = _read_marker(dataset)
     if marker is not None:
-        write_text(dataset / layout.FINISHED, f"{marker[0]} {checksums}\n")
+        mark_finished(dataset, marker[0], listed)
 
 
 def finished_root(dataset: Path) -> str:

@@ -150,3 +150,16 @@ def waveform_lag(segment: Wave, out: Wave, start: int, center: int, reach: int) 
     heights = np.divide(products, norms, out=np.zeros(len(norms)), where=norms > 1e-9)
     best = int(np.argmax(heights))
     return center + best - reach, float(heights[best])
+
+
+def overlap(source: Wave, clip: Wave, lag: int) -> tuple[Wave, Wave]:
+    """Return what a source and a clip that lags behind it have in common, aligned and of one length.
+
+    Args:
+        source: ``[samples]``.
+        clip: of the same rate.
+        lag: samples by which the clip is late; below 0, by which it is early.
+    """
+    source, clip = source[max(0, -lag) :], clip[max(0, lag) :]
+    common = min(len(source), len(clip))
+    return source[:common], clip[:common]

@@ -14,7 +14,7 @@ import pandas as pd
 import soundfile
 
 from codecfake_builder.audio import decode, find_audio, resample
-from codecfake_builder.audit.clips import COLUMNS, Clips
+from codecfake_builder.audit.clips import COLUMNS, Clips, Loaded
 
 SPEECH = Path(__file__).parents[2] / "recipes" / "mini"
 
@@ -66,12 +66,12 @@ class ClipsInMemory(Clips):
         self.table = pd.DataFrame([clip.row() for clip in clips], columns=list(COLUMNS))
         self._waves = [clip.wave for clip in clips]
 
-    def read(self, row: int) -> bytes:
+    def handle(self, row: int) -> Loaded:
         """The clip's audio file: FLAC, 16 bit."""
         wave = self._waves[row]
         if not isinstance(wave, bytes):
             wave = self._waves[row] = encoded(wave)
-        return wave
+        return Loaded(wave)
 
 
 @cache

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import joblib
 import numpy as np
 
 from codecfake_builder.audio import RATE
+from codecfake_builder.audit.audio_file import decoded
 from codecfake_builder.audit.clips import Clips, Handle
 from codecfake_builder.audit.faithfulness.cells import NOTHING_COMPARED, Cell, Floats, cells, deviations
 from codecfake_builder.audit.faithfulness.lines import MOST_LAG
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status
-from codecfake_builder.audit.scan import decoded
+from codecfake_builder.audit.processes import spread
 from codecfake_builder.dataset.quality import first_by_hash
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.progress import progress
 from codecfake_builder.rejections import RejectedError
+from codecfake_builder.signals.alignment import overlap
 from codecfake_builder.signals.fidelity import UNMEASURABLE, has_pesq, pesq, stoi
 
 PAIRS = 16
@@ -117,20 +118,11 @@ def _scores(
         sizes.append(len(rows))
     with progress("faithfulness", len(pairs), "clips") as advance:
         found = []
-        for score in _spread(pairs, workers if len(pairs) >= LEAST_FOR_PROCESSES else 1):
+        for score in spread(_score, pairs, workers if len(pairs) >= LEAST_FOR_PROCESSES else 1):
             found.append(score)
             advance(1)
     ends = np.cumsum(sizes)
     return [found[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-
-
-def _spread(pairs: Sequence[_Pair], workers: int) -> Iterator[tuple[float, float]]:
-    if workers == 1:
-        yield from map(_score, pairs)
-    else:
-        yield from joblib.Parallel(n_jobs=workers, return_as="generator")(
-            joblib.delayed(_score)(pair) for pair in pairs
-        )
 
 
 def _score(pair: _Pair) -> tuple[float, float]:
@@ -139,7 +131,5 @@ def _score(pair: _Pair) -> tuple[float, float]:
         source, clip = decoded(pair.source.read())[0], decoded(pair.clip.read())[0]
     except (DatasetError, RejectedError):
         return float("nan"), float("nan")
-    source, clip = source[max(0, -pair.lag) :], clip[max(0, pair.lag) :]
-    common = min(len(source), len(clip))
-    source, clip = source[:common], clip[:common]
+    source, clip = overlap(source, clip, pair.lag)
     return stoi(source, clip), pesq(source, clip) if has_pesq() else float("nan")

@@ -8,7 +8,6 @@ would blur it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +18,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import t
 from sklearn.covariance import LedoitWolf
 
-from codecfake_builder.audit.clips import Clips
-from codecfake_builder.origin import Origin
+from codecfake_builder.audit.clips import BUILT_ORIGINS, Clips
+from codecfake_builder.dataset.quality import first_by_hash
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -76,8 +75,7 @@ class Told:
 
 def grid_of(clips: Clips, features: Any, taken: Any) -> Grid | None:
     """Return the clips of some rows whose utterances have a clip of every class that most of them have."""
-    origin = clips.table["origin"].astype(str).to_numpy()
-    known = (origin == Origin.RECORDED.value) | (origin == Origin.RESYNTHESIZED.value)
+    known = clips.table["origin"].isin(BUILT_ORIGINS).to_numpy()
     table = clips.table.loc[taken & known, ["utterance", "variant", "speaker"]].astype("string")
     rows = pd.Series(table.index, index=[table["utterance"], table["variant"]])
     grid = rows[~rows.index.duplicated()].unstack()
@@ -85,8 +83,8 @@ def grid_of(clips: Clips, features: Any, taken: Any) -> Grid | None:
     grid = grid.loc[:, common].dropna()
     if grid.shape[1] < 2 or len(grid) < LEAST_UTTERANCES:
         return None
-    order = sorted(grid.index, key=lambda name: hashlib.sha256(str(name).encode()).digest())
-    grid = grid.loc[sorted(order[: max(LEAST_UTTERANCES, MOST_CLIPS // grid.shape[1])])]
+    most = max(LEAST_UTTERANCES, MOST_CLIPS // grid.shape[1])
+    grid = grid.loc[sorted(first_by_hash(grid.index, str, most))]
     speakers = table.drop_duplicates("utterance").set_index("utterance")["speaker"].reindex(grid.index)
     groups = speakers.fillna("").to_numpy(dtype=object)
     if len(set(groups)) < _FOLDS - 1:

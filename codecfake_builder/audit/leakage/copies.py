@@ -14,6 +14,7 @@ import numpy as np
 from scipy import fft
 
 from codecfake_builder.audio import RATE, Wave
+from codecfake_builder.signals.alignment import overlap
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -87,9 +88,7 @@ def _copy(lag: int, wave: _Aligned, bands: _Aligned, energies: float) -> Copy:
 
 
 def _energy_ratio(first: Wave, second: Wave, lag: int) -> float:
-    here, there = first[max(0, -lag) :], second[max(0, lag) :]
-    size = min(len(here), len(there))
-    power = [float(np.square(wave[:size], dtype=np.float64).sum()) for wave in (here, there)]
+    power = [float(np.square(wave, dtype=np.float64).sum()) for wave in overlap(first, second, lag)]
     return power[1] / max(power[0], 1e-12)
 
 

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 from codecfake_builder.audit.clips import Clips
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status
-from codecfake_builder.audit.leakage.splits import pool_names
+from codecfake_builder.audit.leakage.splits import between, pool_names
 
 
-@dataclass(frozen=True)
-class Twice:
-    """Rows with the same samples."""
-
-    rows: tuple[int, ...]
-
-
-def same_samples(pcm_sha256: Sequence[bytes]) -> Iterator[Twice]:
-    """Yield the rows of clips with the same samples.
+def same_samples(pcm_sha256: Sequence[bytes]) -> Iterator[list[int]]:
+    """Yield the rows of clips with the same samples, two at least.
 
     Args:
         pcm_sha256: hash of each clip's samples; empty for one that cannot be read.
@@ -28,7 +20,7 @@ def same_samples(pcm_sha256: Sequence[bytes]) -> Iterator[Twice]:
     for row, digest in enumerate(pcm_sha256):
         if digest:
             rows.setdefault(digest, []).append(row)
-    yield from (Twice(tuple(own)) for own in rows.values() if len(own) > 1)
+    yield from (own for own in rows.values() if len(own) > 1)
 
 
 def duplicates(clips: Clips, pcm_sha256: Sequence[bytes]) -> list[Finding]:
@@ -43,14 +35,14 @@ def duplicates(clips: Clips, pcm_sha256: Sequence[bytes]) -> list[Finding]:
     variant = clips.table["variant"].astype(str).to_numpy()
     doubled: dict[tuple[int, int], list[tuple[int, int]]] = {}
     alike: dict[tuple[str, str], list[int]] = {}
-    for twice in same_samples(pcm_sha256):
-        first_of = dict(zip(utterance[list(twice.rows)][::-1], twice.rows[::-1], strict=True))
+    for rows in same_samples(pcm_sha256):
+        first_of = dict(zip(utterance[rows][::-1], rows[::-1], strict=True))
         first, *others = sorted(first_of.values())
         for other in others:
             pools = tuple(sorted((int(clips.pool[first]), int(clips.pool[other]))))
             doubled.setdefault((pools[0], pools[1]), []).append((first, other))
         for name in first_of:
-            own = {variant[row]: row for row in reversed(twice.rows) if utterance[row] == name}
+            own = {variant[row]: row for row in reversed(rows) if utterance[row] == name}
             for pair in combinations(sorted(own), 2):
                 alike.setdefault(pair, []).append(own[pair[0]])
     return [*_duplicates(clips, doubled, len(pcm_sha256)), *_identical_variants(clips, alike)]
@@ -65,7 +57,7 @@ def _duplicates(clips: Clips, doubled: dict[tuple[int, int], list[tuple[int, int
         examples = tuple(f"{ids[first]} = {ids[second]}" for first, second in pairs[:EXAMPLES])
         yield Finding(
             "duplicates",
-            pools[here] if here == there else f"{pools[here]} / {pools[there]}",
+            between(pools, here, there),
             Status.FAIL,
             f"{len(pairs)} pairs of utterances have a clip with the same samples: {examples[0]}",
             {"pairs": len(pairs)},

@@ -7,22 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codecfake_builder.audio import RATE, Wave, decode, resample
+from codecfake_builder.audio import RATE, Wave
 from codecfake_builder.audit import fingerprints as prints
-from codecfake_builder.audit.clips import Clips
+from codecfake_builder.audit.audio_file import decoded
+from codecfake_builder.audit.clips import BUILT_ORIGINS, Clips
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status
 from codecfake_builder.audit.fingerprints import Fingerprint
 from codecfake_builder.audit.leakage.copies import Copy, compare
 from codecfake_builder.audit.leakage.duplicates import same_samples
-from codecfake_builder.audit.leakage.splits import learned_from, pool_names, usable
+from codecfake_builder.audit.leakage.splits import between, learned_from, pool_names, usable
 from codecfake_builder.errors import DatasetError
-from codecfake_builder.origin import Origin
 from codecfake_builder.rejections import RejectedError
 
 LINE = "near duplicates"
 MOST_COMPARED = 1000
 """Pairs of utterances whose clips are read and compared; of more candidates those that share most."""
-_PAIRED = (Origin.RECORDED.value, Origin.RESYNTHESIZED.value)
 _LONGEST = 60 * RATE
 """Samples of a clip that are compared."""
 
@@ -64,12 +63,7 @@ def _candidates(
 ) -> list[tuple[int, int]]:
     """Return for each pair of utterances the two clips that share most, those that share most first."""
     _, utterance = np.unique(clips.table["utterance"].astype(str).to_numpy(dtype=object), return_inverse=True)
-    known = {
-        (a, b)
-        for twice in same_samples(pcm_sha256)
-        for a in utterance[list(twice.rows)]
-        for b in utterance[[*twice.rows]]
-    }
+    known = {(a, b) for rows in same_samples(pcm_sha256) for a in utterance[rows] for b in utterance[rows]}
     empty = Fingerprint(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.uint16))
     own = [
         found if found is not None and use else empty for found, use in zip(fingerprints, usable(clips), strict=True)
@@ -92,14 +86,13 @@ def _confirmed(clips: Clips, first: int, second: int) -> _Pair | None:
 
 
 def _wave(clips: Clips, row: int) -> Wave:
-    wave, rate = decode(clips.read(row))
-    return resample(wave, rate, RATE)[:_LONGEST]
+    return decoded(clips.read(row))[0][:_LONGEST]
 
 
 def _findings(clips: Clips, pairs: Sequence[_Pair], more: str) -> Iterator[Finding]:
     pools = pool_names(clips)
     learned = [learned_from(name) for name in pools]
-    paired = clips.table["origin"].astype(str).isin(_PAIRED).to_numpy()
+    paired = clips.table["origin"].astype(str).isin(BUILT_ORIGINS).to_numpy()
     wrong: dict[tuple[int, int], list[_Pair]] = {}
     meant: list[_Pair] = []
     for pair in pairs:
@@ -109,7 +102,7 @@ def _findings(clips: Clips, pairs: Sequence[_Pair], more: str) -> Iterator[Findi
         else:
             wrong.setdefault((here, there), []).append(pair)
     for (here, there), found in wrong.items():
-        yield _finding(clips, pools[here] if here == there else f"{pools[here]} / {pools[there]}", found, more)
+        yield _finding(clips, between(pools, here, there), found, more)
     if not wrong:
         yield Finding(LINE, "all", Status.PASS, f"no clip is a copy of another utterance's{more}", {"pairs": 0})
     if meant:

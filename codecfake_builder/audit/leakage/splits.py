@@ -7,7 +7,7 @@ asked there what made a clip, not whose speech it is. What counts is what two po
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -27,6 +27,11 @@ def pool_names(clips: Clips) -> list[str]:
     """Return the name of each pool: those of its splits, as ``eval_id, eval_ood``."""
     splits = pd.DataFrame({"pool": clips.pool, "split": clips.table["split"].astype(str)}).drop_duplicates()
     return [", ".join(own) for _, own in splits.groupby("pool")["split"]]
+
+
+def between(pools: Sequence[str], here: int, there: int) -> str:
+    """Return the name of the place that two pools, or one, make."""
+    return pools[here] if here == there else f"{pools[here]} / {pools[there]}"
 
 
 def usable(clips: Clips) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -160,7 +165,7 @@ def _findings(
     found = [
         Finding(
             line,
-            f"{pools[first]} / {pools[second]}",
+            between(pools, first, second),
             Status.FAIL,
             f"{_counted(len(names), what)} in both: {', '.join(names[:EXAMPLES])}",
             {"shared": len(names)},
@@ -170,7 +175,7 @@ def _findings(
     ]
     noted = {pair: names for pair, names in shared.items() if pair not in failing}
     if noted:
-        counts = [f"{pools[a]} / {pools[b]}: {len(names)}" for (a, b), names in noted.items()]
+        counts = [f"{between(pools, *pair)}: {len(names)}" for pair, names in noted.items()]
         distinct = list(dict.fromkeys(_all(noted.values())))
         said = f"of {_counted(number, what)} {len(distinct)} are in two: {'; '.join(counts)}"
         found.append(

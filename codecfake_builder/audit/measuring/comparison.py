@@ -8,7 +8,14 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from codecfake_builder.audio import RATE, Wave
-from codecfake_builder.signals.alignment import Spectra, band_envelopes, measure_shift, power_spectra, waveform_lag
+from codecfake_builder.signals.alignment import (
+    Spectra,
+    band_envelopes,
+    measure_shift,
+    overlap,
+    power_spectra,
+    waveform_lag,
+)
 
 Spectrum = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -87,11 +94,9 @@ def compare(source: Wave, clip: Wave) -> Comparison:
     estimated = round(shift.seconds * RATE)
     samples, correlation = waveform_lag(source, clip, 0, estimated, round(NEAR_SECONDS * RATE))
     lag = samples if correlation >= TRUSTED_CORRELATION else estimated
-    source, clip = source[max(0, -lag) :], clip[max(0, lag) :]
-    common = min(len(source), len(clip))
-    if common < SHORTEST:
+    source, clip = overlap(source, clip, lag)
+    if len(source) < SHORTEST:
         return INCOMPARABLE
-    source, clip = source[:common], clip[:common]
     if lag:
         spectra, made = power_spectra(source, RATE, STEP_SECONDS), power_spectra(clip, RATE, STEP_SECONDS)
     spectra, made = _sounding(spectra, made)

@@ -14,14 +14,17 @@ import io
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import numpy as np
 import soundfile
-from scipy.signal import ShortTimeFFT
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.fft import rfft, rfftfreq
 from scipy.signal.windows import hann
 
 from codecfake_builder.audio import RATE, Wave, rms
+from codecfake_builder.audit.audio_file import pcm_of
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -41,6 +44,8 @@ _DENSE = 0.1
 """Within so many standard deviations of the mean, each 16-bit value occurs dozens of times in a second of speech."""
 _MOST_EXCESS = 10.0
 _FLOOR = 1e-10
+_WINDOW = 512
+"""Samples of a frame of the spectrum."""
 _BANDS = 40
 """Of the spectrum whose tilt is measured."""
 
@@ -112,6 +117,11 @@ FEATURES = (
 NAMES = tuple(feature.name for feature in FEATURES)
 
 
+def columns_of(group: Group) -> list[int]:
+    """Return the places of a group's features in :func:`measure`'s result."""
+    return [column for column, feature in enumerate(FEATURES) if feature.group is group]
+
+
 def measure(wave: Wave, data: bytes, samples: int, rate: int, gain: float = 1.0) -> Floats:
     """Return the trivial features of a clip, ``[features]`` in the order of :data:`FEATURES`.
 
@@ -122,19 +132,21 @@ def measure(wave: Wave, data: bytes, samples: int, rate: int, gain: float = 1.0)
         rate: of the file, Hz.
         gain: column of the dataset, 1 where there is none.
     """
-    values = np.clip(np.rint(wave.astype(np.float64) * 32768), -32768, 32767).astype(np.int64)
+    values = pcm_of(wave).astype(np.int64)
     mean = float(wave.mean(dtype=np.float64))
     centred = wave.astype(np.float64) - mean
     level = max(rms(centred.astype(np.float32)), _FLOOR)
     peak = float(np.abs(wave).max())
     levels = _decibels(_parts(centred) ** 2)
-    head, tail = _sound(levels, len(wave))
+    heard = np.flatnonzero(levels > levels.max() - NEAR_SILENCE_DB)
+    before, after = int(heard[0]), len(levels) - 1 - int(heard[-1])
+    head, tail = before * PART, (len(levels) - after) * PART if after else len(wave)
     bands, frequencies, power = _spectrum(centred)
     overhead, header, kind, encoded = _file(data, values)
     found = {
         "seconds": samples / rate,
         **{f"length_mod_{hop}": samples % hop for hop in (256, 300, 320, 512, 640, 1000)},
-        **_silence(levels, values),
+        **_silence(before, after, values),
         **_edges(centred[head:tail] / level),
         "rms": 20 * np.log10(level),
         "peak": 20 * np.log10(peak + _FLOOR),
@@ -167,18 +179,10 @@ def _decibels(power: Floats) -> Floats:
     return np.asarray(10 * np.log10(power.mean(axis=-1) + _FLOOR))
 
 
-def _sound(levels: Floats, samples: int) -> tuple[int, int]:
-    """Return where sound begins and ends, in samples: between near-silent parts at the ends."""
-    heard = np.flatnonzero(levels > levels.max() - NEAR_SILENCE_DB)
-    head, last = heard[0] * PART, heard[-1]
-    return int(head), samples if last == len(levels) - 1 else int((last + 1) * PART)
-
-
-def _silence(levels: Floats, values: Any) -> dict[str, float]:
-    heard = np.flatnonzero(levels > levels.max() - NEAR_SILENCE_DB)
-    before, after = int(heard[0]), len(levels) - 1 - int(heard[-1])
+def _silence(before: int, after: int, values: Any) -> dict[str, float]:
+    """Return the features of silence of 16-bit samples, so many first and last parts of which are near-silent."""
     constant = np.ptp(_parts(values), axis=1) == 0
-    inner = constant[before : len(levels) - after]
+    inner = constant[before : len(constant) - after]
     changes = np.flatnonzero(values[1:] != values[:-1])
     first, last = (changes[0], len(values) - 2 - changes[-1]) if len(changes) else (len(values), len(values))
     return {
@@ -236,14 +240,20 @@ def _quantization(values: Any, head: int, tail: int, level: float) -> dict[str, 
 def _spectrum(wave: Floats) -> tuple[Floats, Floats, Floats]:
     """Return the levels of the bands in dB under the clip's level, and the long-term power spectrum with its
     frequencies in Hz."""
-    transform = ShortTimeFFT(hann(512, sym=False), hop=256, fs=RATE, fft_mode="onesided")
-    padded = wave if len(wave) >= 512 else np.pad(wave, (0, 512 - len(wave)))
-    power = np.asarray(transform.spectrogram(padded)).mean(axis=-1)
-    frequencies = np.asarray(transform.f)
-    edges = _band_edges()
-    which = np.digitize(frequencies, edges) - 1
-    bands = np.array([power[which == band].mean() for band in range(_BANDS)])
+    half = _WINDOW // 2
+    padded = np.pad(wave, (half, half + max(-len(wave) % half, _WINDOW - len(wave))))
+    frames = sliding_window_view(padded, _WINDOW)[::half]
+    power = np.asarray((np.abs(rfft(frames * hann(_WINDOW, sym=False), axis=1)) ** 2).mean(axis=0))
+    frequencies, which = _bands()
+    bands = (np.bincount(which, power) / np.bincount(which))[1 : _BANDS + 1]
     return 10 * np.log10(bands / (power.mean() + 1e-20) + _FLOOR), frequencies, power
+
+
+@cache
+def _bands() -> tuple[Floats, Any]:
+    """Return the frequencies of the lines of a spectrum, Hz, and the band of each, counted from 1; 0: below all."""
+    frequencies = rfftfreq(_WINDOW, 1 / RATE)
+    return frequencies, np.digitize(frequencies, _band_edges())
 
 
 def _band_edges() -> Floats:

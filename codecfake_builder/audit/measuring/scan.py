@@ -6,21 +6,20 @@ The clips are spread over processes in small batches; what is kept of a clip are
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
 import numpy as np
-import soundfile
 
-from codecfake_builder.audio import RATE, Wave, decode, resample
+from codecfake_builder.audio import Wave
+from codecfake_builder.audit.audio_file import Container, decoded, pcm_of
 from codecfake_builder.audit.clips import Clips, Handle
 from codecfake_builder.audit.comparison import COMPARISONS, INCOMPARABLE, Comparison, compare
 from codecfake_builder.audit.features import FEATURES, measure
 from codecfake_builder.audit.fingerprints import Fingerprint, fingerprint
 from codecfake_builder.audit.labels.timbre import TIMBRE, timbre
+from codecfake_builder.audit.processes import spread
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.progress import progress
 from codecfake_builder.rejections import RejectedError
@@ -30,18 +29,6 @@ BATCH = 50
 """Clips that a process takes at a time."""
 LEAST_FOR_PROCESSES = 300
 """Fewer clips than this are measured in this process: starting others takes seconds."""
-
-
-@dataclass(frozen=True)
-class Container:
-    """What the audio file of a clip says of itself."""
-
-    kind: str
-    """Format and sample format: ``FLAC PCM_16``."""
-    rate: int
-    """Hz."""
-    channels: int
-    samples: int
 
 
 @dataclass(frozen=True)
@@ -119,21 +106,12 @@ def scan(clips: Clips, workers: int) -> Scan:
     )
     found, row = Scan.empty(len(clips)), 0
     with progress("measuring", len(clips), "clips") as advance:
-        for looks in _spread(jobs, workers if len(clips) >= LEAST_FOR_PROCESSES else 1):
+        for looks in spread(look_at, jobs, workers if len(clips) >= LEAST_FOR_PROCESSES else 1):
             for look in looks:
                 found.add(row, look)
                 row += 1
             advance(len(looks))
     return found
-
-
-def _spread(jobs: Any, workers: int) -> Any:
-    if workers == 1:
-        yield from map(look_at, jobs)
-    else:
-        # few batches ahead: what they hold are places of files, and what they return is small
-        parallel = joblib.Parallel(n_jobs=workers, return_as="generator", pre_dispatch=4 * workers, batch_size=1)
-        yield from parallel(joblib.delayed(look_at)(job) for job in jobs)
 
 
 def look_at(batch: Sequence[tuple[Handle, float, Handle | None]]) -> list[Look | str]:
@@ -149,8 +127,7 @@ def _look(handle: Handle, gain: float, source: Handle | None) -> Look | str:
         return " ".join(str(error).split())
     reference = None if source is None else _source(source)
     features = measure(wave, data, container.samples, container.rate, gain)
-    pcm = np.clip(np.rint(wave.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
-    pcm_sha256 = hashlib.sha256(pcm.tobytes()).digest()
+    pcm_sha256 = hashlib.sha256(pcm_of(wave).astype("<i2").tobytes()).digest()
     comparison = INCOMPARABLE if reference is None else compare(reference, wave)
     # pauses are where the source has them: where they are says nothing of what made the clip
     parts = split_speech(wave, speech_mask(wave if reference is None else reference))
@@ -163,15 +140,3 @@ def _source(handle: Handle) -> Wave | None:
         return decoded(handle.read())[0]
     except (DatasetError, RejectedError):
         return None
-
-
-def decoded(data: bytes) -> tuple[Wave, Container]:
-    """Decode an audio file to 16 kHz, float32, full scale 1.
-
-    Raises:
-        RejectedError: it cannot be decoded, or is silent or empty.
-    """
-    wave, rate = decode(data)
-    with soundfile.SoundFile(io.BytesIO(data)) as file:
-        container = Container(f"{file.format} {file.subtype}", rate, file.channels, len(wave))
-    return resample(wave, rate, RATE), container

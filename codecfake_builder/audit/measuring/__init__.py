@@ -1,0 +1,1 @@
+"""What is measured of every clip, once: features, fingerprint, and how it differs from its source."""
