@@ -30,7 +30,7 @@ from codec_adapters.loading import load_codec
 from codecfake_builder import audio
 from codecfake_builder.audio import Wave
 from codecfake_builder.audio_policy import AudioPolicy
-from codecfake_builder.audit.features import NAMES, Group, columns_of, measure
+from codecfake_builder.audit.measuring.features import NAMES, Group, columns_of, measure
 from codecfake_builder.devices import settle_numerics
 from codecfake_builder.errors import BuilderError
 from codecfake_builder.finished_clip import FinishedClip, Reference, content_seed, finish

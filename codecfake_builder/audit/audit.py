@@ -23,9 +23,9 @@ from codecfake_builder.audit.leakage.against import against as overlap
 from codecfake_builder.audit.leakage.duplicates import duplicates
 from codecfake_builder.audit.leakage.near_copies import near_duplicates
 from codecfake_builder.audit.leakage.splits import speakers, texts, utterances
+from codecfake_builder.audit.measuring.scan import Scan, scan
 from codecfake_builder.audit.nonspeech import nonspeech_finding
 from codecfake_builder.audit.probes import trials, trials_of_generated
-from codecfake_builder.audit.scan import Scan, scan
 from codecfake_builder.audit.tree_clips import TreeClips
 from codecfake_builder.dataset import layout
 from codecfake_builder.dataset.description.certificate import FORMAT

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from codec_adapters.classes import REAL
-from codecfake_builder.audit.audio_file import Container
 from codecfake_builder.audit.clips import COMPARED_ORIGINS, Clips
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status
+from codecfake_builder.audit.measuring.audio_file import Container
 
 
 def container_findings(clips: Clips, containers: Sequence[Container | None]) -> list[Finding]:

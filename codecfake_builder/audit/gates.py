@@ -12,8 +12,8 @@ from typing import Any
 
 from codec_adapters.classes import REAL
 from codecfake_builder.audit.chance import FALSE_ALARMS, Score
-from codecfake_builder.audit.features import FEATURES, NAMES, Group, columns_of
 from codecfake_builder.audit.findings import Finding, Status
+from codecfake_builder.audit.measuring.features import FEATURES, NAMES, Group, columns_of
 from codecfake_builder.audit.probes import Result, Trial, run
 
 GATES = (Group.LENGTH, Group.SILENCE, Group.LEVEL, Group.QUANTIZATION, Group.EDGES, Group.FILE)

@@ -10,7 +10,7 @@ import numpy as np
 
 from codecfake_builder.audio import RATE
 from codecfake_builder.audit.clips import Clips
-from codecfake_builder.audit.comparison import TRUSTED_CORRELATION
+from codecfake_builder.audit.measuring.comparison import TRUSTED_CORRELATION
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Rows = np.ndarray[Any, np.dtype[np.int64]]
@@ -25,7 +25,7 @@ class Cell:
     variant: str
     rows: Rows
     found: Any
-    """Their comparisons, :data:`codecfake_builder.audit.comparison.COMPARISONS`."""
+    """Their comparisons, :data:`codecfake_builder.audit.measuring.comparison.COMPARISONS`."""
     width: float
     """Hz: half of the codec's rate, at most of the clips'."""
 
@@ -49,8 +49,8 @@ def cells(clips: Clips, comparisons: Any) -> list[Cell]:
 
     Args:
         clips: all of them.
-        comparisons: ``[clips]``, of type :data:`codecfake_builder.audit.comparison.COMPARISONS`; NaN for a clip that is
-            not compared.
+        comparisons: ``[clips]``, of type :data:`~codecfake_builder.audit.measuring.comparison.COMPARISONS`; NaN for a
+            clip that is not compared.
     """
     rows = np.flatnonzero(~np.isnan(comparisons["envelope_correlation"]))
     table = clips.table

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from codecfake_builder.audio import RATE
-from codecfake_builder.audit.audio_file import decoded
 from codecfake_builder.audit.clips import Clips, Handle
 from codecfake_builder.audit.faithfulness.cells import NOTHING_COMPARED, Cell, Floats, cells, deviations
 from codecfake_builder.audit.faithfulness.lines import MOST_LAG
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status
-from codecfake_builder.audit.processes import spread
+from codecfake_builder.audit.measuring.audio_file import decoded
+from codecfake_builder.audit.measuring.processes import spread
 from codecfake_builder.dataset.quality import first_by_hash
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.progress import progress

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from codecfake_builder.audio import RATE, Wave
-from codecfake_builder.audit import fingerprints as prints
-from codecfake_builder.audit.audio_file import decoded
 from codecfake_builder.audit.clips import BUILT_ORIGINS, Clips
 from codecfake_builder.audit.findings import EXAMPLES, Finding, Status
-from codecfake_builder.audit.fingerprints import Fingerprint
 from codecfake_builder.audit.leakage.copies import Copy, compare
 from codecfake_builder.audit.leakage.duplicates import same_samples
 from codecfake_builder.audit.leakage.splits import between, learned_from, pool_names, usable
+from codecfake_builder.audit.measuring import fingerprints as prints
+from codecfake_builder.audit.measuring.audio_file import decoded
+from codecfake_builder.audit.measuring.fingerprints import Fingerprint
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.rejections import RejectedError
 

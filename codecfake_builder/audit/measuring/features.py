@@ -24,7 +24,7 @@ from scipy.fft import rfft, rfftfreq
 from scipy.signal.windows import hann
 
 from codecfake_builder.audio import RATE, Wave, rms
-from codecfake_builder.audit.audio_file import pcm_of
+from codecfake_builder.audit.measuring.audio_file import pcm_of
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from codecfake_builder.audio import Wave
-from codecfake_builder.audit.audio_file import Container, decoded, pcm_of
 from codecfake_builder.audit.clips import Clips, Handle
-from codecfake_builder.audit.comparison import COMPARISONS, INCOMPARABLE, Comparison, compare
-from codecfake_builder.audit.features import FEATURES, measure
-from codecfake_builder.audit.fingerprints import Fingerprint, fingerprint
 from codecfake_builder.audit.labels.timbre import TIMBRE, timbre
-from codecfake_builder.audit.processes import spread
+from codecfake_builder.audit.measuring.audio_file import Container, decoded, pcm_of
+from codecfake_builder.audit.measuring.comparison import COMPARISONS, INCOMPARABLE, Comparison, compare
+from codecfake_builder.audit.measuring.features import FEATURES, measure
+from codecfake_builder.audit.measuring.fingerprints import Fingerprint, fingerprint
+from codecfake_builder.audit.measuring.processes import spread
 from codecfake_builder.errors import DatasetError
 from codecfake_builder.progress import progress
 from codecfake_builder.rejections import RejectedError
@@ -56,7 +56,7 @@ class Scan:
     pcm_sha256: list[bytes]
     fingerprints: list[Fingerprint | None]
     comparisons: Any
-    """``[clips]`` of :data:`~codecfake_builder.audit.comparison.COMPARISONS`; NaN where a clip has no source."""
+    """``[clips]`` of :data:`.comparison.COMPARISONS`; NaN where a clip has no source."""
     parts: Parts
     """Of what the pauses and the speech sound like, float64 ``[clips, features]`` each; NaN where a clip has none."""
     unreadable: dict[int, str]

@@ -11,7 +11,7 @@ import pytest
 from scipy import signal
 
 from codecfake_builder.audio import decode, resample
-from codecfake_builder.audit.comparison import INCOMPARABLE, TRUSTED_CORRELATION, Comparison, compare
+from codecfake_builder.audit.measuring.comparison import INCOMPARABLE, TRUSTED_CORRELATION, Comparison, compare
 from tests.kit.audited import louder, noisy, speech, through
 
 SHIFTS = (1, 2, 3, 5, 8, 10, 15, 20, 30, -4, -10, -30)

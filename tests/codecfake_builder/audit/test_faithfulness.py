@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codecfake_builder.audit.audio_file import decoded
 from codecfake_builder.audit.clips import Clips
-from codecfake_builder.audit.comparison import COMPARISONS, compare
 from codecfake_builder.audit.faithfulness import faithfulness_findings
 from codecfake_builder.audit.findings import Finding, Status, failed
+from codecfake_builder.audit.measuring.audio_file import decoded
+from codecfake_builder.audit.measuring.comparison import COMPARISONS, compare
 from codecfake_builder.audit.tree_clips import TreeClips
 from tests.codecfake_builder.audit.test_comparison import low_passed, shifted, through_8_khz, vocoded
 from tests.kit.audited import Audited, ClipsInMemory, louder, noisy, speech, through

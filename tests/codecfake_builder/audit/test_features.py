@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from codecfake_builder.audit.features import FEATURES, NAMES, Group, measure
+from codecfake_builder.audit.measuring.features import FEATURES, NAMES, Group, measure
 from codecfake_builder.finished_clip import fade_window
 
 RATE = 16000

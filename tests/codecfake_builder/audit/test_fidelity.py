@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codecfake_builder.audit.comparison import COMPARISONS, INCOMPARABLE, compare
 from codecfake_builder.audit.faithfulness import fidelity_finding
 from codecfake_builder.audit.faithfulness.note import PAIRS
 from codecfake_builder.audit.findings import Status
+from codecfake_builder.audit.measuring.comparison import COMPARISONS, INCOMPARABLE, compare
 from codecfake_builder.dataset.quality import first_by_hash
 from codecfake_builder.signals import fidelity
 from tests.codecfake_builder.audit.test_comparison import shifted

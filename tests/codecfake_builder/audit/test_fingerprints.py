@@ -11,8 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codecfake_builder.audit import fingerprints
-from codecfake_builder.audit.fingerprints import LEAST_VOTES, MOST_LANDMARKS, Fingerprint, fingerprint, near_duplicates
+from codecfake_builder.audit.measuring import fingerprints
+from codecfake_builder.audit.measuring.fingerprints import (
+    LEAST_VOTES,
+    MOST_LANDMARKS,
+    Fingerprint,
+    fingerprint,
+    near_duplicates,
+)
 from tests.kit.audited import COPIES, speech
 
 

@@ -18,11 +18,11 @@ import pytest
 from codecfake_builder.audio import decode, resample
 from codecfake_builder.audit.clips import Clips
 from codecfake_builder.audit.findings import Finding, Status, failed
-from codecfake_builder.audit.fingerprints import fingerprint
 from codecfake_builder.audit.leakage import against, duplicates, near_duplicates, speakers, texts, utterances
 from codecfake_builder.audit.leakage.against import Known, known_of, read_known
 from codecfake_builder.audit.leakage.copies import compare
 from codecfake_builder.audit.leakage.splits import normalized
+from codecfake_builder.audit.measuring.fingerprints import fingerprint
 from codecfake_builder.errors import DatasetError
 from tests.kit.audited import COPIES, Audited, ClipsInMemory, chained, later, louder, speech, through
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from codecfake_builder.audit.features import FEATURES
 from codecfake_builder.audit.findings import failed
 from codecfake_builder.audit.gates import gate_findings, generated_findings
+from codecfake_builder.audit.measuring.features import FEATURES
 from codecfake_builder.audit.probes import trials, trials_of_generated
 from tests.kit.audited import Audited, ClipsInMemory
 
